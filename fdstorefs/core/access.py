@@ -1,0 +1,193 @@
+"""Who may do what: actions, and the mode bits (DAC) that each needs.
+
+`Store` asks one function, an `Authority`, before every action. Mode bits are the first authority; a policy
+is asked after them, and both must allow.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from fdstorefs.core.node import Box, Entry
+from fdstorefs.core.subject import (
+    CAP_CHOWN,
+    CAP_DAC_OVERRIDE,
+    CAP_DAC_READ_SEARCH,
+    CAP_FOWNER,
+    Subject,
+)
+from fdstorefs.errors import Denied, NotPermitted
+
+READ, WRITE, SEARCH = 4, 2, 1
+STICKY = 0o1000
+
+
+class Action(StrEnum):
+    """What a subject may ask for."""
+
+    STASH = "stash"
+    RETRIEVE = "retrieve"
+    TAKE = "take"
+    DISCARD = "discard"
+    LIST = "list"
+    DESCRIBE = "describe"
+    RENAME = "rename"
+    LINK = "link"
+    SEAL = "seal"
+    SEARCH = "search"
+    CHANGE = "change"
+
+
+@dataclass(slots=True, frozen=True)
+class Target:
+    """What an action is about: a name in a box and, where there is one, the node it names."""
+
+    box: Box
+    name: str
+    node: Entry | Box | None = None
+
+    @property
+    def path(self) -> str:
+        """The name as a subject would write it."""
+        prefix = self.box.path
+        return f"{prefix}/{self.name}" if prefix and self.name else self.name or prefix or "/"
+
+
+Authority = Callable[[Subject, Action, Target], None]
+"""Returns if the subject may do it and raises Denied or NotPermitted if not."""
+
+
+def granted(subject: Subject, node: Entry | Box) -> int:
+    """The rwx bits that the node's mode gives the subject, without capabilities."""
+    if subject.owns(node.uid):
+        return node.mode >> 6 & 7
+    if node.mode >> 3 & 7 != node.mode & 7 and subject.in_group(node.gid):
+        return node.mode >> 3 & 7
+    return node.mode & 7
+
+
+def permits(subject: Subject, node: Entry | Box, wanted: int) -> bool:
+    """True if mode bits or a DAC capability give the subject all of `wanted`."""
+    if wanted & ~granted(subject, node) == 0:
+        return True
+    if subject.capable(CAP_DAC_OVERRIDE):
+        return True
+    reading = wanted & WRITE == 0
+    return reading and subject.capable(CAP_DAC_READ_SEARCH)
+
+
+def bits_to_retrieve(entry: Entry) -> int:
+    """What a copy of the stored file can do is what its mode must grant: reading, writing, or both."""
+    access = entry.file.access if entry.file is not None else "r"
+    return {"r": READ, "w": WRITE, "path": READ}.get(access, READ | WRITE)
+
+
+def is_owner(subject: Subject, node: Entry | Box) -> bool:
+    """True if the subject owns the node or may act for any owner."""
+    return subject.owns(node.uid) or subject.capable(CAP_FOWNER)
+
+
+def _need(subject: Subject, node: Entry | Box, wanted: int, target: Target, what: str) -> None:
+    if not permits(subject, node, wanted):
+        raise Denied(
+            f"uid {subject.uid} may not {what} `{target.path}`: mode {node.mode:04o}, "
+            f"owner {node.uid}, group {node.gid}",
+            name=target.path,
+            hint="ask the owner for other mode bits (chmod)",
+        )
+
+
+def _may_change_names(subject: Subject, target: Target, what: str) -> None:
+    box, node = target.box, target.node
+    _need(subject, box, WRITE | SEARCH, target, what)
+    if box.mode & STICKY and node is not None and not (is_owner(subject, node) or is_owner(subject, box)):
+        raise NotPermitted(
+            f"uid {subject.uid} may not {what} `{target.path}`: the box is sticky and "
+            f"uid {node.uid} owns the entry",
+            name=target.path,
+        )
+
+
+def _stash(subject: Subject, target: Target) -> None:
+    if target.node is None:
+        _may_change_names(subject, target, "stash")
+    else:
+        _need(subject, target.box, SEARCH, target, "stash")
+        _need(subject, target.node, WRITE, target, "replace")
+
+
+def _retrieve(subject: Subject, target: Target) -> None:
+    _need(subject, target.box, SEARCH, target, "retrieve")
+    if isinstance(target.node, Entry):
+        _need(subject, target.node, bits_to_retrieve(target.node), target, "retrieve")
+
+
+def _take(subject: Subject, target: Target) -> None:
+    _retrieve(subject, target)
+    _may_change_names(subject, target, "take")
+
+
+def _list(subject: Subject, target: Target) -> None:
+    _need(subject, target.box, READ, target, "list")
+
+
+def _describe(subject: Subject, target: Target) -> None:
+    _need(subject, target.box, SEARCH, target, "describe")
+    node = target.node
+    if node is not None and not subject.owns(node.uid):
+        _need(subject, node, READ, target, "describe")
+
+
+def _search(subject: Subject, target: Target) -> None:
+    _need(subject, target.box, SEARCH, target, "reach")
+
+
+def _discard(subject: Subject, target: Target) -> None:
+    _may_change_names(subject, target, "discard")
+
+
+def _rename(subject: Subject, target: Target) -> None:
+    _may_change_names(subject, target, "rename")
+
+
+def _link(subject: Subject, target: Target) -> None:
+    # A second name outlives the first, so it takes as much as retrieving does.
+    _retrieve(subject, target)
+
+
+def _owner_only(subject: Subject, target: Target) -> None:
+    node = target.node if target.node is not None else target.box
+    if not is_owner(subject, node):
+        raise NotPermitted(f"uid {subject.uid} does not own `{target.path}`", name=target.path)
+
+
+_RULES: dict[Action, Callable[[Subject, Target], None]] = {
+    Action.STASH: _stash,
+    Action.RETRIEVE: _retrieve,
+    Action.TAKE: _take,
+    Action.DISCARD: _discard,
+    Action.LIST: _list,
+    Action.DESCRIBE: _describe,
+    Action.RENAME: _rename,
+    Action.LINK: _link,
+    Action.SEAL: _owner_only,
+    Action.SEARCH: _search,
+    Action.CHANGE: _owner_only,
+}
+
+
+def mode_bits(subject: Subject, action: Action, target: Target) -> None:
+    """The DAC authority: raise Denied or NotPermitted where owner and mode bits do not allow the action."""
+    _RULES[action](subject, target)
+
+
+def check_chown(
+    subject: Subject, target: Target, node: Entry | Box, uid: int | None, gid: int | None
+) -> None:
+    """What chown(2) allows: the owner may choose a group of his; all else takes CAP_CHOWN. NotPermitted."""
+    if subject.capable(CAP_CHOWN):
+        return
+    gives_away = uid is not None and uid != node.uid
+    strange_group = gid is not None and gid != node.gid and not subject.in_group(gid)
+    if gives_away or strange_group or not subject.owns(node.uid):
+        raise NotPermitted(f"uid {subject.uid} may not change the owner of `{target.path}`", name=target.path)

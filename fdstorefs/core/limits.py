@@ -1,0 +1,59 @@
+"""Limits: how many entries there may be, in all and for each user."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from fdstorefs.errors import QuotaExceeded
+
+
+@dataclass(slots=True, frozen=True)
+class Limits:
+    """`entries` counts entries and boxes; None: no limit of ours (the descriptor limit still holds)."""
+
+    entries: int | None = None
+    entries_per_uid: int | None = None
+
+
+class Usage:
+    """Counts nodes against the limits. A node counts for its owner, once, however many names it has."""
+
+    __slots__ = ("_by_uid", "limits", "total")
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.total = 0
+        self._by_uid: Counter[int] = Counter()
+
+    def of(self, uid: int) -> int:
+        """How many nodes this user owns."""
+        return self._by_uid[uid]
+
+    def check(self, uid: int, more: int = 1) -> None:
+        """Raise QuotaExceeded if `more` nodes of this user would be too many."""
+        entries = self.limits.entries
+        if entries is not None and self.total + more > entries:
+            raise QuotaExceeded(f"the store is full: {self.total} of {entries} entries")
+        self.check_uid(uid, more)
+
+    def check_uid(self, uid: int, more: int = 1) -> None:
+        """As `check`, for the user's own limit only."""
+        per_uid = self.limits.entries_per_uid
+        if per_uid is not None and self._by_uid[uid] + more > per_uid:
+            raise QuotaExceeded(f"uid {uid} has {self._by_uid[uid]} of {per_uid} entries")
+
+    def add(self, uid: int) -> None:
+        """Count a node that came."""
+        self.total += 1
+        self._by_uid[uid] += 1
+
+    def remove(self, uid: int) -> None:
+        """Count a node that went."""
+        self.total -= 1
+        self._by_uid[uid] -= 1
+        if not self._by_uid[uid]:
+            del self._by_uid[uid]
+
+    def move(self, giver: int, taker: int) -> None:
+        """Count a change of owner."""
+        self.remove(giver)
+        self.add(taker)

@@ -1,0 +1,136 @@
+"""What the store is made of: open files, the entries that hold them, and the boxes that hold entries.
+
+Invariants, kept by `store.Store`:
+- A node is in the inode table while it has a name or a kernel reference.
+- An open file is held once by each entry that it is in and once by each handle or reply under way; when the
+  last hold goes it is released, once, to whoever owns the descriptors.
+- The same open file description is never two `OpenFile` objects of one store.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+
+@dataclass(slots=True, eq=False)
+class OpenFile:
+    """One open file description in the store's keeping.
+
+    `descriptor` is an opaque number to the core. `access` is `r`, `w`, `rw` or `path`. `filesystem` is None
+    where telling it would have meant asking somebody else's file server.
+    """
+
+    descriptor: int
+    kind: str
+    device: int = 0
+    inode: int = 0
+    access: str = "rw"
+    filesystem: str | None = None
+    may_block_on_close: bool = False
+    pollable: bool = True
+    number: int = 0
+    holds: int = 0
+    release: Callable[["OpenFile"], None] | None = field(default=None, repr=False)
+
+    def hold(self) -> "OpenFile":
+        """Keep it open for one more user."""
+        self.holds += 1
+        return self
+
+    def drop(self) -> None:
+        """Give one hold back; the last one releases the descriptor."""
+        if self.holds <= 0:
+            raise AssertionError(f"open file {self.number} dropped more often than held")
+        self.holds -= 1
+        if self.holds == 0 and self.release is not None:
+            self.release(self)
+
+
+@dataclass(slots=True, frozen=True)
+class Stasher:
+    """Who stashed: as the kernel told it at that moment."""
+
+    pid: int
+    uid: int
+    gid: int
+    command: str | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """What entries and boxes share: number, owner, mode (permission bits), times in ns since the epoch.
+
+    `lookups` counts the references that the kernel holds through the mount.
+    """
+
+    is_box: ClassVar[bool] = False
+    ino: int
+    uid: int
+    gid: int
+    mode: int
+    created: int
+    changed: int
+    lookups: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Entry(Node):
+    """What a name stands for: one open file, or nothing yet. `places` are its names: box and name in it."""
+
+    file: OpenFile | None = None
+    stasher: Stasher | None = None
+    label: str | None = None
+    places: list[tuple["Box", str]] = field(default_factory=list)
+
+    @property
+    def links(self) -> int:
+        """How many names it has."""
+        return len(self.places)
+
+    @property
+    def kind(self) -> str:
+        """What is inside: the open file's kind, or `empty`."""
+        return self.file.kind if self.file is not None else "empty"
+
+
+@dataclass(slots=True, eq=False)
+class Box(Node):
+    """A directory of entries and boxes; while sealed nothing in it changes or leaves."""
+
+    is_box: ClassVar[bool] = True
+    parent: "Box | None" = None
+    name: str = ""
+    sealed: bool = False
+    children: dict[str, "Entry | Box"] = field(default_factory=dict)
+
+    kind: ClassVar[str] = "box"
+
+    @property
+    def links(self) -> int:
+        """As directories count: its name, its own `.`, and the `..` of each box in it."""
+        boxes = sum(1 for child in self.children.values() if child.is_box)
+        return 2 + boxes if self.is_attached else 0
+
+    @property
+    def is_attached(self) -> bool:
+        """True while the box can be reached from the root."""
+        return self.parent is None or self.parent.children.get(self.name) is self
+
+    @property
+    def path(self) -> str:
+        """The path from the root box, empty for the root."""
+        parts: list[str] = []
+        box: Box | None = self
+        while box is not None and box.parent is not None:
+            parts.append(box.name)
+            box = box.parent
+        return "/".join(reversed(parts))
+
+    def is_inside(self, other: "Box") -> bool:
+        """True if this box is `other` or lies below it."""
+        box: Box | None = self
+        while box is not None:
+            if box is other:
+                return True
+            box = box.parent
+        return False

@@ -1,0 +1,432 @@
+"""The store: every operation on entries and boxes, checked, limited and announced. Pure: no I/O.
+
+Each operation either happens whole or raises a `StoreError` and changes nothing. Every one asks the
+`Authority` first; nothing else in the project decides who may do what.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from fdstorefs.core.access import Action, Authority, Target, check_chown, mode_bits
+from fdstorefs.core.event import Change, Event, Events
+from fdstorefs.core.limits import Limits, Usage
+from fdstorefs.core.name import RESERVED, check, split
+from fdstorefs.core.node import Box, Entry, OpenFile, Stasher
+from fdstorefs.core.subject import Subject
+from fdstorefs.core.tree import ROOT_INO, Tree
+from fdstorefs.errors import (
+    Busy,
+    Denied,
+    EmptyEntry,
+    EntryExists,
+    InvalidArgument,
+    IsABox,
+    NoSuchEntry,
+    NotABox,
+    NotEmpty,
+    NotPermitted,
+)
+
+ENTRY_MODE = 0o600
+SET_GROUP_ID = 0o2000
+PERMISSIONS = 0o7777
+
+
+class Store:
+    """One instance's entries. `clock` gives the time in ns since the epoch."""
+
+    def __init__(
+        self,
+        *,
+        uid: int,
+        gid: int,
+        clock: Callable[[], int],
+        mode: int = 0o1777,
+        limits: Limits | None = None,
+        authority: Authority = mode_bits,
+    ) -> None:
+        now = clock()
+        root = Box(ino=ROOT_INO, uid=uid, gid=gid, mode=mode, created=now, changed=now)
+        self.tree = Tree(root)
+        self.events = Events()
+        self.usage = Usage(limits or Limits())
+        self._clock = clock
+        self._authority = authority
+
+    @property
+    def root(self) -> Box:
+        """The box that is mounted."""
+        return self.tree.root
+
+    # Finding
+
+    def lookup(self, subject: Subject, box: Box, name: str) -> Entry | Box:
+        """What `name` stands for in `box`; errors: Denied, NoSuchEntry."""
+        target = self.target(box, name)
+        self._authority(subject, Action.SEARCH, target)
+        if target.node is None:
+            raise NoSuchEntry(f"no entry `{target.path}`", name=target.path)
+        return target.node
+
+    def locate(self, subject: Subject, path: str) -> Target:
+        """Walk `path`; the last name need not exist yet.
+
+        Errors: InvalidName, NameTooLong, NoSuchEntry or NotABox for a box on the way, Denied.
+        """
+        parts = split(path)
+        if not parts:
+            return Target(self.root, "", self.root)
+        box = self.root
+        for part in parts[:-1]:
+            node = self.lookup(subject, box, part)
+            if not isinstance(node, Box):
+                raise NotABox(f"`{part}` in `{path}` is an entry, not a box", name=path)
+            box = node
+        self._authority(subject, Action.SEARCH, self.target(box, parts[-1]))
+        return self.target(box, parts[-1])
+
+    def target(self, box: Box, name: str) -> Target:
+        """The name and whatever it stands for now; decides nothing."""
+        return Target(box, check(name), box.children.get(name))
+
+    def target_of(self, node: Entry | Box) -> Target:
+        """A target for a node known by its inode; NoSuchEntry once it has no name."""
+        if isinstance(node, Box):
+            return Target(node.parent or node, node.name, node)
+        if not node.places:
+            raise NoSuchEntry("the entry is gone: it was discarded")
+        box, name = node.places[0]
+        return Target(box, name, node)
+
+    def names(self, subject: Subject, box: Box) -> list[tuple[str, Entry | Box]]:
+        """The names in `box` that the subject may list, sorted; Denied if it may not read the box."""
+        self._authority(subject, Action.LIST, self._self(box))
+        return sorted(box.children.items())
+
+    def walk(self, subject: Subject, box: Box | None = None) -> Iterator[tuple[str, Target]]:
+        """Every path below `box` (default: the root) that the subject may list, with its target, sorted."""
+        box = box or self.root
+        yield from self._walk(subject, box)
+
+    def _walk(self, subject: Subject, box: Box) -> Iterator[tuple[str, Target]]:
+        for name in sorted(box.children):
+            target = self.target(box, name)
+            if target.node is None or not self.may(subject, Action.LIST, target):
+                continue
+            yield target.path, target
+            if isinstance(target.node, Box) and self.may(subject, Action.SEARCH, Target(target.node, "")):
+                yield from self._walk(subject, target.node)
+
+    def may(self, subject: Subject, action: Action, target: Target) -> bool:
+        """Whether the authority allows it."""
+        try:
+            self._authority(subject, action, target)
+        except (Denied, NotPermitted):
+            return False
+        return True
+
+    def require(self, subject: Subject, action: Action, target: Target) -> None:
+        """Raise what the authority raises if the subject may not do it."""
+        self._authority(subject, action, target)
+
+    # Stashing
+
+    def create(self, subject: Subject, box: Box, name: str, mode: int = ENTRY_MODE) -> Entry:
+        """An empty entry; errors: EntryExists, Denied, QuotaExceeded, Busy (sealed box)."""
+        target = self._free(subject, Action.STASH, box, name)
+        self.usage.check(subject.uid)
+        entry = self._new_entry(subject, box, mode)
+        self._attach(target, entry)
+        self._tell(Change.CREATED, box, name, entry)
+        return entry
+
+    def fill(self, subject: Subject, entry: Entry, file: OpenFile, stasher: Stasher) -> None:
+        """Put `file` into `entry`, which may hold one already: then it is replaced, atomically."""
+        target = self.target_of(entry)
+        self._authority(subject, Action.STASH, target)
+        self._unsealed(target.box)
+        change = Change.REPLACED if entry.file is not None else Change.STASHED
+        self._swap(entry, file, stasher)
+        self._tell(change, target.box, target.name, entry)
+
+    def check_stash(self, subject: Subject, path: str, *, replace: bool = False) -> Target:
+        """Raise whatever `stash` would raise before a descriptor is even looked at."""
+        target = self.locate(subject, path)
+        if isinstance(target.node, Box):
+            raise IsABox(f"`{path}` is a box", name=path)
+        if target.node is None:
+            self._free(subject, Action.STASH, target.box, target.name)
+        if target.node is not None and target.node.file is not None and not replace:
+            raise EntryExists(f"`{path}` exists", name=path, hint="ask to replace it, or discard it first")
+        self._authority(subject, Action.STASH, target)
+        self._unsealed(target.box)
+        if target.node is None:
+            self.usage.check(subject.uid)
+        return target
+
+    def stash(
+        self,
+        subject: Subject,
+        path: str,
+        file: OpenFile,
+        stasher: Stasher,
+        *,
+        replace: bool = False,
+        mode: int = ENTRY_MODE,
+        label: str | None = None,
+    ) -> tuple[Entry, bool]:
+        """Put `file` under `path`. Returns the entry and whether it replaced another open file.
+
+        An empty entry is filled; a full one is replaced only if asked for. Errors: EntryExists, IsABox,
+        Denied, Busy, QuotaExceeded and those of `locate`.
+        """
+        target = self.check_stash(subject, path, replace=replace)
+        entry = target.node
+        if not isinstance(entry, Entry):
+            entry = self._new_entry(subject, target.box, mode)
+            self._attach(target, entry)
+        replaced = entry.file is not None
+        self._swap(entry, file, stasher)
+        entry.label = label if label is not None else entry.label
+        self._tell(Change.REPLACED if replaced else Change.STASHED, target.box, target.name, entry)
+        return entry, replaced
+
+    # Retrieving
+
+    def retrieve(self, subject: Subject, target: Target) -> OpenFile:
+        """The open file of an entry, not held for the caller; errors: NoSuchEntry, EmptyEntry, Busy, Denied."""
+        return self._ready(subject, Action.RETRIEVE, target)
+
+    def retrieve_many(self, subject: Subject, paths: Sequence[str]) -> list[OpenFile]:
+        """The open files of all `paths`, or the error of the first that cannot be had."""
+        return [self.retrieve(subject, self.locate(subject, path)) for path in paths]
+
+    def take_many(self, subject: Subject, paths: Sequence[str]) -> list[OpenFile]:
+        """Retrieve and discard all `paths`, or none. Each file comes held once: drop it after delivery."""
+        targets = [self.locate(subject, path) for path in paths]
+        if len({(target.box.ino, target.name) for target in targets}) != len(targets):
+            raise InvalidArgument("the same name is given twice; an entry can be taken once")
+        files = [self._ready(subject, Action.TAKE, target).hold() for target in targets]
+        for target in targets:
+            self._remove(target)
+        return files
+
+    def _ready(self, subject: Subject, action: Action, target: Target) -> OpenFile:
+        entry = self._existing(target)
+        if isinstance(entry, Box):
+            raise IsABox(f"`{target.path}` is a box", name=target.path)
+        self._authority(subject, action, target)
+        self._unsealed(target.box)
+        if entry.file is None:
+            raise EmptyEntry(f"`{target.path}` holds nothing yet", name=target.path)
+        return entry.file
+
+    # Names
+
+    def discard(self, subject: Subject, target: Target) -> None:
+        """Take the name away; the last name closes the open file. Errors: NoSuchEntry, IsABox, Denied, Busy."""
+        if isinstance(self._existing(target), Box):
+            raise IsABox(f"`{target.path}` is a box", name=target.path)
+        self._authority(subject, Action.DISCARD, target)
+        self._unsealed(target.box)
+        self._remove(target)
+
+    def make_box(self, subject: Subject, box: Box, name: str, mode: int = 0o700) -> Box:
+        """A new box; errors as for `create`."""
+        target = self._free(subject, Action.STASH, box, name)
+        self.usage.check(subject.uid)
+        now, inherited = self._clock(), box.mode & SET_GROUP_ID
+        made = Box(
+            ino=self.tree.next_ino(),
+            uid=subject.uid,
+            gid=box.gid if inherited else subject.gid,
+            mode=mode & PERMISSIONS | inherited,
+            created=now,
+            changed=now,
+        )
+        self._attach(target, made)
+        self._tell(Change.CREATED, box, name, made)
+        return made
+
+    def remove_box(self, subject: Subject, target: Target) -> None:
+        """Remove an empty box; errors: NotABox, NotEmpty, NoSuchEntry, Denied, Busy."""
+        node = self._existing(target)
+        if not isinstance(node, Box):
+            raise NotABox(f"`{target.path}` is an entry", name=target.path)
+        if node is self.root:
+            raise Busy("the root box stays while the instance serves", name="/")
+        self._authority(subject, Action.DISCARD, target)
+        self._unsealed(node)
+        if node.children:
+            raise NotEmpty(f"`{target.path}` holds {len(node.children)} entries", name=target.path)
+        self._remove(target)
+
+    def rename(self, subject: Subject, source: Target, goal: Target, *, replace: bool = True) -> None:
+        """Give what `source` names the name of `goal`; what is there goes, if `replace`, as by rename(2)."""
+        moved = self._existing(source)
+        if goal.node is moved:
+            return
+        self._authority(subject, Action.RENAME, source)
+        self._authority(subject, Action.RENAME if goal.node is not None else Action.STASH, goal)
+        self._unsealed(source.box)
+        self._unsealed(goal.box)
+        self._fits(moved, goal, replace)
+        if goal.node is not None:
+            self._remove(goal)
+        self.tree.detach(source.box, source.name)
+        self.tree.attach(goal.box, goal.name, moved)
+        moved.changed = self._clock()
+        self.events.publish(Event(Change.RENAMED, goal.box, goal.name, moved, former=source.path))
+
+    def _fits(self, moved: Entry | Box, goal: Target, replace: bool) -> None:
+        there = goal.node
+        if isinstance(moved, Box):
+            if goal.box.is_inside(moved):
+                raise InvalidArgument(f"`{goal.path}` is inside the box that is to be moved", name=goal.path)
+            self._unsealed(moved)
+        if there is None:
+            return
+        if not replace:
+            raise EntryExists(f"`{goal.path}` exists", name=goal.path)
+        if isinstance(moved, Box) and not isinstance(there, Box):
+            raise NotABox(f"`{goal.path}` is an entry", name=goal.path)
+        if isinstance(there, Box) and not isinstance(moved, Box):
+            raise IsABox(f"`{goal.path}` is a box", name=goal.path)
+        if isinstance(there, Box):
+            self._unsealed(there)
+            if there.children:
+                raise NotEmpty(f"`{goal.path}` holds {len(there.children)} entries", name=goal.path)
+
+    def link(self, subject: Subject, source: Target, box: Box, name: str) -> Entry:
+        """A second name for an entry; errors: NotPermitted (a box), EntryExists, Denied, Busy."""
+        entry = self._existing(source)
+        if isinstance(entry, Box):
+            raise NotPermitted(f"`{source.path}` is a box: boxes have one name", name=source.path)
+        self._authority(subject, Action.LINK, source)
+        self._unsealed(source.box)
+        goal = self._free(subject, Action.STASH, box, name)
+        self.tree.attach(goal.box, goal.name, entry)
+        entry.changed = self._clock()
+        self._tell(Change.LINKED, box, name, entry)
+        return entry
+
+    # Attributes
+
+    def seal(self, subject: Subject, box: Box, *, sealed: bool = True) -> None:
+        """Seal or unseal a box; errors: NotPermitted."""
+        self._authority(subject, Action.SEAL, self._self(box))
+        if box.sealed != sealed:
+            box.sealed, box.changed = sealed, self._clock()
+            self._tell(Change.SEALED if sealed else Change.UNSEALED, box.parent or box, box.name, box)
+
+    def set_mode(self, subject: Subject, node: Entry | Box, mode: int) -> None:
+        """Change permission bits; errors: NotPermitted, Busy."""
+        target = self.target_of(node)
+        self._authority(subject, Action.CHANGE, target)
+        self._unsealed(target.box)
+        node.mode, node.changed = mode & PERMISSIONS, self._clock()
+        self._tell(Change.CHANGED, target.box, target.name, node)
+
+    def set_owner(self, subject: Subject, node: Entry | Box, uid: int | None, gid: int | None) -> None:
+        """Change owner or group as chown(2) would; None leaves one as it is. Errors: NotPermitted, QuotaExceeded."""
+        target = self.target_of(node)
+        self._unsealed(target.box)
+        check_chown(subject, target, node, uid, gid)
+        if uid is not None and uid != node.uid:
+            self._count_for(node, uid)
+            node.uid = uid
+        node.gid = gid if gid is not None else node.gid
+        node.changed = self._clock()
+        self._tell(Change.CHANGED, target.box, target.name, node)
+
+    def set_label(self, subject: Subject, entry: Entry, label: str | None) -> None:
+        """Change an entry's label; errors: NotPermitted, Busy."""
+        target = self.target_of(entry)
+        self._authority(subject, Action.CHANGE, target)
+        self._unsealed(target.box)
+        entry.label, entry.changed = label, self._clock()
+        self._tell(Change.CHANGED, target.box, target.name, entry)
+
+    # Kernel references
+
+    def remember(self, node: Entry | Box) -> None:
+        """Count one reference that the kernel got through the mount."""
+        node.lookups += 1
+
+    def forget(self, ino: int, count: int) -> None:
+        """The kernel gave `count` references back."""
+        node = self.tree.nodes.get(ino)
+        if node is None or node is self.root:
+            return
+        node.lookups -= count
+        self.tree.collect(node)
+
+    # Inside
+
+    @staticmethod
+    def _self(box: Box) -> Target:
+        return Target(box, "", box)
+
+    def _existing(self, target: Target) -> Entry | Box:
+        if target.node is None:
+            raise NoSuchEntry(f"no entry `{target.path}`", name=target.path)
+        return target.node
+
+    def _free(self, subject: Subject, action: Action, box: Box, name: str) -> Target:
+        target = self.target(box, name)
+        if box is self.root and name in RESERVED:
+            raise EntryExists(f"`{name}` is the store's own", name=name)
+        if target.node is not None:
+            raise EntryExists(f"`{target.path}` exists", name=target.path)
+        if not box.is_attached:
+            raise NoSuchEntry("the box is gone: it was removed")
+        self._authority(subject, action, target)
+        self._unsealed(box)
+        return target
+
+    @staticmethod
+    def _unsealed(box: Box) -> None:
+        above: Box | None = box
+        while above is not None:
+            if above.sealed:
+                raise Busy(
+                    f"the box `{above.path or '/'}` is sealed", name=above.path, hint="unseal it first"
+                )
+            above = above.parent
+
+    def _new_entry(self, subject: Subject, box: Box, mode: int) -> Entry:
+        now = self._clock()
+        return Entry(
+            ino=self.tree.next_ino(),
+            uid=subject.uid,
+            gid=box.gid if box.mode & SET_GROUP_ID else subject.gid,
+            mode=mode & PERMISSIONS,
+            created=now,
+            changed=now,
+        )
+
+    def _attach(self, target: Target, node: Entry | Box) -> None:
+        self.tree.attach(target.box, target.name, node)
+        self.usage.add(node.uid)
+
+    def _remove(self, target: Target) -> None:
+        node = self.tree.detach(target.box, target.name)
+        if isinstance(node, Box) or not node.places:
+            self.usage.remove(node.uid)
+        self._tell(Change.DISCARDED, target.box, target.name, node)
+        if isinstance(node, Entry) and not node.places and node.file is not None:
+            former, node.file = node.file, None
+            former.drop()
+
+    def _count_for(self, node: Entry | Box, uid: int) -> None:
+        if node is not self.root:
+            self.usage.check_uid(uid)
+            self.usage.move(node.uid, uid)
+
+    def _swap(self, entry: Entry, file: OpenFile, stasher: Stasher) -> None:
+        former, entry.file = entry.file, file.hold()
+        entry.stasher, entry.changed = stasher, self._clock()
+        if former is not None:
+            former.drop()
+
+    def _tell(self, change: Change, box: Box, name: str, node: Entry | Box) -> None:
+        self.events.publish(Event(change, box, name, node))

@@ -1,0 +1,64 @@
+"""The tree of boxes and entries: the inode table, names, and what each name stands for. It decides nothing."""
+
+from collections.abc import Iterator
+
+from fdstorefs.core.name import check, join
+from fdstorefs.core.node import Box, Entry
+
+ROOT_INO = 1
+
+
+class Tree:
+    """Boxes and entries by inode number and by name. Numbers are never used twice."""
+
+    __slots__ = ("_next_ino", "nodes", "root")
+
+    def __init__(self, root: Box) -> None:
+        self.root = root
+        self.nodes: dict[int, Entry | Box] = {root.ino: root}
+        self._next_ino = root.ino
+
+    def next_ino(self) -> int:
+        """A fresh inode number."""
+        self._next_ino += 1
+        return self._next_ino
+
+    def attach(self, box: Box, name: str, node: Entry | Box) -> None:
+        """Give `node` the name `name`, which must be free."""
+        if name in box.children:
+            raise AssertionError(f"`{name}` is taken")
+        box.children[check(name)] = node
+        self.nodes[node.ino] = node
+        if isinstance(node, Box):
+            node.parent, node.name = box, name
+        else:
+            node.places.append((box, name))
+
+    def detach(self, box: Box, name: str) -> Entry | Box:
+        """Take the name away and return what it stood for."""
+        node = box.children.pop(name)
+        if isinstance(node, Entry):
+            node.places.remove((box, name))
+        self.collect(node)
+        return node
+
+    def collect(self, node: Entry | Box) -> None:
+        """Drop a node from the table once neither a name nor the kernel refers to it."""
+        if node.lookups == 0 and not self.is_named(node):
+            self.nodes.pop(node.ino, None)
+
+    @staticmethod
+    def is_named(node: Entry | Box) -> bool:
+        """True while the node can be reached by a name."""
+        return node.is_attached if isinstance(node, Box) else bool(node.places)
+
+    def walk(self, box: Box, prefix: str = "") -> Iterator[tuple[str, Box, str, Entry | Box]]:
+        """Everything below `box`, sorted: path, box, name, node. What changes meanwhile may be missed."""
+        for name in sorted(box.children):
+            node = box.children.get(name)
+            if node is None:
+                continue
+            path = join(prefix, name)
+            yield path, box, name, node
+            if isinstance(node, Box):
+                yield from self.walk(node, path)

@@ -1,0 +1,15 @@
+"""The Varlink interface, in one file that the server returns, the clients speak and the docs include."""
+
+from importlib.resources import files
+
+NAME = "io.fdstorefs.Store"
+MAX_DESCRIPTORS = 253
+"""Most descriptors that one message can carry (SCM_MAX_FD of Linux)."""
+
+MAX_MESSAGE = 1 << 20
+"""Most bytes of one request, its NUL terminator not counted; a longer one ends the connection."""
+
+
+def description() -> str:
+    """The interface definition, as GetInterfaceDescription returns it."""
+    return files(__package__).joinpath(f"{NAME}.varlink").read_text(encoding="utf-8")
