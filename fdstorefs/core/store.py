@@ -4,18 +4,18 @@ Each operation either happens whole or raises a `StoreError` and changes nothing
 `Authority` first; nothing else in the project decides who may do what.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from fdstorefs.core.access import Action, Authority, Target, check_chown, mode_bits
 from fdstorefs.core.event import Change, Event, Events
+from fdstorefs.core.finder import Finder
 from fdstorefs.core.limits import Limits, Usage
-from fdstorefs.core.name import RESERVED, check, split
+from fdstorefs.core.name import RESERVED
 from fdstorefs.core.node import Box, Entry, OpenFile, Stasher
 from fdstorefs.core.subject import Subject
 from fdstorefs.core.tree import ROOT_INO, Tree
 from fdstorefs.errors import (
     Busy,
-    Denied,
     EmptyEntry,
     EntryExists,
     InvalidArgument,
@@ -31,7 +31,7 @@ SET_GROUP_ID = 0o2000
 PERMISSIONS = 0o7777
 
 
-class Store:
+class Store(Finder):
     """One instance's entries. `clock` gives the time in ns since the epoch."""
 
     def __init__(
@@ -46,87 +46,10 @@ class Store:
     ) -> None:
         now = clock()
         root = Box(ino=ROOT_INO, uid=uid, gid=gid, mode=mode, created=now, changed=now)
-        self.tree = Tree(root)
+        super().__init__(Tree(root), authority)
         self.events = Events()
         self.usage = Usage(limits or Limits())
         self._clock = clock
-        self._authority = authority
-
-    @property
-    def root(self) -> Box:
-        """The box that is mounted."""
-        return self.tree.root
-
-    # Finding
-
-    def lookup(self, subject: Subject, box: Box, name: str) -> Entry | Box:
-        """What `name` stands for in `box`; errors: Denied, NoSuchEntry."""
-        target = self.target(box, name)
-        self._authority(subject, Action.SEARCH, target)
-        if target.node is None:
-            raise NoSuchEntry(f"no entry `{target.path}`", name=target.path)
-        return target.node
-
-    def locate(self, subject: Subject, path: str) -> Target:
-        """Walk `path`; the last name need not exist yet.
-
-        Errors: InvalidName, NameTooLong, NoSuchEntry or NotABox for a box on the way, Denied.
-        """
-        parts = split(path)
-        if not parts:
-            return Target(self.root, "", self.root)
-        box = self.root
-        for part in parts[:-1]:
-            node = self.lookup(subject, box, part)
-            if not isinstance(node, Box):
-                raise NotABox(f"`{part}` in `{path}` is an entry, not a box", name=path)
-            box = node
-        self._authority(subject, Action.SEARCH, self.target(box, parts[-1]))
-        return self.target(box, parts[-1])
-
-    def target(self, box: Box, name: str) -> Target:
-        """The name and whatever it stands for now; decides nothing."""
-        return Target(box, check(name), box.children.get(name))
-
-    def target_of(self, node: Entry | Box) -> Target:
-        """A target for a node known by its inode; NoSuchEntry once it has no name."""
-        if isinstance(node, Box):
-            return Target(node.parent or node, node.name, node)
-        if not node.places:
-            raise NoSuchEntry("the entry is gone: it was discarded")
-        box, name = node.places[0]
-        return Target(box, name, node)
-
-    def names(self, subject: Subject, box: Box) -> list[tuple[str, Entry | Box]]:
-        """The names in `box` that the subject may list, sorted; Denied if it may not read the box."""
-        self._authority(subject, Action.LIST, self._self(box))
-        return sorted(box.children.items())
-
-    def walk(self, subject: Subject, box: Box | None = None) -> Iterator[tuple[str, Target]]:
-        """Every path below `box` (default: the root) that the subject may list, with its target, sorted."""
-        box = box or self.root
-        yield from self._walk(subject, box)
-
-    def _walk(self, subject: Subject, box: Box) -> Iterator[tuple[str, Target]]:
-        for name in sorted(box.children):
-            target = self.target(box, name)
-            if target.node is None or not self.may(subject, Action.LIST, target):
-                continue
-            yield target.path, target
-            if isinstance(target.node, Box) and self.may(subject, Action.SEARCH, Target(target.node, "")):
-                yield from self._walk(subject, target.node)
-
-    def may(self, subject: Subject, action: Action, target: Target) -> bool:
-        """Whether the authority allows it."""
-        try:
-            self._authority(subject, action, target)
-        except (Denied, NotPermitted):
-            return False
-        return True
-
-    def require(self, subject: Subject, action: Action, target: Target) -> None:
-        """Raise what the authority raises if the subject may not do it."""
-        self._authority(subject, action, target)
 
     # Stashing
 
@@ -193,7 +116,7 @@ class Store:
     # Retrieving
 
     def retrieve(self, subject: Subject, target: Target) -> OpenFile:
-        """The open file of an entry, not held for the caller; errors: NoSuchEntry, EmptyEntry, Busy, Denied."""
+        """The open file of an entry, not yet held. Errors: NoSuchEntry, IsABox, EmptyEntry, Busy, Denied."""
         return self._ready(subject, Action.RETRIEVE, target)
 
     def retrieve_many(self, subject: Subject, paths: Sequence[str]) -> list[OpenFile]:
@@ -202,11 +125,10 @@ class Store:
 
     def take_many(self, subject: Subject, paths: Sequence[str]) -> list[OpenFile]:
         """Retrieve and discard all `paths`, or none. Each file comes held once: drop it after delivery."""
-        targets = [self.locate(subject, path) for path in paths]
-        if len({(target.box.ino, target.name) for target in targets}) != len(targets):
-            raise InvalidArgument("the same name is given twice; an entry can be taken once")
-        files = [self._ready(subject, Action.TAKE, target).hold() for target in targets]
-        for target in targets:
+        targets = self._distinct(subject, paths)
+        files = [self._ready(subject, Action.TAKE, target) for target in targets]
+        for file, target in zip(files, targets, strict=True):
+            file.hold()
             self._remove(target)
         return files
 
@@ -223,12 +145,23 @@ class Store:
     # Names
 
     def discard(self, subject: Subject, target: Target) -> None:
-        """Take the name away; the last name closes the open file. Errors: NoSuchEntry, IsABox, Denied, Busy."""
+        """Take the name away; the last one closes the open file. Errors: NoSuchEntry, IsABox, Denied, Busy."""
+        self._check_discard(subject, target)
+        self._remove(target)
+
+    def discard_many(self, subject: Subject, paths: Sequence[str]) -> None:
+        """Discard all `paths`, or none."""
+        targets = self._distinct(subject, paths)
+        for target in targets:
+            self._check_discard(subject, target)
+        for target in targets:
+            self._remove(target)
+
+    def _check_discard(self, subject: Subject, target: Target) -> None:
         if isinstance(self._existing(target), Box):
             raise IsABox(f"`{target.path}` is a box", name=target.path)
         self._authority(subject, Action.DISCARD, target)
         self._unsealed(target.box)
-        self._remove(target)
 
     def make_box(self, subject: Subject, box: Box, name: str, mode: int = 0o700) -> Box:
         """A new box; errors as for `create`."""
@@ -327,7 +260,7 @@ class Store:
         self._tell(Change.CHANGED, target.box, target.name, node)
 
     def set_owner(self, subject: Subject, node: Entry | Box, uid: int | None, gid: int | None) -> None:
-        """Change owner or group as chown(2) would; None leaves one as it is. Errors: NotPermitted, QuotaExceeded."""
+        """Change owner or group as chown(2); None leaves one. Errors: NotPermitted, QuotaExceeded, Busy."""
         target = self.target_of(node)
         self._unsealed(target.box)
         check_chown(subject, target, node, uid, gid)
@@ -346,25 +279,13 @@ class Store:
         entry.label, entry.changed = label, self._clock()
         self._tell(Change.CHANGED, target.box, target.name, entry)
 
-    # Kernel references
-
-    def remember(self, node: Entry | Box) -> None:
-        """Count one reference that the kernel got through the mount."""
-        node.lookups += 1
-
-    def forget(self, ino: int, count: int) -> None:
-        """The kernel gave `count` references back."""
-        node = self.tree.nodes.get(ino)
-        if node is None or node is self.root:
-            return
-        node.lookups -= count
-        self.tree.collect(node)
-
     # Inside
 
-    @staticmethod
-    def _self(box: Box) -> Target:
-        return Target(box, "", box)
+    def _distinct(self, subject: Subject, paths: Sequence[str]) -> list[Target]:
+        targets = [self.locate(subject, path) for path in paths]
+        if len({(target.box.ino, target.name) for target in targets}) != len(targets):
+            raise InvalidArgument("the same name is given twice")
+        return targets
 
     def _existing(self, target: Target) -> Entry | Box:
         if target.node is None:

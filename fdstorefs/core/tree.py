@@ -1,4 +1,4 @@
-"""The tree of boxes and entries: the inode table, names, and what each name stands for. It decides nothing."""
+"""The tree of boxes and entries: inode table, names, and what each stands for. It decides nothing."""
 
 from collections.abc import Iterator
 

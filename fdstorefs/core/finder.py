@@ -1,0 +1,111 @@
+"""Finding: from paths and inode numbers to entries and boxes, as far as the subject may see them."""
+
+from collections.abc import Iterator
+
+from fdstorefs.core.access import Action, Authority, Target
+from fdstorefs.core.name import check, split
+from fdstorefs.core.node import Box, Entry
+from fdstorefs.core.subject import Subject
+from fdstorefs.core.tree import Tree
+from fdstorefs.errors import Denied, NoSuchEntry, NotABox, NotPermitted
+
+
+class Finder:
+    """The part of a store that only looks. Every way to an entry asks the `Authority`."""
+
+    def __init__(self, tree: Tree, authority: Authority) -> None:
+        self.tree = tree
+        self._authority = authority
+
+    @property
+    def root(self) -> Box:
+        """The box that is mounted."""
+        return self.tree.root
+
+    def lookup(self, subject: Subject, box: Box, name: str) -> Entry | Box:
+        """What `name` stands for in `box`; errors: Denied, NoSuchEntry."""
+        target = self.target(box, name)
+        self._authority(subject, Action.SEARCH, target)
+        if target.node is None:
+            raise NoSuchEntry(f"no entry `{target.path}`", name=target.path)
+        return target.node
+
+    def locate(self, subject: Subject, path: str) -> Target:
+        """Walk `path`; the last name need not exist yet.
+
+        Errors: InvalidName, NameTooLong, NoSuchEntry or NotABox for a box on the way, Denied.
+        """
+        parts = split(path)
+        if not parts:
+            return Target(self.root, "", self.root)
+        box = self.root
+        for part in parts[:-1]:
+            node = self.lookup(subject, box, part)
+            if not isinstance(node, Box):
+                raise NotABox(f"`{part}` in `{path}` is an entry, not a box", name=path)
+            box = node
+        self._authority(subject, Action.SEARCH, self.target(box, parts[-1]))
+        return self.target(box, parts[-1])
+
+    @staticmethod
+    def _self(box: Box) -> Target:
+        return Target(box, "", box)
+
+    def target(self, box: Box, name: str) -> Target:
+        """The name and whatever it stands for now; decides nothing."""
+        return Target(box, check(name), box.children.get(name))
+
+    def target_of(self, node: Entry | Box) -> Target:
+        """A target for a node known by its inode; NoSuchEntry once it has no name."""
+        if isinstance(node, Box):
+            return Target(node.parent or node, node.name, node)
+        if not node.places:
+            raise NoSuchEntry("the entry is gone: it was discarded")
+        box, name = node.places[0]
+        return Target(box, name, node)
+
+    def names(self, subject: Subject, box: Box) -> list[tuple[str, Entry | Box]]:
+        """The names in `box` that the subject may list, sorted; Denied if it may not read the box."""
+        self._authority(subject, Action.LIST, self._self(box))
+        listed = sorted(box.children.items())
+        return [
+            (name, node) for name, node in listed if self.may(subject, Action.LIST, Target(box, name, node))
+        ]
+
+    def walk(self, subject: Subject, box: Box | None = None) -> Iterator[tuple[str, Target]]:
+        """Every path below `box` (default: the root) that the subject may list, with its target, sorted."""
+        box = box or self.root
+        yield from self._walk(subject, box)
+
+    def _walk(self, subject: Subject, box: Box) -> Iterator[tuple[str, Target]]:
+        for name in sorted(box.children):
+            target = self.target(box, name)
+            if target.node is None or not self.may(subject, Action.LIST, target):
+                continue
+            yield target.path, target
+            if isinstance(target.node, Box) and self.may(subject, Action.SEARCH, Target(target.node, "")):
+                yield from self._walk(subject, target.node)
+
+    def may(self, subject: Subject, action: Action, target: Target) -> bool:
+        """Whether the authority allows it."""
+        try:
+            self._authority(subject, action, target)
+        except (Denied, NotPermitted):
+            return False
+        return True
+
+    def require(self, subject: Subject, action: Action, target: Target) -> None:
+        """Raise what the authority raises if the subject may not do it."""
+        self._authority(subject, action, target)
+
+    def remember(self, node: Entry | Box) -> None:
+        """Count one reference that the kernel got through the mount."""
+        node.lookups += 1
+
+    def forget(self, ino: int, count: int) -> None:
+        """The kernel gave `count` references back."""
+        node = self.tree.nodes.get(ino)
+        if node is None or node is self.root:
+            return
+        node.lookups -= count
+        self.tree.collect(node)
