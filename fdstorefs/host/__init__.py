@@ -1,0 +1,1 @@
+"""What the kernel tells the store, and what the store asks of the kernel."""

@@ -1,0 +1,254 @@
+"""The only file that reads /proc: what the kernel says about tasks, descriptors, mounts and id maps.
+
+A task is named by its thread id as the reader's own /proc shows it. Reads by number are racy: numbers are
+recycled. Where an identity decides about permission, hold a pidfd and use `read_task_checked`.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fdstorefs.host import mount_table
+from fdstorefs.host.mount_table import MountTable
+
+Fdinfo = dict[str, str | list[str]]
+
+_EVERY_ID = 2**32 - 1
+_NAMESPACES = ("user", "mnt", "pid")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFacts:
+    """One thread at one moment, ids as our own user namespace sees them.
+
+    `uids` and `gids` are real, effective, saved and file-system id. `start_time` is in clock ticks since
+    boot, the capability sets are bit masks, a namespace is its inode number. None where the kernel doesn't
+    let us see.
+    """
+
+    tid: int
+    tgid: int
+    start_time: int
+    comm: str
+    uids: tuple[int, int, int, int]
+    gids: tuple[int, int, int, int]
+    groups: frozenset[int]
+    cap_effective: int
+    cap_permitted: int
+    userns: int | None
+    mntns: int | None
+    pidns: int | None
+    exe: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BlockedSyscall:
+    """The system call that a thread sleeps in, with its six argument registers."""
+
+    number: int
+    arguments: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IdRange:
+    """One line of a uid or gid map: `count` ids from `inside` on are `outside` and up in the parent."""
+
+    inside: int
+    outside: int
+    count: int
+
+
+def read_task(tid: int) -> TaskFacts:
+    """Everything about one thread. Raises ProcessLookupError when there is none."""
+    comm, start_time = _comm_and_start_time(tid)
+    status = _status(tid)
+    userns, mntns, pidns = (_namespace_of(tid, name) for name in _NAMESPACES)
+    return TaskFacts(
+        tid=tid,
+        tgid=int(status["Tgid"]),
+        start_time=start_time,
+        comm=comm,
+        uids=_four_ids(status["Uid"]),
+        gids=_four_ids(status["Gid"]),
+        groups=frozenset(map(int, status["Groups"].split())),
+        cap_effective=int(status["CapEff"], 16),
+        cap_permitted=int(status["CapPrm"], 16),
+        userns=userns,
+        mntns=mntns,
+        pidns=pidns,
+        exe=_exe_of(tid),
+    )
+
+
+def read_task_checked(tid: int, pidfd: int) -> TaskFacts:
+    """`read_task`, certain to describe the task behind `pidfd` (the thread's own pidfd or its process's).
+
+    Raises ProcessLookupError when the task is gone, or when `tid` now belongs to another process: a number
+    cannot be given away again while the task that `pidfd` holds still has it.
+    """
+    facts = read_task(tid)
+    holder = int(fdinfo_field(fdinfo(pidfd), "Pid"))
+    if holder not in (tid, facts.tgid):
+        raise _gone(tid)
+    return facts
+
+
+def read_groups(tid: int) -> frozenset[int]:
+    """The supplementary groups of a thread, at the price of one file. Raises ProcessLookupError."""
+    return frozenset(map(int, _status(tid)["Groups"].split()))
+
+
+def task_syscall(tid: int) -> BlockedSyscall | None:
+    """The system call a thread is blocked in; None when it runs, or sleeps outside any system call.
+
+    Raises ProcessLookupError, and PermissionError where we may not trace the thread.
+    """
+    number, *registers = _task_file(tid, "syscall").split()
+    if number in (b"running", b"-1"):
+        return None
+    return BlockedSyscall(int(number), tuple(int(register, 16) for register in registers[:6]))
+
+
+def fdinfo(fd: int, pid: int | str = "self") -> Fdinfo:
+    """The fdinfo of a descriptor; a key that occurs more than once (`tfd`, `inotify wd`) maps to a list.
+
+    Raises FileNotFoundError when there is no such descriptor. Never ask for an epoll descriptor that somebody
+    else made: the kernel takes its lock, which a poll of a file of a dead FUSE server holds for ever.
+    """
+    found: Fdinfo = {}
+    for line in _read(f"/proc/{pid}/fdinfo/{fd}").decode(errors="surrogateescape").rstrip("\n").split("\n"):
+        key, _, value = line.partition(":")
+        _add(found, key, value.strip())
+    return found
+
+
+def fdinfo_field(found: Fdinfo, key: str) -> str:
+    """The one value of `key`, `0` where the kernel doesn't tell it."""
+    value = found.get(key, "0")
+    return value if isinstance(value, str) else value[0]
+
+
+def fd_link(fd: int) -> str:
+    """What one of our descriptors is called: a path, `socket:[4711]`, `anon_inode:[eventfd]`, ..."""
+    return os.readlink(f"/proc/self/fd/{fd}")
+
+
+def open_namespace(name: str, pid: int | str = "self") -> int:
+    """A new descriptor of a task's namespace: `net`, `mnt`, `user`, `pid`, ..."""
+    return os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def id_map(kind: str, pid: int | str = "self") -> list[IdRange]:
+    """The `uid` or `gid` map of a task's user namespace."""
+    lines = _read(f"/proc/{pid}/{kind}_map").splitlines()
+    return [IdRange(*map(int, line.split())) for line in lines]
+
+
+def identity_is_whole() -> bool:
+    """Whether our user namespace maps every uid, so that 65534 is a user and not `somebody we can't name`."""
+    return sum(mapped.count for mapped in id_map("uid")) == _EVERY_ID
+
+
+def overflow_uid() -> int:
+    """The uid that stands for every user our user namespace doesn't map."""
+    return int(_read("/proc/sys/kernel/overflowuid"))
+
+
+def open_descriptors() -> int:
+    """How many descriptors this process has open."""
+    # Linux 6.2 and later say it in the size; counting 15,000 names takes milliseconds.
+    counted = os.stat("/proc/self/fd").st_size
+    return counted or len(os.listdir("/proc/self/fd")) - 1
+
+
+def boot_id() -> str:
+    """The random name of this boot of the machine."""
+    return _read("/proc/sys/kernel/random/boot_id").decode().strip()
+
+
+def open_mountinfo() -> int:
+    """A descriptor of our own mount table: it polls POLLPRI each time the table has changed."""
+    return os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def mounts(pid: int | str = "self") -> MountTable:
+    """The mount table of a task's mount namespace, read now."""
+    return mount_table.parse(_read(f"/proc/{pid}/mountinfo"))
+
+
+def _comm_and_start_time(tid: int) -> tuple[str, int]:
+    # The name may contain anything, `) S 1 (` too: the last parenthesis is the kernel's.
+    head, _, tail = _task_file(tid, "stat").rpartition(b")")
+    return head.partition(b"(")[2].decode(errors="surrogateescape"), int(tail.split()[19])
+
+
+def _status(tid: int) -> dict[str, str]:
+    # The kernel escapes the one field that a task chooses itself (Name), so lines cannot be forged.
+    text = _task_file(tid, "status").decode(errors="surrogateescape")
+    return {key: value.strip() for key, _, value in _split_lines(text)}
+
+
+def _split_lines(text: str) -> Iterator[tuple[str, str, str]]:
+    return (line.partition(":") for line in text.split("\n"))
+
+
+def _four_ids(field: str) -> tuple[int, int, int, int]:
+    real, effective, saved, filesystem = map(int, field.split())
+    return real, effective, saved, filesystem
+
+
+def _namespace_of(tid: int, name: str) -> int | None:
+    link = _task_link(tid, f"ns/{name}")
+    return None if link is None else int(link.partition("[")[2].rstrip("]"))
+
+
+def _exe_of(tid: int) -> str | None:
+    return _task_link(tid, "exe")
+
+
+def _task_link(tid: int, name: str) -> str | None:
+    """A link of /proc/TID; None where it is kept from us or where a kernel thread has none."""
+    try:
+        return os.readlink(f"/proc/{tid}/{name}")
+    except (PermissionError, FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def _task_file(tid: int, name: str) -> bytes:
+    try:
+        return _read(f"/proc/{tid}/{name}")
+    except FileNotFoundError:
+        raise _gone(tid) from None
+
+
+def _gone(tid: int) -> ProcessLookupError:
+    return ProcessLookupError(errno.ESRCH, f"the thread `{tid}` has ended")
+
+
+def _add(found: Fdinfo, key: str, value: str) -> None:
+    earlier = found.get(key)
+    if earlier is None:
+        found[key] = value
+    elif isinstance(earlier, str):
+        found[key] = [earlier, value]
+    else:
+        earlier.append(value)
+
+
+def _read(path: str) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return read_all(fd)
+    finally:
+        os.close(fd)
+
+
+def read_all(fd: int) -> bytes:
+    """The whole of a /proc file from its start: such files give a page at a time and no size."""
+    parts = []
+    offset = 0
+    while part := os.pread(fd, 65536, offset):
+        parts.append(part)
+        offset += len(part)
+    return b"".join(parts)

@@ -1,0 +1,223 @@
+"""System calls that Python's standard library does not offer.
+
+Every function raises `OSError` with the kernel's errno, so that `PermissionError`, `ProcessLookupError` and
+the like come out by themselves. Nothing here reads /proc, and nothing here decides anything.
+"""
+
+import ctypes
+import errno
+import fcntl
+import os
+import platform
+import socket
+import struct
+import sys
+from typing import NamedTuple
+
+AnyPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+
+CLONE_NEWNS = 0x0002_0000
+CLONE_NEWCGROUP = 0x0200_0000
+CLONE_NEWUTS = 0x0400_0000
+CLONE_NEWIPC = 0x0800_0000
+CLONE_NEWUSER = 0x1000_0000
+CLONE_NEWPID = 0x2000_0000
+CLONE_NEWNET = 0x4000_0000
+
+MS_RDONLY = 0x1
+MS_NOSUID = 0x2
+MS_NODEV = 0x4
+MS_NOEXEC = 0x8
+MS_REMOUNT = 0x20
+MS_NOATIME = 0x400
+MS_BIND = 0x1000
+MS_MOVE = 0x2000
+MS_REC = 0x4000
+MS_PRIVATE = 0x4_0000
+MS_SLAVE = 0x8_0000
+MS_SHARED = 0x10_0000
+
+MNT_FORCE = 0x1
+MNT_DETACH = 0x2
+MNT_EXPIRE = 0x4
+UMOUNT_NOFOLLOW = 0x8
+
+SAME_FILE = 0
+ORDERED_BEFORE = 1
+ORDERED_AFTER = 2
+DIFFERENT_WITHOUT_ORDER = 3
+
+_PIDFD_THREAD = os.O_EXCL
+_F_DUPFD_QUERY = 1027
+_KCMP_FILE = 0
+_KCMP_FILES = 2
+_PR_SET_PDEATHSIG = 1
+_SYS_PIDFD_OPEN = 434
+_SYS_PIDFD_GETFD = 438
+_SYS_KCMP_BY_MACHINE = {"x86_64": 312, "aarch64": 272}
+_SYS_KCMP = _SYS_KCMP_BY_MACHINE.get(platform.machine())
+
+_STATX_FLAGS = 0x1000 | 0x4000  # AT_EMPTY_PATH, AT_STATX_DONT_SYNC
+# Type, mode, links, uid, gid, inode, size, mount. No time stamps: FUSE asks its server for a birth time that
+# is not cached, DONT_SYNC or no.
+_STATX_MASK = 0x1 | 0x2 | 0x4 | 0x8 | 0x10 | 0x100 | 0x200 | 0x1000
+_STATX_LAYOUT = struct.Struct("=I4x8xIIIH2xQQ8x8x64xIIIIQ")
+_StatxBuffer = ctypes.c_char * 256
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.argtypes = [ctypes.c_long] * 6
+_libc.syscall.restype = ctypes.c_long
+_libc.statx.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_uint, _StatxBuffer]
+_libc.mount.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p]
+_libc.umount2.argtypes = [ctypes.c_char_p, ctypes.c_int]
+_libc.unshare.argtypes = [ctypes.c_int]
+_libc.setns.argtypes = [ctypes.c_int, ctypes.c_int]
+_libc.getsockopt.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+_libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+
+
+class CachedStat(NamedTuple):
+    """What the kernel remembers of an inode, without asking whoever serves the file.
+
+    `mode` is 0 and `ino` is 0 where a FUSE mount refuses this process any attribute (a mount without
+    `allow_other` that belongs to somebody else); `dev` and `mnt_id` are right even then. `size` is in bytes.
+    """
+
+    dev: int
+    ino: int
+    mode: int
+    rdev: int
+    size: int
+    uid: int
+    gid: int
+    mnt_id: int
+    nlink: int
+
+
+def pidfd_open(pid: int, *, thread: bool = False) -> int:
+    """Open a pidfd for a process, or for one of its threads (`thread`, Linux 6.9; EINVAL before)."""
+    flags = _PIDFD_THREAD if thread else 0
+    return _syscall(f"open a pidfd for `{pid}`", _SYS_PIDFD_OPEN, pid, flags)
+
+
+def pidfd_getfd(pidfd: int, fd: int) -> int:
+    """Copy descriptor `fd` out of the process behind `pidfd`: needs the right to trace it (else EPERM)."""
+    return _syscall(f"copy descriptor {fd} from another process", _SYS_PIDFD_GETFD, pidfd, fd, 0)
+
+
+def same_file_order(a: int, b: int) -> int:
+    """Compare the open file descriptions behind two of our own descriptors.
+
+    Returns SAME_FILE, ORDERED_BEFORE or ORDERED_AFTER (a total order that holds while both stay open). Where
+    kcmp(2) is missing or forbidden the answer is SAME_FILE or DIFFERENT_WITHOUT_ORDER (fcntl F_DUPFD_QUERY,
+    Linux 6.10). Raises OSError when neither is to be had.
+    """
+    if _SYS_KCMP is None:
+        return _same_file_without_order(a, b)
+    pid = os.getpid()
+    order: int = _libc.syscall(_SYS_KCMP, pid, pid, _KCMP_FILE, a, b)
+    if order >= 0:
+        return order
+    code = ctypes.get_errno()
+    if code in (errno.ENOSYS, errno.EPERM):
+        return _same_file_without_order(a, b)
+    raise _failure(code, f"compare descriptors {a} and {b}")
+
+
+def _same_file_without_order(a: int, b: int) -> int:
+    return SAME_FILE if fcntl.fcntl(a, _F_DUPFD_QUERY, b) else DIFFERENT_WITHOUT_ORDER
+
+
+def same_descriptor_table(tid_a: int, tid_b: int) -> bool:
+    """Whether two threads share one descriptor table, so that a number means the same file to both."""
+    if _SYS_KCMP is None:
+        raise _failure(errno.ENOSYS, f"compare the descriptor tables of {tid_a} and {tid_b}")
+    what = f"compare the descriptor tables of {tid_a} and {tid_b}"
+    return _syscall(what, _SYS_KCMP, tid_a, tid_b, _KCMP_FILES) == 0
+
+
+def statx_cached(fd: int) -> CachedStat:
+    """What the kernel has cached about an open file: never a question to a FUSE or NFS server.
+
+    One exception, that no unprivileged user can arrange: before Linux 6.11 the path lookup behind this call
+    may revalidate an NFS or 9p directory.
+    """
+    buffer = _StatxBuffer()
+    if _libc.statx(fd, b"", _STATX_FLAGS, _STATX_MASK, buffer):
+        _statx_nothing(fd, buffer)
+    _, nlink, uid, gid, mode, ino, size, rmajor, rminor, major, minor, mnt_id = _STATX_LAYOUT.unpack_from(
+        buffer
+    )
+    dev = os.makedev(major, minor)
+    return CachedStat(dev, ino, mode, os.makedev(rmajor, rminor), size, uid, gid, mnt_id, nlink)
+
+
+def _statx_nothing(fd: int, buffer: "ctypes.Array[ctypes.c_char]") -> None:
+    """Ask for no attribute at all: a FUSE mount that refuses us everything else still tells its device."""
+    code = ctypes.get_errno()
+    if code != errno.EACCES or _libc.statx(fd, b"", _STATX_FLAGS, 0, buffer):
+        raise _failure(code, f"read the attributes of descriptor {fd}")
+
+
+def mount(
+    source: AnyPath | None,
+    target: AnyPath,
+    fstype: str | None,
+    flags: int = 0,
+    data: str | bytes | None = None,
+) -> None:
+    """mount(2). `source`, `fstype` and `data` may be None where the kind of mount ignores them."""
+    arguments = (_path(source), os.fsencode(target), _path(fstype), flags, _path(data))
+    _check(_libc.mount(*arguments), f"mount `{os.fsdecode(target)}`")
+
+
+def umount2(target: AnyPath, flags: int = 0) -> None:
+    """umount2(2): MNT_DETACH for a lazy one, MNT_FORCE aborts a FUSE connection first."""
+    _check(_libc.umount2(os.fsencode(target), flags), f"unmount `{os.fsdecode(target)}`")
+
+
+def unshare(flags: int) -> None:
+    """unshare(2) for the calling thread (CLONE_NEWUSER and CLONE_NEWPID want a single-threaded process)."""
+    _check(_libc.unshare(flags), f"unshare namespaces {flags:#x}")
+
+
+def setns(fd: int, nstype: int) -> None:
+    """setns(2): move the calling thread into the namespace behind `fd`; `nstype` is a CLONE_NEW... or 0."""
+    _check(_libc.setns(fd, nstype), "enter a namespace")
+
+
+def socket_option(fd: int, option: int) -> int:
+    """A SOL_SOCKET option of up to eight bytes as a number.
+
+    A socket object of the standard library cannot be had for this: making one from a descriptor asks for the
+    socket's address, and that waits for the socket's lock, which a stalled sender holds for ever.
+    """
+    value = ctypes.c_uint64(0)
+    size = ctypes.c_uint(ctypes.sizeof(value))
+    result = _libc.getsockopt(fd, socket.SOL_SOCKET, option, ctypes.byref(value), ctypes.byref(size))
+    _check(result, f"read socket option {option} of descriptor {fd}")
+    return int.from_bytes(bytes(value)[: size.value], sys.byteorder)
+
+
+def set_parent_death_signal(signal_number: int) -> None:
+    """Have the kernel send us this signal when the thread that created us ends (0: never)."""
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0), "set the parent death signal")
+
+
+def _syscall(what: str, number: int, *arguments: int) -> int:
+    padded = arguments + (0,) * (5 - len(arguments))
+    return _check(_libc.syscall(number, *padded), what)
+
+
+def _check(result: int, what: str) -> int:
+    if result < 0:
+        raise _failure(ctypes.get_errno(), what)
+    return result
+
+
+def _failure(code: int, what: str) -> OSError:
+    return OSError(code, f"cannot {what}: {os.strerror(code).lower()}")
+
+
+def _path(path: AnyPath | None) -> bytes | None:
+    return None if path is None else os.fsencode(path)

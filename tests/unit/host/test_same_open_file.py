@@ -1,0 +1,114 @@
+"""IdentityIndex: two descriptors are one entry exactly when they are one open file."""
+
+import errno
+import os
+import random
+
+import pytest
+
+from fdstorefs.host import syscalls
+from fdstorefs.host.identity import IdentityIndex
+from tests.unit.host.conftest import Keep
+
+DEV, INO = 1, 2
+
+
+@pytest.fixture(params=["kcmp", "fcntl alone"])
+def comparison(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, keep: Keep) -> str:
+    """With the kernel's order, and where kcmp is forbidden (as it is in some containers)."""
+    if request.param == "fcntl alone":
+        monkeypatch.setattr(syscalls, "_SYS_KCMP", None)
+        _skip_without_fcntl(keep(os.eventfd(0)))
+    return str(request.param)
+
+
+def _skip_without_fcntl(fd: int) -> None:
+    try:
+        syscalls.same_file_order(fd, fd)
+    except OSError as error:
+        assert error.errno == errno.EINVAL
+        pytest.skip("needs fcntl F_DUPFD_QUERY: Linux 6.10")
+
+
+def test_a_copy_is_the_same_file(comparison: str, keep: Keep) -> None:
+    """A duplicate is found, another eventfd of the same inode isn't."""
+    index: IdentityIndex[str] = IdentityIndex()
+    stored, other = keep(os.eventfd(0)), keep(os.eventfd(0))
+    index.add(stored, DEV, INO, "entry")
+
+    assert index.find(keep(os.dup(stored)), DEV, INO) == "entry"
+    assert index.find(other, DEV, INO) is None
+
+
+def test_the_same_path_opened_twice_is_two_files(comparison: str, keep: Keep) -> None:
+    """One inode, two open files with an offset each: not the same."""
+    index: IdentityIndex[str] = IdentityIndex()
+    first, second = keep(os.open("/", os.O_RDONLY)), keep(os.open("/", os.O_RDONLY))
+    index.add(first, DEV, INO, "entry")
+
+    assert index.find(second, DEV, INO) is None
+
+
+def test_removed_files_are_not_found(comparison: str, keep: Keep) -> None:
+    """After removal in any order, each remaining file is found and each removed one isn't."""
+    index: IdentityIndex[int] = IdentityIndex()
+    fds = [keep(os.eventfd(0)) for _ in range(40)]
+    for fd in fds:
+        index.add(fd, DEV, INO, fd)
+    removed = set(random.Random(7).sample(fds, 20))
+    for fd in removed:
+        index.remove(fd)
+
+    assert [None if fd in removed else fd for fd in fds] == [index.find(fd, DEV, INO) for fd in fds]
+    assert len(index) == 20
+
+
+def test_nothing_is_indexed_twice(comparison: str, keep: Keep) -> None:
+    """The same open file, or the same token, a second time is an error."""
+    index: IdentityIndex[str] = IdentityIndex()
+    fd, other = keep(os.eventfd(0)), keep(os.eventfd(0))
+    index.add(fd, DEV, INO, "entry")
+
+    with pytest.raises(ValueError, match="indexed already"):
+        index.add(keep(os.dup(fd)), DEV, INO, "second")
+    with pytest.raises(ValueError, match="indexed already"):
+        index.add(other, DEV, INO, "entry")
+
+
+def test_what_was_never_added_cannot_be_removed() -> None:
+    """Removing an unknown token is an error."""
+    with pytest.raises(KeyError):
+        IdentityIndex[str]().remove("entry")
+
+
+def test_a_full_bucket_costs_a_logarithm(monkeypatch: pytest.MonkeyPatch, keep: Keep) -> None:
+    """Among 1,000 eventfds, which all have one inode, a look-up makes ten comparisons at most."""
+    index: IdentityIndex[int] = IdentityIndex()
+    fds = [keep(os.eventfd(0)) for _ in range(1000)]
+    for fd in fds:
+        index.add(fd, DEV, INO, fd)
+    comparisons = 0
+    order = syscalls.same_file_order
+
+    def counted(a: int, b: int) -> int:
+        nonlocal comparisons
+        comparisons += 1
+        return order(a, b)
+
+    monkeypatch.setattr(syscalls, "same_file_order", counted)
+    if order(fds[0], fds[1]) == syscalls.DIFFERENT_WITHOUT_ORDER:
+        pytest.skip("needs kcmp: CONFIG_KCMP, and no seccomp filter against it")
+
+    assert index.find(fds[500], DEV, INO) == fds[500]
+    assert comparisons <= 10
+
+
+def test_a_closed_descriptor_is_an_error(keep: Keep) -> None:
+    """Asking about a descriptor that isn't open is an error, not `unknown`."""
+    index: IdentityIndex[str] = IdentityIndex()
+    index.add(keep(os.eventfd(0)), DEV, INO, "entry")
+    closed = os.eventfd(0)
+    os.close(closed)
+
+    with pytest.raises(OSError, match="bad file descriptor"):
+        index.find(closed, DEV, INO)
