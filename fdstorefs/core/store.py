@@ -125,12 +125,16 @@ class Store(Finder):
 
     def take_many(self, subject: Subject, paths: Sequence[str]) -> list[OpenFile]:
         """Retrieve and discard all `paths`, or none. Each file comes held once: drop it after delivery."""
-        targets = self._distinct(subject, paths)
-        files = [self._ready(subject, Action.TAKE, target) for target in targets]
-        for file, target in zip(files, targets, strict=True):
+        files = self.check_take(subject, paths)
+        for file, path in zip(files, paths, strict=True):
             file.hold()
-            self._remove(target)
+            self._remove(self.locate(subject, path))
         return files
+
+    def check_take(self, subject: Subject, paths: Sequence[str]) -> list[OpenFile]:
+        """The open files that `take_many` would take, or its error; nothing is taken yet."""
+        targets = self._distinct(subject, paths)
+        return [self._ready(subject, Action.TAKE, target) for target in targets]
 
     def _ready(self, subject: Subject, action: Action, target: Target) -> OpenFile:
         entry = self._existing(target)

@@ -22,7 +22,10 @@ _LOWEST_COPY = 3
 
 
 class Descriptors:
-    """The descriptors that the store owns: each is closed once, and only through here. Thread-safe."""
+    """The descriptors that the store owns: each is closed once, and only through here.
+
+    Thread-safe. Not to be used on both sides of a fork: the threads that close stay with the parent.
+    """
 
     def __init__(self) -> None:
         self._owned: set[int] = set()

@@ -150,6 +150,21 @@ def identity_is_whole() -> bool:
     return sum(mapped.count for mapped in id_map("uid")) == _EVERY_ID
 
 
+def own_user_namespace() -> int | None:
+    """The inode number of our own user namespace."""
+    return _namespace_of(os.getpid(), "user")
+
+
+def command(tid: int) -> str:
+    """The name of a thread's program, as ps shows it. Raises ProcessLookupError."""
+    return _task_file(tid, "comm").decode(errors="replace").rstrip("\n")
+
+
+def path_of(fd: int) -> str:
+    """A path that leads to our own open directory, however long its real path is."""
+    return f"/proc/self/fd/{fd}"
+
+
 def overflow_uid() -> int:
     """The uid that stands for every user our user namespace doesn't map."""
     return int(_read("/proc/sys/kernel/overflowuid"))

@@ -10,7 +10,7 @@ from typing import NoReturn
 from fdstorefs.host import bounded_call, procfs, syscalls
 from fdstorefs.host.descriptors import Descriptors
 from fdstorefs.host.file_kind import FileFacts, Kind, classify
-from fdstorefs.host.socket_description import local_address, peer_address
+from fdstorefs.host.socket_name import peer_of, unix_name
 
 INODE_PREFIX = 0xFD57
 """The top 16 bits of every inode number that any fdstorefs instance hands out."""
@@ -20,10 +20,14 @@ FILESYSTEM = "fuse.fdstorefs"
 SOCKET_NAMES = frozenset({".fdstore", ".notify"})
 """The names of the sockets in the root of every instance."""
 
+_SOCKET_NAMES = frozenset(map(os.fsencode, SOCKET_NAMES))
+
 _PATIENCE_SECONDS = 0.05
 _MOST_NESTED = 4  # the kernel's own limit on sockets in sockets
 _MOST_DESCRIPTORS_PER_MESSAGE = 253
 _SO_PEEK_OFF = 42
+# A queue that was emptied meanwhile; a listening socket; one without a peer.
+_NOTHING_TO_SEE = frozenset({errno.EAGAIN, errno.EINVAL, errno.ENOTCONN, errno.ECONNRESET})
 _UNDECIDED = frozenset({None, "fuse", "fuseblk"})
 
 
@@ -112,8 +116,9 @@ def _is_unix(fd: int) -> bool:
 
 
 def _has_name_of_a_store(fd: int) -> bool:
-    names = (local_address(fd, socket.AF_UNIX), peer_address(fd, socket.AF_UNIX))
-    return any(isinstance(name, str) and os.path.basename(name) in SOCKET_NAMES for name in names)
+    return any(
+        name and os.path.basename(name) in _SOCKET_NAMES for name in (unix_name(fd), peer_of(fd, unix_name))
+    )
 
 
 def _carries_descriptors(fd: int, facts: FileFacts) -> bool:
@@ -122,7 +127,7 @@ def _carries_descriptors(fd: int, facts: FileFacts) -> bool:
     return procfs.fdinfo_field(procfs.fdinfo(fd), "scm_fds") != "0"
 
 
-def _peek_descriptors(fd: int) -> array.array[int]:
+def _peek_descriptors(fd: int) -> "array.array[int]":
     found = array.array("i")
     if _peeking_would_shift(fd):
         return found
@@ -131,7 +136,9 @@ def _peek_descriptors(fd: int) -> array.array[int]:
         space = socket.CMSG_SPACE(_MOST_DESCRIPTORS_PER_MESSAGE * found.itemsize)
         flags = socket.MSG_PEEK | socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
         _, control, _, _ = borrowed.recvmsg(1, space, flags)
-    except (BlockingIOError, ConnectionError):
+    except OSError as error:
+        if error.errno not in _NOTHING_TO_SEE:
+            raise
         return found
     finally:
         borrowed.detach()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fdstorefs.host import bounded_call, syscalls
-from fdstorefs.host.socket_description import local_address
+from fdstorefs.host.socket_name import internet_name
 
 _SO_COOKIE = 57
 _SO_NETNS_COOKIE = 71
@@ -167,13 +167,11 @@ def _ask_inet(fd: int, family: int) -> SocketDetails | Unavailable:
     protocol = syscalls.socket_option(fd, socket.SO_PROTOCOL)
     if protocol not in (socket.IPPROTO_TCP, socket.IPPROTO_UDP):
         return Unavailable("the kernel keeps no details about sockets of this protocol")
-    address = local_address(fd, family)
-    port = address[1] if isinstance(address, tuple) else 0
     request = diag.inet_diag_req()
     request["sdiag_family"] = family
     request["sdiag_protocol"] = protocol
     request["idiag_states"] = _EVERY_STATE
-    request["idiag_sport"] = port
+    request["idiag_sport"] = internet_name(fd).port
     cookie = syscalls.socket_option(fd, _SO_COOKIE)
     for message in _answers(request, diag.inet_diag_msg, _NLM_F_DUMP):
         if message["idiag_cookie"] == cookie:

@@ -37,6 +37,9 @@ MS_PRIVATE = 0x4_0000
 MS_SLAVE = 0x8_0000
 MS_SHARED = 0x10_0000
 
+OPEN_TREE_CLONE = 0x1
+OPEN_TREE_CLOEXEC = os.O_CLOEXEC
+
 MNT_FORCE = 0x1
 MNT_DETACH = 0x2
 MNT_EXPIRE = 0x4
@@ -52,6 +55,8 @@ _F_DUPFD_QUERY = 1027
 _KCMP_FILE = 0
 _KCMP_FILES = 2
 _PR_SET_PDEATHSIG = 1
+_AT_FDCWD = -100
+_SYS_OPEN_TREE = 428
 _SYS_PIDFD_OPEN = 434
 _SYS_PIDFD_GETFD = 438
 _SYS_KCMP_BY_MACHINE = {"x86_64": 312, "aarch64": 272}
@@ -64,6 +69,8 @@ _STATX_MASK = 0x1 | 0x2 | 0x4 | 0x8 | 0x10 | 0x100 | 0x200 | 0x1000
 _STATX_LAYOUT = struct.Struct("=I4x8xIIIH2xQQ8x8x64xIIIIQ")
 _StatxBuffer = ctypes.c_char * 256
 
+_AddressBuffer = ctypes.c_char * 128
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.argtypes = [ctypes.c_long] * 6
 _libc.syscall.restype = ctypes.c_long
@@ -73,6 +80,8 @@ _libc.umount2.argtypes = [ctypes.c_char_p, ctypes.c_int]
 _libc.unshare.argtypes = [ctypes.c_int]
 _libc.setns.argtypes = [ctypes.c_int, ctypes.c_int]
 _libc.getsockopt.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+_libc.getsockname.argtypes = [ctypes.c_int, _AddressBuffer, ctypes.c_void_p]
+_libc.getpeername.argtypes = [ctypes.c_int, _AddressBuffer, ctypes.c_void_p]
 _libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
 
 
@@ -171,6 +180,13 @@ def mount(
     _check(_libc.mount(*arguments), f"mount `{os.fsdecode(target)}`")
 
 
+def open_tree(path: AnyPath, flags: int) -> int:
+    """A descriptor of the mount at `path`; with OPEN_TREE_CLONE of a private, detached copy. See open_tree(2)."""
+    name = ctypes.create_string_buffer(os.fsencode(path))
+    what = f"copy the mount at `{os.fsdecode(path)}`"
+    return _syscall(what, _SYS_OPEN_TREE, _AT_FDCWD, ctypes.addressof(name), flags)
+
+
 def umount2(target: AnyPath, flags: int = 0) -> None:
     """umount2(2): MNT_DETACH for a lazy one, MNT_FORCE aborts a FUSE connection first."""
     _check(_libc.umount2(os.fsencode(target), flags), f"unmount `{os.fsdecode(target)}`")
@@ -187,16 +203,29 @@ def setns(fd: int, nstype: int) -> None:
 
 
 def socket_option(fd: int, option: int) -> int:
-    """A SOL_SOCKET option of up to eight bytes as a number.
+    """A SOL_SOCKET option of up to eight bytes as a number. Never waits.
 
-    A socket object of the standard library cannot be had for this: making one from a descriptor asks for the
-    socket's address, and that waits for the socket's lock, which a stalled sender holds for ever.
+    The standard library's socket objects are no use for a stranger's socket: making one from a descriptor asks
+    for the socket's address. That waits for the socket's lock, which a stalled sender holds for ever; and
+    Python keeps its own global lock meanwhile, so every thread stops.
     """
     value = ctypes.c_uint64(0)
     size = ctypes.c_uint(ctypes.sizeof(value))
     result = _libc.getsockopt(fd, socket.SOL_SOCKET, option, ctypes.byref(value), ctypes.byref(size))
     _check(result, f"read socket option {option} of descriptor {fd}")
     return int.from_bytes(bytes(value)[: size.value], sys.byteorder)
+
+
+def socket_address(fd: int, *, peer: bool = False) -> bytes:
+    """getsockname(2) or getpeername(2), as the kernel's `struct sockaddr`.
+
+    Waits for the socket's lock, for ever perhaps, unless the socket is AF_UNIX.
+    """
+    address = _AddressBuffer()
+    size = ctypes.c_uint(ctypes.sizeof(address))
+    ask = _libc.getpeername if peer else _libc.getsockname
+    _check(ask(fd, address, ctypes.byref(size)), f"read the address of descriptor {fd}")
+    return address.raw[: min(size.value, len(address))]
 
 
 def set_parent_death_signal(signal_number: int) -> None:

@@ -89,7 +89,7 @@ def running_instance(cast: Cast) -> Iterator[Callable[..., Instance]]:
             arguments: Sequence[str] = (),
         ) -> Instance:
             path = mount or cast.directory(user, "fdstore-")
-            log = instances.enter_context(tempfile.TemporaryFile("w+"))
+            log = instances.enter_context(tempfile.TemporaryFile("a+"))
             ready, ready_fd = os.pipe()
             announcement = instances.enter_context(os.fdopen(ready))
             with os.fdopen(ready_fd, "w"):
@@ -113,4 +113,4 @@ def await_readiness(instance: Instance, ready: IO[str]) -> None:
     """Block until the server says `ready`; fail with its own words when it ends or keeps silent instead."""
     readable, _, _ = select.select([ready], [], [], START_SECONDS)
     said = ready.readline() if readable else ""
-    assert said == "ready\n", f"the instance isn't ready after {START_SECONDS} s:\n{instance.said()}"
+    assert said == "ready\n", f"it doesn't get ready:\n{instance.said()}"

@@ -43,23 +43,23 @@ def test_nothing_of_roots_power_is_left() -> None:
 
     status = status_of()
 
-    assert status["Uid"].split() == [str(user.pw_uid)] * 4
-    assert status["Gid"].split() == [str(user.pw_gid)] * 4
-    assert status["Groups"] == ""
-    assert {status[name].strip("0") for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {""}
+    assert [str(user.pw_uid)] * 4 == status["Uid"].split()
+    assert [str(user.pw_gid)] * 4 == status["Gid"].split()
+    assert "" == status["Groups"]
+    assert {""} == {status[name].strip("0") for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")}
 
 
 def test_set_user_id_programs_still_work() -> None:
     """fusermount3 needs its privilege: no_new_privs isn't set, and the bounding set is whole."""
     status = status_of()
 
-    assert status["NoNewPrivs"] == "0"
+    assert "0" == status["NoNewPrivs"]
     assert status["CapBnd"].strip("0") != ""
 
 
 def test_another_user() -> None:
     """`--user` names whom to become."""
-    assert status_of("--user", "www-data")["Uid"].split()[0] == str(pwd.getpwnam("www-data").pw_uid)
+    assert str(pwd.getpwnam("www-data").pw_uid) == status_of("--user", "www-data")["Uid"].split()[0]
 
 
 def test_a_fresh_home_that_goes_again() -> None:
@@ -68,16 +68,16 @@ def test_a_fresh_home_that_goes_again() -> None:
 
     for line in done.stdout.splitlines():
         owner, mode, path = line.split()
-        assert (owner, mode) == ("daemon", "700")
+        assert ("daemon", "700") == (owner, mode)
         assert not os.path.exists(path)
-    assert len(done.stdout.splitlines()) == 2
+    assert 2 == len(done.stdout.splitlines())
 
 
 def test_the_exit_status_is_the_commands() -> None:
     """As in a shell: the status itself, 128 and the signal, 127 for no such command."""
-    assert run("sh", "-c", "exit 3").returncode == 3
-    assert run("sh", "-c", "kill -9 $$").returncode == 128 + signal.SIGKILL
-    assert run("no-such-command").returncode == 127
+    assert 3 == run("sh", "-c", "exit 3").returncode
+    assert 128 + signal.SIGKILL == run("sh", "-c", "kill -9 $$").returncode
+    assert 127 == run("no-such-command").returncode
 
 
 def test_signals_are_handed_on(cast: Cast) -> None:
@@ -86,12 +86,12 @@ def test_signals_are_handed_on(cast: Cast) -> None:
         [AS_USER, "sh", "-c", "trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.05; done"]
     )
     assert process.stdout is not None
-    assert process.stdout.readline() == "up\n"
+    assert "up\n" == process.stdout.readline()
 
     process.terminate()
 
-    assert process.communicate(timeout=30)[0] == "bye\n"
-    assert process.returncode == 7
+    assert "bye\n" == process.communicate(timeout=30)[0]
+    assert 7 == process.returncode
 
 
 def test_a_clone_behind_closed_directories_is_reached(closed_clone: Path) -> None:
@@ -100,8 +100,8 @@ def test_a_clone_behind_closed_directories_is_reached(closed_clone: Path) -> Non
 
     done = run("sh", "-c", f"cd {closed_clone} && cat tools/as-user", program=program)
 
-    assert done.stderr == ""
-    assert done.stdout == Path(AS_USER).read_text()
+    assert "" == done.stderr
+    assert Path(AS_USER).read_text() == done.stdout
 
 
 def test_nothing_else_behind_closed_directories_is_reached(closed_clone: Path) -> None:
@@ -112,7 +112,7 @@ def test_nothing_else_behind_closed_directories_is_reached(closed_clone: Path) -
     done = run("ls", str(outer), program=program)
     secret = run("cat", str(outer / "secret"), program=program)
 
-    assert done.stdout == "clone\n"
+    assert "clone\n" == done.stdout
     assert "No such file" in secret.stderr
-    assert sorted(os.listdir(outer)) == ["clone", "secret"]
-    assert (closed_clone.stat().st_mode & 0o777, outer.stat().st_mode & 0o777) == (0o700, 0o700)
+    assert ["clone", "secret"] == sorted(os.listdir(outer))
+    assert (0o700, 0o700) == (closed_clone.stat().st_mode & 0o777, outer.stat().st_mode & 0o777)

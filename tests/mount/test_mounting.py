@@ -81,8 +81,8 @@ def test_it_is_mounted_and_answers(tiny: Tiny, way: Way) -> None:
     """The mount uses the expected method, and its files have the device number that it reports."""
     instance, report = tiny.serve(way)
 
-    assert report["method"] == way.method
-    assert stat_inside(instance).stdout == f"{report['device']} directory\n"
+    assert way.method == report["method"]
+    assert f"{report['device']} directory\n" == stat_inside(instance).stdout
 
 
 @every_way
@@ -99,7 +99,7 @@ def test_in_a_namespace_nobody_outside_sees_it(tiny: Tiny) -> None:
     """A mount made in a user namespace is not in the mount table outside."""
     instance, _ = tiny.serve(Way(ORDINARY_USER, True, "mount"))
 
-    assert mounted_below(instance.mount) == []
+    assert [] == mounted_below(instance.mount)
 
 
 @needs_root
@@ -107,7 +107,7 @@ def test_everybody_gets_into_what_root_mounts(tiny: Tiny) -> None:
     """Another user reaches a mount made by root: who may do what there is up to the store."""
     instance, _ = tiny.serve(Way(None, False, "mount"), mount=tiny.cast.directory(ORDINARY_USER, "mount-"))
 
-    assert stat_inside(instance, ORDINARY_USER).returncode == 0
+    assert 0 == stat_inside(instance, ORDINARY_USER).returncode
 
 
 @every_way
@@ -119,7 +119,7 @@ def test_a_symbolic_link_to_the_mount_point_is_followed(tiny: Tiny, way: Way) ->
 
     _, report = tiny.serve(way, mount=link)
 
-    assert report["path"] == real
+    assert real == report["path"]
 
 
 @every_way
@@ -129,7 +129,7 @@ def test_a_second_instance_on_the_same_directory_is_refused(tiny: Tiny, way: Way
 
     error = error_of(instance.popen([*TINY_SERVER, instance.mount]))
 
-    assert error["message"] == f"an instance is mounted at `{instance.mount}` already"
+    assert f"an instance is mounted at `{instance.mount}` already" == error["message"]
     assert f"fdstorefs umount {instance.mount}" in error["hint"]
 
 
@@ -156,16 +156,16 @@ def test_a_dead_mount_is_recognised_and_can_be_taken_away(tiny: Tiny) -> None:
 
     assert "its server has ended (transport endpoint is not connected)" in error["message"]
     assert f"`fdstorefs umount --lazy {instance.mount}`" in error["hint"]
-    assert cleaned.returncode == 0
-    assert report["path"] == instance.mount
+    assert 0 == cleaned.returncode
+    assert instance.mount == report["path"]
 
 
 def test_a_missing_mount_point(tiny: Tiny, home: str) -> None:
     """The error says how to make the directory."""
     error = error_of(tiny.start([*TINY_SERVER, f"{home}/nowhere"], Way(ORDINARY_USER, False, "")))
 
-    assert error["message"] == f"the mount point `{home}/nowhere` does not exist"
-    assert error["hint"] == f"make it: `mkdir -p {home}/nowhere`"
+    assert f"the mount point `{home}/nowhere` does not exist" == error["message"]
+    assert f"make it: `mkdir -p {home}/nowhere`" == error["hint"]
 
 
 def test_a_mount_point_that_is_a_file(tiny: Tiny, home: str) -> None:
@@ -174,7 +174,7 @@ def test_a_mount_point_that_is_a_file(tiny: Tiny, home: str) -> None:
 
     error = error_of(tiny.start([*TINY_SERVER, f"{home}/file"], Way(ORDINARY_USER, False, "")))
 
-    assert error["message"] == f"the mount point `{home}/file` is not a directory"
+    assert f"the mount point `{home}/file` is not a directory" == error["message"]
 
 
 @needs_root
@@ -184,14 +184,14 @@ def test_a_mount_point_behind_a_closed_directory(tiny: Tiny) -> None:
 
     error = error_of(tiny.start([*TINY_SERVER, inside], Way(ORDINARY_USER, False, "")))
 
-    assert error["message"] == f"cannot reach `{inside}`: permission denied"
+    assert f"cannot reach `{inside}`: permission denied" == error["message"]
 
 
 def test_a_mount_point_of_somebody_else(tiny: Tiny) -> None:
     """Outside a namespace users mount over directories of theirs; the error names the owner."""
     error = error_of(tiny.start([*TINY_SERVER, "/usr"], Way(ORDINARY_USER, False, "")))
 
-    assert error["message"] == "you may not mount over `/usr`: it belongs to `root`"
+    assert "you may not mount over `/usr`: it belongs to `root`" == error["message"]
     assert "fdstorefs run" in error["hint"]
 
 
@@ -201,7 +201,7 @@ def test_a_machine_without_dev_fuse(tiny: Tiny, home: str) -> None:
 
     error = error_of(tiny.start(["sh", "-c", hiding], Way(ORDINARY_USER, True, "")))
 
-    assert error["message"] == "there is no /dev/fuse"
+    assert "there is no /dev/fuse" == error["message"]
     assert "modprobe fuse" in error["hint"]
 
 
@@ -211,7 +211,7 @@ def test_dev_fuse_closed_to_ordinary_users(tiny: Tiny, home: str) -> None:
 
     error = error_of(tiny.start(["sh", "-c", closing], Way(ORDINARY_USER, True, "")))
 
-    assert error["message"] == "cannot open /dev/fuse: permission denied"
+    assert "cannot open /dev/fuse: permission denied" == error["message"]
     assert "chmod 666 /dev/fuse" in error["hint"]
 
 
@@ -258,8 +258,8 @@ def test_unmounting_ends_the_server(tiny: Tiny, way: Way) -> None:
     assert instance.process.stdin is not None
     instance.process.stdin.close()
 
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert instance.process.wait(10) == 0
+    assert 0 == done.returncode, done.stdout + done.stderr
+    assert 0 == instance.process.wait(10)
 
 
 @every_way
@@ -273,7 +273,7 @@ def test_a_server_unmounts_itself_without_answering(tiny: Tiny, way: Way) -> Non
 
     out, err = tiny.start([sys.executable, "-c", program, mount], way).communicate(timeout=20)
 
-    assert (out, err) == ("None\n", "")
+    assert ("None\n", "") == (out, err)
 
 
 @every_way
@@ -284,26 +284,26 @@ def test_a_busy_mount_stays_and_its_holder_is_named(tiny: Tiny, way: Way) -> Non
         ["sh", "-c", f"cd {instance.mount} && echo there && read line"], stdin=subprocess.PIPE
     )
     assert holder.stdout is not None
-    assert holder.stdout.readline() == "there\n"
+    assert "there\n" == holder.stdout.readline()
 
     busy = instance.run(unmounting(instance.mount))
     lazily = instance.run(unmounting(instance.mount, lazy=True))
 
     error = json.loads(busy.stdout)
-    assert error["message"] == f"`{instance.mount}` is busy: in use by `sh` (pid {holder.pid})"
+    assert f"`{instance.mount}` is busy: in use by `sh` (pid {holder.pid})" == error["message"]
     assert f"fdstorefs umount --lazy {instance.mount}" in error["hint"]
-    assert lazily.returncode == 0, lazily.stdout + lazily.stderr
+    assert 0 == lazily.returncode, lazily.stdout + lazily.stderr
 
 
 def test_nothing_is_unmounted_where_nothing_is_mounted(tiny: Tiny, home: str) -> None:
     """The error says so."""
     error = error_of(tiny.start(unmounting(home), Way(ORDINARY_USER, False, "")))
 
-    assert error["message"] == f"nothing is mounted at `{home}`"
+    assert f"nothing is mounted at `{home}`" == error["message"]
 
 
 def test_other_file_systems_are_left_alone(tiny: Tiny) -> None:
     """A mount that is no instance isn't unmounted, whoever asks."""
     error = error_of(tiny.start(unmounting("/proc"), Way(ORDINARY_USER, True, "")))
 
-    assert error["message"] == "`/proc` is no instance but a mount of type `proc`"
+    assert "`/proc` is no instance but a mount of type `proc`" == error["message"]

@@ -24,7 +24,7 @@ def python(*lines: str) -> list[str]:
 def output_of(process: Process) -> list[str]:
     """The lines that a program printed; it must have kept quiet on standard error."""
     out, err = process.communicate(timeout=30)
-    assert err == ""
+    assert "" == err
     return out.splitlines()
 
 
@@ -34,7 +34,7 @@ def test_the_user_stays_who_it_is(as_user: AsUser) -> None:
 
     inside = output_of(as_user(program))
 
-    assert inside == output_of(as_user(["sh", "-c", "echo $(id -u) $(id -g)"]))
+    assert output_of(as_user(["sh", "-c", "echo $(id -u) $(id -g)"])) == inside
 
 
 def test_the_user_becomes_root_when_asked(as_user: AsUser) -> None:
@@ -45,7 +45,7 @@ def test_the_user_becomes_root_when_asked(as_user: AsUser) -> None:
         "print(os.getuid(), os.getgid(), os.path.ismount('/mnt'))",
     )
 
-    assert output_of(as_user(program)) == ["0 0 True"]
+    assert ["0 0 True"] == output_of(as_user(program))
 
 
 def test_groups_stay_as_they_are(as_user: AsUser) -> None:
@@ -55,7 +55,7 @@ def test_groups_stay_as_they_are(as_user: AsUser) -> None:
         "print(open('/proc/self/setgroups').read().strip())",
     )
 
-    assert output_of(as_user(program)) == ["deny"]
+    assert ["deny"] == output_of(as_user(program))
 
 
 def test_mounts_made_inside_stay_inside(as_user: AsUser, home: str) -> None:
@@ -68,9 +68,9 @@ def test_mounts_made_inside_stay_inside(as_user: AsUser, home: str) -> None:
     )
     process = as_user(program, stdin=subprocess.PIPE)
     assert process.stdout is not None
-    assert process.stdout.readline() == "mounted\n"
+    assert "mounted\n" == process.stdout.readline()
 
-    assert mounted_below(home) == []
+    assert [] == mounted_below(home)
 
 
 def test_user_namespaces_switched_off(user_namespace: AsUser) -> None:
@@ -80,10 +80,8 @@ def test_user_namespaces_switched_off(user_namespace: AsUser) -> None:
 
     said = output_of(user_namespace(["sh", "-c", switched_off, "sh", *program]))
 
-    assert said == [
-        "user namespaces are switched off here: `user.max_user_namespaces` is 0",
-        "as root: `sysctl user.max_user_namespaces=10000`",
-    ]
+    assert "user namespaces are switched off here: `user.max_user_namespaces` is 0" == said[0]
+    assert "as root: `sysctl user.max_user_namespaces=10000`" == said[1]
 
 
 def test_too_many_user_namespaces(user_namespace: AsUser) -> None:
@@ -93,7 +91,7 @@ def test_too_many_user_namespaces(user_namespace: AsUser) -> None:
 
     said = output_of(user_namespace(["sh", "-c", limited, "sh", *program]))
 
-    assert said[0] == "there are too many user namespaces, or they are nested too deep"
+    assert "there are too many user namespaces, or they are nested too deep" == said[0]
 
 
 def test_a_process_with_threads_is_told_why_it_cannot(as_user: AsUser) -> None:
@@ -105,7 +103,7 @@ def test_a_process_with_threads_is_told_why_it_cannot(as_user: AsUser) -> None:
 
     said = output_of(as_user(program))
 
-    assert said[0] == "a process with several threads can't enter a new user namespace"
+    assert "a process with several threads can't enter a new user namespace" == said[0]
 
 
 def test_a_mount_point_is_made_with_all_that_leads_to_it(as_user: AsUser, home: str) -> None:
@@ -114,7 +112,7 @@ def test_a_mount_point_is_made_with_all_that_leads_to_it(as_user: AsUser, home: 
 
     said = output_of(as_user(program))
 
-    assert said == []
+    assert [] == said
     assert Path(home, "a/b/c").is_dir()
 
 
@@ -132,8 +130,8 @@ def test_a_mount_point_in_a_directory_of_roots(as_user: AsUser) -> None:
 
     said = output_of(as_user(program))
 
-    assert said == ["True [] True"]
-    assert os.path.lexists("/run/fdstore") == there_before
+    assert ["True [] True"] == said
+    assert there_before == os.path.lexists("/run/fdstore")
 
 
 def test_symbolic_links_survive_beside_a_mount_point(as_user: AsUser, user_namespace: AsUser) -> None:
@@ -149,7 +147,7 @@ def test_symbolic_links_survive_beside_a_mount_point(as_user: AsUser, user_names
 
     said = output_of(user_namespace(["sh", "-c", scratch, "sh", *program]))
 
-    assert said == ["/nowhere text 0o40555"]
+    assert ["/nowhere text 0o40555"] == said
 
 
 def test_only_what_is_kept_stays_in_sight(user_namespace: AsUser) -> None:
@@ -163,7 +161,7 @@ def test_only_what_is_kept_stays_in_sight(user_namespace: AsUser) -> None:
 
     said = output_of(user_namespace(["sh", "-c", scratch, "sh", *program]))
 
-    assert said == ["['kept']"]
+    assert ["['kept']"] == said
 
 
 def test_an_instance_from_outside_is_covered_not_asked(user_namespace: AsUser, home: str) -> None:
@@ -177,7 +175,7 @@ def test_an_instance_from_outside_is_covered_not_asked(user_namespace: AsUser, h
         f"print(mounted_at({home!r}).device == second.device != first.device)",
     )
 
-    assert output_of(user_namespace(program)) == ["[]", "True"]
+    assert ["[]", "True"] == output_of(user_namespace(program))
 
 
 def test_a_mount_point_that_is_a_file(as_user: AsUser, home: str) -> None:
@@ -187,4 +185,4 @@ def test_a_mount_point_that_is_a_file(as_user: AsUser, home: str) -> None:
 
     said = output_of(as_user(program))
 
-    assert said[0] == f"cannot make the mount point `{home}/file`: file exists"
+    assert f"cannot make the mount point `{home}/file`: file exists" == said[0]

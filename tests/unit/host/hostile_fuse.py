@@ -1,8 +1,8 @@
 """A FUSE file system whose server stops answering: what a hostile user can hand to the store.
 
-It holds one file, `file`. It answers what it takes to look the file up and open it, and never anything else, but
-takes requests off the queue: the kernel then waits for the answer, whatever signal comes. Beware: a process that
-holds the file open can't end, for its end closes the file; unless `answers_flush`.
+It holds one file, `file`. It answers what it takes to look the file up and open it, and never anything else,
+but takes requests off the queue: the kernel then waits for the answer, whatever signal comes. Beware: a
+process that holds the file open can't end, for its end closes the file; unless `answers_flush`.
 """
 
 import errno
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fdstorefs.host import syscalls
+from fdstorefs.host import procfs, syscalls
 
 LOOKUP, GETATTR, OPEN, FLUSH, INIT, OPENDIR = 1, 3, 14, 25, 26, 27
 ROOT_NODE = 1
@@ -87,7 +87,8 @@ def hostile_mount(
 
 def _take_down(mount_point: Path, server: "subprocess.Popen[bytes]") -> None:
     try:
-        syscalls.umount2(mount_point, syscalls.MNT_FORCE | syscalls.MNT_DETACH)
+        if any(mount.mount_point == str(mount_point) for mount in procfs.mounts().mounts):
+            syscalls.umount2(mount_point, syscalls.MNT_FORCE | syscalls.MNT_DETACH)
     finally:
         server.kill()
         server.wait()

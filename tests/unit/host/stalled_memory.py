@@ -31,6 +31,9 @@ class StalledMemory:
         os.read(self._fd, 32)
 
     def release(self) -> None:
-        """Let them go on."""
+        """Let them go on. A second time does nothing."""
+        if self._fd < 0:
+            return
         fcntl.ioctl(self._fd, self._UFFDIO_ZEROPAGE, struct.pack("=QQQq", self._address, self._PAGE, 0, 0))
         os.close(self._fd)
+        self._fd = -1

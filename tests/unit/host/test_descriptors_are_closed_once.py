@@ -164,6 +164,7 @@ def test_a_pipe_in_an_epoll_set_can_be_stuck_too(hostile_file: Path) -> None:
 def _poll_a_dead_file(epoll: select.epoll, path: Path) -> None:
     fd = os.open(path, os.O_RDONLY)
     epoll.register(fd)
+    os.closerange(fd, fd + 1)
 
 
 def _sleeps_in_epoll_ctl(thread: threading.Thread) -> bool:

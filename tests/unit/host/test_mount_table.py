@@ -9,7 +9,7 @@ from fdstorefs.host.live_mounts import LiveMountTable
 _LINES = (
     rb"22 27 0:21 / /proc rw,relatime - proc proc rw"
     b"\n"
-    rb"36 35 98:0 /mnt1 /with\040space\011tab\134 rw,noatime master:1 shared:2 - ext3 /dev/root rw,errors=continue"
+    rb"36 35 98:0 /mnt1 /with\040space\011tab\134 rw master:1 shared:2 - ext3 /dev/root rw,errors=continue"
     b"\n"
     rb"40 35 0:45 / /- rw - fuse.sshfs me@host: rw"
     b"\n"

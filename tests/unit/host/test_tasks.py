@@ -55,7 +55,9 @@ def _sleeping_thread() -> Iterator[threading.Thread]:
 
 
 def test_a_name_cannot_forge_a_field() -> None:
-    """A process that calls itself `) S 1\\n` still has its own start time, ids and name."""
+    """A process whose name reads like the rest of the line, and like a line of its own, still
+    has its own start time and name.
+    """
     forged = ") S 1\nUid:\t0"
     code = f"import sys; open('/proc/self/comm', 'w').write({forged!r}); print(flush=True); sys.stdin.read()"
     with _child(code) as child:
@@ -116,7 +118,7 @@ def test_checked_facts_of_an_ended_process_are_refused(keep: Keep) -> None:
 
 
 def test_the_system_call_that_a_thread_sleeps_in() -> None:
-    """A thread that reads a pipe is seen in read(2), with its arguments; a running one in none."""
+    """A thread that reads a pipe is seen in read(2), with its arguments."""
     read_number = {"x86_64": 0, "aarch64": 63}[os.uname().machine]
     with _sleeping_thread() as thread:
         tid = thread.native_id or 0
@@ -125,7 +127,16 @@ def test_the_system_call_that_a_thread_sleeps_in() -> None:
 
     assert blocked is not None
     assert blocked.arguments[2] == 77
-    assert procfs.task_syscall(os.getpid()) is None
+
+
+def test_a_running_thread_is_in_no_system_call() -> None:
+    """A shell that counts for ever is in none, whenever it is seen running."""
+    child = subprocess.Popen(["sh", "-c", "while :; do :; done"])
+    try:
+        wait_until(lambda: procfs.task_syscall(child.pid) is None)
+    finally:
+        child.kill()
+        child.wait()
 
 
 def _number(tid: int) -> int | None:
@@ -155,7 +166,7 @@ def test_fdinfo_collects_keys_that_repeat(keep: Keep) -> None:
 
 
 def test_our_ids_are_whole_outside_user_namespaces_only() -> None:
-    """In the initial user namespace every uid is somebody; in one that maps a single id, 65534 may be anybody."""
+    """Where a namespace maps a single id, 65534 may be anybody; where it maps all, it is a user."""
     whole = sum(mapped.count for mapped in procfs.id_map("uid")) == 2**32 - 1
     ask = "from fdstorefs.host import procfs; print(procfs.identity_is_whole())"
     inside = subprocess.run(["unshare", "-Ur", sys.executable, "-c", ask], capture_output=True, check=False)

@@ -109,7 +109,7 @@ INTERNAL: dict[str, tuple[Callable[[], int], Kind, str, str, bool]] = {
 
 @pytest.mark.parametrize("name", INTERNAL)
 def test_what_lives_in_the_kernel_only(name: str, keep: Keep) -> None:
-    """Sockets, pipes and all that has no path are told apart, with their access and whether epoll takes them."""
+    """Sockets, pipes and all that has no path are told apart, with access and whether epoll takes it."""
     make, kind, filesystem, access, pollable = INTERNAL[name]
 
     facts = classify(keep(make()))
@@ -200,7 +200,7 @@ def test_a_name_does_not_make_a_memfd(tmp_path: Path, root: None, keep: Keep) ->
 
 
 def test_a_mount_that_we_do_not_have_has_no_known_filesystem(tmp_path: Path, root: None, keep: Keep) -> None:
-    """A file on a mount of another mount namespace: its file system isn't guessed, and it may block on close."""
+    """A file on a mount of another mount namespace: its file system isn't guessed."""
     facts, _ = _opened_elsewhere(tmp_path, "file", keep)
 
     assert facts.filesystem is None

@@ -42,7 +42,7 @@ def test_in_ci(
     """Every skip but an excused one counts as a failure."""
     monkeypatch.setenv("CI", "true")
 
-    assert outcomes(pytester, text) == outcome
+    assert outcome == outcomes(pytester, text)
 
 
 @pytest.mark.parametrize("text", [SKIPPED, SKIPPED_IN_SETUP, SKIPPED_FILE])
@@ -50,4 +50,4 @@ def test_elsewhere(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, t
     """On a developer's machine a skip is a skip."""
     monkeypatch.delenv("CI", raising=False)
 
-    assert outcomes(pytester, text) == {"skipped": 1}
+    assert {"skipped": 1} == outcomes(pytester, text)

@@ -58,17 +58,17 @@ def names_of(found: Iterable[Source]) -> set[str]:
 
 def test_only_procfs_reads_proc() -> None:
     """No file but host/procfs.py has paths in /proc, and no exception is out of date."""
-    assert names_of(filter(reads_proc, sources())) == set(READS_PROC)
+    assert set(READS_PROC) == names_of(filter(reads_proc, sources()))
 
 
 def test_only_mounting_opens_the_fuse_device() -> None:
     """No file but server/mounting.py opens /dev/fuse."""
-    assert names_of(filter(opens_dev_fuse, sources())) == set(OPENS_DEV_FUSE)
+    assert set(OPENS_DEV_FUSE) == names_of(filter(opens_dev_fuse, sources()))
 
 
 def test_only_descriptors_copies_stored_descriptors() -> None:
     """On the server's side no file but host/descriptors.py duplicates a descriptor."""
-    assert names_of(filter(copies_descriptors, sources())) == set(COPIES_DESCRIPTORS)
+    assert set(COPIES_DESCRIPTORS) == names_of(filter(copies_descriptors, sources()))
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
@@ -87,7 +87,7 @@ def test_the_policy_language_imports_nothing_of_ours() -> None:
         if name.partition(".")[0] == "fdstorefs" and not name.startswith("fdstorefs.policy")
     }
 
-    assert ours == set()
+    assert set() == ours
 
 
 @pytest.mark.parametrize(

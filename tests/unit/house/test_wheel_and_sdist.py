@@ -25,7 +25,7 @@ def run(*argv: str | Path, cwd: Path, **environment: str) -> str:
     done = subprocess.run(
         argv, cwd=cwd, env={**clean, **environment}, capture_output=True, text=True, timeout=110, check=False
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert 0 == done.returncode, done.stdout + done.stderr
     return done.stdout
 
 
@@ -120,10 +120,23 @@ def test_the_interface_description_is_installed(programs: Path, tmp_path: Path) 
     assert "interface io.fdstorefs.Store" in run(programs / "python", "-c", program, cwd=tmp_path)
 
 
+def test_the_manual_and_completions_are_installed(programs: Path) -> None:
+    """They are where man(1) and the shells look, below the environment's prefix."""
+    share = programs.parent / "share"
+    installed = {str(path.relative_to(share)) for path in share.rglob("*") if path.is_file()}
+
+    assert {
+        "bash-completion/completions/fdstorefs",
+        "fish/vendor_completions.d/fdstorefs.fish",
+        "man/man1/fdstorefs.1",
+        "zsh/site-functions/_fdstorefs",
+    } == installed
+
+
 def test_the_wheel_has_every_file_of_the_package(archives: dict[str, Path]) -> None:
     """Nothing of the package is forgotten, py.typed included."""
     with zipfile.ZipFile(archives["wheel"]) as wheel:
-        assert package_files() - set(wheel.namelist()) == set()
+        assert set() == package_files() - set(wheel.namelist())
 
 
 def test_the_sdist_has_every_file_of_the_package_and_its_tests(archives: dict[str, Path]) -> None:
@@ -131,5 +144,5 @@ def test_the_sdist_has_every_file_of_the_package_and_its_tests(archives: dict[st
     with tarfile.open(archives["sdist"]) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
 
-    assert package_files() - names == set()
-    assert {"pyproject.toml", "LICENSE", "Makefile", "tools/setup", "tests/conftest.py"} - names == set()
+    assert set() == package_files() - names
+    assert set() == {"pyproject.toml", "LICENSE", "Makefile", "tools/setup", "tests/conftest.py"} - names

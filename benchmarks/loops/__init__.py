@@ -1,0 +1,1 @@
+"""Echo servers, one an event loop: the same few lines of work in each."""

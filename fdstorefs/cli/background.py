@@ -1,0 +1,108 @@
+"""A server in a process of its own, and the wait until it serves."""
+
+import os
+import signal
+import sys
+from dataclasses import replace
+from typing import NoReturn
+
+from fdstorefs.cli.failure import FAILED, Failure, say
+from fdstorefs.cli.serving import serve
+from fdstorefs.server.options import ServeOptions
+
+_READY = b"ready\n"
+
+
+def start(options: ServeOptions, *, log: int | None = None, die_with_us: bool = False) -> int:
+    """Start a server and return its process id once it serves. Raises Failure with the reason that it gave.
+
+    It has a session of its own and none of our descriptors; what it prints goes to the descriptor `log`, or
+    nowhere. With `die_with_us` it ends when this thread does, however that comes about.
+    """
+    ours, its = os.pipe()
+    parent = os.getpid() if die_with_us else None
+    pid = os.fork()
+    if pid == 0:
+        _become_server(options, its, log, parent)
+    os.close(its)
+    try:
+        _await_ready(pid, ours)
+    except BaseException:
+        end(pid)
+        raise
+    finally:
+        os.close(ours)
+    return pid
+
+
+def end(pid: int) -> None:
+    """Tell a server of ours to end, and wait until it has."""
+    try:
+        os.kill(pid, signal.SIGTERM)
+        os.waitpid(pid, 0)
+    except (ProcessLookupError, ChildProcessError):
+        return  # it has ended, and somebody noticed
+
+
+def _await_ready(pid: int, pipe: int) -> None:
+    said = b""
+    while said != _READY and (more := os.read(pipe, 4096)):
+        said += more
+    if said == _READY:
+        return
+    message, _, hint = os.fsdecode(said).rstrip("\n").partition("\n")
+    raise Failure(message or _how_it_ended(pid), hint=hint)
+
+
+def _how_it_ended(pid: int) -> str:
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    how = f"exit code {code}" if code >= 0 else f"signal {-code}"
+    return f"the server ended before it served ({how})"
+
+
+def _become_server(options: ServeOptions, pipe: int, log: int | None, parent: int | None) -> NoReturn:
+    """In the child: let go of everything that is our parent's, serve, and end."""
+    code = FAILED
+    try:
+        os.setsid()
+        _keep_only(pipe, log)
+        if parent is not None:
+            _die_with(parent)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        # The server closes the copy when it serves. Ours tells why it doesn't, even if the copy is closed.
+        serve(replace(options, ready_fd=os.dup(pipe)))
+        code = 0
+    except Failure as failure:
+        _tell(pipe, failure.message, failure.hint)
+    except BaseException as error:  # noqa: BLE001 (nothing may get past the fork; the parent reports it)
+        _tell(pipe, f"the server failed: {type(error).__name__}: {error}", None)
+    finally:
+        os._exit(code)
+
+
+def _keep_only(pipe: int, log: int | None) -> None:
+    """Close every descriptor but the pipe; point 0 to nowhere, 1 and 2 to the log."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    output = nowhere if log is None else log
+    os.dup2(nowhere, 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.closerange(3, pipe)
+    os.closerange(pipe + 1, os.sysconf("SC_OPEN_MAX"))
+
+
+def _die_with(parent: int) -> None:
+    from fdstorefs.host.syscalls import set_parent_death_signal
+
+    set_parent_death_signal(signal.SIGTERM)
+    if os.getppid() != parent:  # it died before we asked
+        os._exit(FAILED)
+
+
+def _tell(pipe: int, message: str, hint: str | None) -> None:
+    """Tell the parent, or the log once the parent has stopped listening."""
+    try:
+        os.write(pipe, os.fsencode(f"{message}\n{hint or ''}\n"))
+    except BrokenPipeError:
+        say(message, hint)
+        sys.stderr.flush()

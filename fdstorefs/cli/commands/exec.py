@@ -1,0 +1,93 @@
+"""`fdstorefs exec NAME... -- COMMAND`: a command with retrieved descriptors."""
+
+import argparse
+import os
+from typing import TYPE_CHECKING
+
+from fdstorefs.cli import placement
+from fdstorefs.cli.failure import NO_SUCH_COMMAND, Failure, UsageError, say
+from fdstorefs.cli.supervision import execute
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fdstorefs.cli.parsing import Parser
+    from fdstorefs.client.retrieved import Retrieved
+
+EXAMPLES = """\
+  fdstorefs exec web -- ./server               `web` is descriptor 3, as LISTEN_FDS=1 tells
+  fdstorefs exec web admin -- ./server         3 and 4, LISTEN_FDNAMES=web:admin
+  fdstorefs exec --stdin notes -- cat
+  fdstorefs exec --fd 1=log --fd 2=log -- make
+  fdstorefs exec --take web -- ./server        `web` leaves the store
+
+LISTEN_FDNAMES carries printable ASCII without colons, at most 255 bytes: anything
+else in a name is `_` there. Whatever this process inherited at a number that an
+entry gets is closed; LISTEN_ variables that it inherited are not passed on.
+
+If COMMAND can't be run, the exit code is 127 (not found) or 126, as a shell's.
+"""
+
+
+def configure(parser: "Parser") -> None:
+    """Add our arguments."""
+    parser.add_argument("names", metavar="NAME", nargs="*", help="becomes a descriptor from 3 up")
+    parser.add_argument("--stdin", metavar="NAME", help="becomes descriptor 0")
+    parser.add_argument(
+        "--fd",
+        metavar="N=NAME",
+        dest="numbered",
+        type=numbered,
+        action="append",
+        default=[],
+        help="becomes descriptor N; repeatable",
+    )
+    parser.add_argument("--take", action="store_true", help="take the entries out of the store")
+    parser.add_at()
+
+
+def numbered(text: str) -> tuple[int, str]:
+    """An argument of the form N=NAME."""
+    try:
+        return placement.parse_numbered(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"`{text}` isn't a number, `=` and a name") from None
+
+
+def run(options: "argparse.Namespace") -> int:
+    """Retrieve, arrange, become the command."""
+    if not options.command:
+        raise UsageError("no command to run", hint="give it after `--`: `fdstorefs exec NAME -- COMMAND`")
+    plan = placement.plan(options.stdin, options.numbered, options.names)
+    if options.take:
+        _require_runnable(options.command[0])
+    mount, retrieved = _retrieve(options.at, plan.names, take=options.take)
+    environment = placement.environment(plan, os.environ, mount)
+    copies = placement.place({number: retrieved[name].fileno() for number, name in plan.at.items()})
+    code = execute(options.command, environment)
+    if options.take:
+        _put_back(mount, {name: copies[number] for number, name in plan.at.items()})
+    return code
+
+
+def _retrieve(at: str | None, names: "Sequence[str]", *, take: bool) -> "tuple[str, dict[str, Retrieved]]":
+    from fdstorefs.client.store import connect
+
+    with connect(at) as store:
+        return store.mount, store.take_many(names) if take else store.retrieve_many(names)
+
+
+def _require_runnable(command: str) -> None:
+    """Refuse a command that isn't there before anything is taken for it."""
+    places = [""] if "/" in command else os.get_exec_path()
+    if not any(os.access(os.path.join(place, command), os.X_OK) for place in places):
+        raise Failure(f"cannot run `{command}`: not found", exit_code=NO_SUCH_COMMAND)
+
+
+def _put_back(mount: str, taken: "Mapping[str, int]") -> None:
+    """Stash again what was taken for a command that turned out not to run."""
+    from fdstorefs.client.store import connect
+
+    with connect(mount) as store:
+        store.stash_many(taken)
+    say("what was taken for it is stashed again")

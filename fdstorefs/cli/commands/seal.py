@@ -1,0 +1,27 @@
+"""`fdstorefs seal BOX`: seal a box."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
+    from fdstorefs.cli.parsing import Parser
+
+EXAMPLES = """\
+  fdstorefs seal blue                          nothing in `blue` changes or leaves until `unseal`
+"""
+
+
+def configure(parser: "Parser") -> None:
+    """Add our arguments."""
+    parser.add_argument("box", metavar="BOX", help="a box of yours")
+    parser.add_at()
+
+
+def run(options: "argparse.Namespace") -> int:
+    """Seal."""
+    from fdstorefs.client.store import connect
+
+    with connect(options.at) as store:
+        store.seal(options.box)
+    return 0

@@ -1,0 +1,64 @@
+"""`fdstorefs status`: what an instance is and what is in force."""
+
+from typing import TYPE_CHECKING
+
+from fdstorefs.cli import owners
+from fdstorefs.cli.columns import fields
+from fdstorefs.cli.moment import to_the_second
+from fdstorefs.cli.visible import visible
+
+if TYPE_CHECKING:
+    import argparse
+
+    from fdstorefs.cli.parsing import Parser
+    from fdstorefs.client.records import Status
+
+EXAMPLES = """\
+  fdstorefs status
+  fdstorefs --at /run/fdstore status --json | jq .enforcement
+"""
+
+
+def configure(parser: "Parser") -> None:
+    """Add our arguments."""
+    parser.add_json("it")
+    parser.add_at()
+
+
+def run(options: "argparse.Namespace") -> int:
+    """Ask and print."""
+    from fdstorefs.client.store import connect
+
+    with connect(options.at) as store:
+        status = store.status()
+    if options.json:
+        from fdstorefs.cli.json_output import pretty
+
+        print(pretty(status._asdict()))
+    else:
+        print("\n".join(lines(status)))
+    return 0
+
+
+def lines(status: "Status") -> list[str]:
+    """A status in words."""
+    keeper = (
+        "none: what is stashed is lost with the server" if status.keeper is None else f"pid {status.keeper}"
+    )
+    return fields(
+        [
+            ("mount", visible(status.mount)),
+            (
+                "server",
+                f"pid {status.pid}, user {visible(owners.user(status.uid))}, fdstorefs {status.version}",
+            ),
+            ("serving since", to_the_second(status.started)),
+            ("keeper", keeper),
+            ("enforcement", f"{status.enforcement}: {status.enforcement_reason}"),
+            ("policy", visible(status.policy) if status.policy is not None else "none"),
+            ("entries", str(status.entries)),
+            ("descriptors", f"{status.descriptors} of {status.limit} at most"),
+            ("connections", str(status.connections)),
+            ("mounted by", f"{status.method}, on Linux {status.kernel}"),
+        ]
+    )

@@ -1,0 +1,70 @@
+"""What `stat` prints."""
+
+import os
+
+from fdstorefs.cli import owners
+from fdstorefs.cli.columns import fields
+from fdstorefs.cli.listing import permissions
+from fdstorefs.cli.moment import to_the_second
+from fdstorefs.cli.visible import visible
+from fdstorefs.client.records import Description, Entry, Stasher
+
+
+def portrait(description: Description) -> list[str]:
+    """One line per thing worth knowing."""
+    entry = description.entry
+    lines = fields(
+        [
+            ("name", visible(entry.name)),
+            ("kind", entry.kind + (", sealed" if entry.sealed else "")),
+            ("what it is", _visible(entry.description)),
+            ("open file", _open_file(entry)),
+            ("open for", _visible(entry.access)),
+            ("inode", _inode(entry)),
+            ("owner", f"{_user(entry.uid)}, group {_group(entry.gid)}"),
+            ("mode", f"{entry.mode & 0o7777:04o} {permissions(entry)}"),
+            ("label", _visible(entry.label)),
+            ("stashed by", None if entry.stasher is None else _stasher(entry.stasher)),
+            ("created", to_the_second(entry.created)),
+            ("changed", to_the_second(entry.changed)),
+            ("expires", None if entry.expires is None else to_the_second(entry.expires)),
+        ]
+    )
+    if description.details:
+        details = fields((visible(topic), visible(said)) for topic, said in description.details.items())
+        lines += ["", *details]
+    return lines
+
+
+def _visible(text: str | None) -> str | None:
+    return None if text is None else visible(text)
+
+
+def _open_file(entry: Entry) -> str | None:
+    if entry.file is None:
+        return None
+    names = "one name" if entry.links == 1 else f"{entry.links} names"
+    return f"number {entry.file}, {names}"
+
+
+def _inode(entry: Entry) -> str | None:
+    if entry.inode is None or entry.device is None:
+        return None
+    device = f"{os.major(entry.device)}:{os.minor(entry.device)}"
+    filesystem = "" if entry.filesystem is None else f" ({visible(entry.filesystem)})"
+    return f"{entry.inode} on device {device}{filesystem}"
+
+
+def _user(uid: int) -> str:
+    name = owners.user(uid)
+    return name if name == str(uid) else f"{visible(name)} ({uid})"
+
+
+def _group(gid: int) -> str:
+    name = owners.group(gid)
+    return name if name == str(gid) else f"{visible(name)} ({gid})"
+
+
+def _stasher(stasher: Stasher) -> str:
+    command = "" if stasher.command is None else f"{visible(stasher.command)}, "
+    return f"{command}pid {stasher.pid}, user {_user(stasher.uid)}"

@@ -1,0 +1,65 @@
+"""The verbs: which there are, what each does in a few words, and which module has it."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+
+if TYPE_CHECKING:
+    import argparse
+
+    from fdstorefs.cli.parsing import Parser
+
+
+class Command(Protocol):
+    """What a module in `commands` offers."""
+
+    EXAMPLES: str
+    configure: Callable[["Parser"], None]
+    run: Callable[["argparse.Namespace"], int]
+
+
+class Verb(NamedTuple):
+    """One verb. `runs_command`: what follows `--` is a command line and none of our business."""
+
+    module: str
+    summary: str
+    group: str
+    runs_command: bool = False
+
+
+INSTANCES, ENTRIES, ABOUT = "Instances", "Entries", "Looking into it"
+
+VERBS: dict[str, Verb] = {
+    "serve": Verb("serve", "run an instance in the foreground", INSTANCES),
+    "mount": Verb("mount", "start an instance in the background; return once it serves", INSTANCES),
+    "umount": Verb("umount", "end an instance", INSTANCES),
+    "run": Verb("run", "run a command in a namespace with an instance of its own", INSTANCES, True),
+    "put": Verb("put", "stash an inherited descriptor, or a socket made for it", ENTRIES),
+    "exec": Verb("exec", "run a command with retrieved descriptors", ENTRIES, True),
+    "ls": Verb("ls", "list entries", ENTRIES),
+    "stat": Verb("stat", "tell all about one entry", ENTRIES),
+    "rm": Verb("rm", "discard entries", ENTRIES),
+    "mv": Verb("mv", "rename an entry or a box", ENTRIES),
+    "ln": Verb("ln", "give an entry a second name", ENTRIES),
+    "seal": Verb("seal", "seal a box: nothing goes in or out", ENTRIES),
+    "unseal": Verb("unseal", "unseal a box", ENTRIES),
+    "watch": Verb("watch", "print changes as they happen", ENTRIES),
+    "status": Verb("status", "say what this instance is and what is in force", ABOUT),
+    "doctor": Verb("doctor", "say what this machine can do and how to get more", ABOUT),
+    "completion": Verb("completion", "print the completion script for a shell", ABOUT),
+}
+
+
+def load(verb: str) -> Command:
+    """Import the module of a verb."""
+    from importlib import import_module
+
+    return cast(Command, import_module(f"fdstorefs.cli.commands.{VERBS[verb].module}"))
+
+
+def split_command(verb: str, arguments: Sequence[str]) -> tuple[list[str], list[str] | None]:
+    """Our arguments, and the command line after the first `--` if this verb takes one (None without `--`)."""
+    ours = list(arguments)
+    if not VERBS[verb].runs_command or "--" not in ours:
+        return ours, None
+    at = ours.index("--")
+    return ours[:at], ours[at + 1 :]

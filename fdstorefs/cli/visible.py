@@ -1,0 +1,19 @@
+"""Text from elsewhere, made safe to print: a name must not move the cursor or fake a line."""
+
+
+def visible(text: str) -> str:
+    r"""The text, with an escape for what doesn't print: `\n`, `\x1b`, `\xff` for a byte not UTF-8."""
+    if text.isprintable() and "\\" not in text:
+        return text
+    return "".join(map(_escape, text))
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if character == "\\":
+        return "\\\\"
+    if 0xDC80 <= code <= 0xDCFF:  # how Python spells a byte that is not UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    if character.isprintable():
+        return character
+    return character.encode("unicode_escape").decode("ascii")

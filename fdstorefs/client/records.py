@@ -1,0 +1,139 @@
+"""What an instance tells about entries, changes and itself. Named tuples: cheap to import, and to make."""
+
+from typing import Any, NamedTuple
+
+from fdstorefs.client.wire import Parameters
+from fdstorefs.errors import ProtocolError
+
+
+class Stasher(NamedTuple):
+    """Who stashed, as the kernel told it at that moment; `command` is None if that could not be seen."""
+
+    pid: int
+    uid: int
+    gid: int
+    command: str | None
+
+
+class Entry(NamedTuple):
+    """A name and what it stands for.
+
+    `kind` is `box`, `empty` or what the open file is. Times are nanoseconds since the epoch. `file` is the
+    same number for every entry that holds the same open file. From `file` on, a field is None where it
+    doesn't apply or where the caller may not describe the entry.
+    """
+
+    name: str
+    kind: str
+    id: int
+    uid: int
+    gid: int
+    mode: int
+    links: int
+    created: int
+    changed: int
+    sealed: bool
+    file: int | None = None
+    description: str | None = None
+    access: str | None = None
+    filesystem: str | None = None
+    device: int | None = None
+    inode: int | None = None
+    stasher: Stasher | None = None
+    label: str | None = None
+    expires: int | None = None
+
+
+class Description(NamedTuple):
+    """All about one entry or box; `details` holds what the kernel tells of it, by topic."""
+
+    entry: Entry
+    details: dict[str, str]
+
+
+class Change(NamedTuple):
+    """One change to a name: `change` says what (`stashed`, `renamed`, ...), `former` the name it had."""
+
+    change: str
+    entry: Entry | None
+    former: str | None
+
+
+class Status(NamedTuple):
+    """What an instance is and what is in force. `limit` counts descriptors, `started` is in nanoseconds."""
+
+    version: str
+    mount: str
+    pid: int
+    keeper: int | None
+    uid: int
+    enforcement: str
+    enforcement_reason: str
+    policy: str | None
+    entries: int
+    descriptors: int
+    limit: int
+    connections: int
+    started: int
+    method: str
+    kernel: str
+
+
+_ALWAYS = tuple(field for field in Entry._fields if field not in Entry._field_defaults)
+_SOMETIMES = tuple(field for field in Entry._fields if field in Entry._field_defaults)
+_STASHER = _SOMETIMES.index("stasher")
+_MAY_BE_NULL = ("keeper", "policy")
+
+
+def entry_from(record: Any) -> Entry:
+    """Read an entry record; fields that this client doesn't know are passed over. Raises ProtocolError."""
+    try:
+        sometimes = [record.get(field) for field in _SOMETIMES]
+        if sometimes[_STASHER] is not None:
+            sometimes[_STASHER] = _stasher_from(sometimes[_STASHER])
+        return Entry(*[record[field] for field in _ALWAYS], *sometimes)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise _bad("entry", error) from None
+
+
+def _stasher_from(record: Parameters) -> Stasher:
+    return Stasher(record["pid"], record["uid"], record["gid"], record.get("command"))
+
+
+def entries_from(parameters: Parameters) -> list[Entry]:
+    """Read one reply to List."""
+    records = parameters.get("entries")
+    if not isinstance(records, list):
+        raise ProtocolError("the instance listed no entries")
+    return [entry_from(record) for record in records]
+
+
+def description_from(parameters: Parameters) -> Description:
+    """Read the reply to Describe."""
+    details = parameters.get("details")
+    return Description(entry_from(parameters.get("entry")), details if isinstance(details, dict) else {})
+
+
+def change_from(parameters: Parameters) -> Change:
+    """Read one reply to Watch."""
+    record = parameters.get("entry")
+    try:
+        change = parameters["change"]
+    except KeyError as error:
+        raise _bad("change", error) from None
+    return Change(change, None if record is None else entry_from(record), parameters.get("former"))
+
+
+def status_from(parameters: Parameters) -> Status:
+    """Read the reply to Status."""
+    known = parameters | {"enforcement_reason": parameters.get("enforcementReason", "")}
+    for field in _MAY_BE_NULL:
+        known.setdefault(field, None)
+    try:
+        return Status(*[known[field] for field in Status._fields])
+    except KeyError as error:
+        raise _bad("status", error) from None
+
+
+def _bad(what: str, error: Exception) -> ProtocolError:
+    return ProtocolError(f"the instance sent a {what} that makes no sense: {error}")

@@ -1,0 +1,67 @@
+"""The doorway: the Unix socket `.fdstore` inside the mount, and the notice that the mount is gone.
+
+A socket bound inside a mount keeps that mount busy. So it is bound through a private, detached copy of the
+mount where we may make one: then umount(8) works as for any file system, and we notice that it happened.
+Binding sends requests to the very server that binds, so it is done beside the loop, never in it.
+"""
+
+import os
+import select
+import socket
+from collections.abc import Callable
+
+from fdstorefs.host import procfs, syscalls
+from fdstorefs.server.loop import Loop
+
+SOCKET_NAME = ".fdstore"
+BACKLOG = 128
+
+
+def bind(mountpoint: str) -> socket.socket:
+    """A listening socket at `mountpoint`/.fdstore that asks the kernel for the sender of every message.
+
+    Blocks until the mount answers: call it in a thread.
+    """
+    root = _private_copy(mountpoint)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+    try:
+        # Accepted sockets inherit it, so that even a client's first bytes come with its credentials.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        listening.bind(f"{procfs.path_of(root)}/{SOCKET_NAME}")
+        listening.listen(BACKLOG)
+    except BaseException:
+        listening.close()
+        raise
+    finally:
+        os.close(root)
+    return listening
+
+
+def _private_copy(mountpoint: str) -> int:
+    try:
+        return syscalls.open_tree(mountpoint, syscalls.OPEN_TREE_CLONE | syscalls.OPEN_TREE_CLOEXEC)
+    except PermissionError:
+        # Mounted through fusermount3 for an ordinary user. The path is all there is.
+        return os.open(mountpoint, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+class MountWatch:
+    """Calls `gone` once, in the loop, when no mount of `device` is left in our mount namespace."""
+
+    def __init__(self, loop: Loop, device: int, gone: Callable[[], None]) -> None:
+        self._loop = loop
+        self._device = device
+        self._gone: Callable[[], None] | None = gone
+        self._table = procfs.open_mountinfo()
+        loop.register(self._table, self._changed, select.EPOLLPRI)
+
+    def _changed(self, _events: int) -> None:
+        if procfs.mounts().on_device(self._device) is None and self._gone is not None:
+            gone, self._gone = self._gone, None
+            gone()
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._gone = None
+        self._loop.unregister(self._table)
+        os.close(self._table)

@@ -1,0 +1,115 @@
+"""Data handles: reading, writing and polling a stored file through the mount."""
+
+import select
+import socket
+from collections.abc import Callable
+
+from fdstorefs.core.node import OpenFile
+from fdstorefs.host import syscalls
+from fdstorefs.server.fuse import lending, protocol
+from fdstorefs.server.fuse.call import Call
+from fdstorefs.server.fuse.lane import Lanes
+from fdstorefs.server.fuse.readiness import ALWAYS_READY, Readiness, Watch, ready_now
+from fdstorefs.server.fuse.transfer import Read, Write
+
+_FINAL = select.POLLERR | select.POLLHUP
+
+
+class DataHandle:
+    """A handle on `file`, which it holds until it is released.
+
+    The handle is a stream: it has no offset of its own, that of the stored open file counts, which everybody
+    shares who has a copy. lseek, pread and pwrite fail with ESPIPE.
+    """
+
+    open_flags = (
+        protocol.FOPEN_DIRECT_IO
+        | protocol.FOPEN_NONSEEKABLE
+        | protocol.FOPEN_STREAM  # else the kernel lets nobody write while somebody waits in a read
+        | protocol.FOPEN_NOFLUSH  # else each close waits for whoever is writing
+    )
+
+    def __init__(
+        self,
+        file: OpenFile,
+        lanes: Lanes,
+        readiness: Readiness,
+        notify: Callable[[int], None],
+        *,
+        for_equals: bool,
+    ) -> None:
+        self._file = file.hold()
+        self._lanes = lanes
+        self._readiness = readiness
+        self._notify = notify
+        self._for_equals = for_equals
+        self._stays_short = _is_stream(file)
+        self._kh: int | None = None
+        self._events = 0
+        self._watch: Watch | None = None
+
+    def read(self, call: Call, size: int) -> None:
+        """Read once, where the stored file stands, and wait for data as its own read would."""
+        self._admit(call)
+        if self._stays_short and size >= protocol.SPLIT_FROM:
+            # A full answer makes the kernel ask for the next piece of a larger read(2), and wait for it.
+            size -= 1
+        self._lanes.read(Read(self._file, call, self._await_change, size))
+
+    def write(self, call: Call, data: memoryview, offset: int) -> None:  # noqa: ARG002  a stream has no offset
+        """Write where the stored file stands."""
+        self._admit(call)
+        self._lanes.write(Write(self._file, call, self._await_change, bytes(data)))
+
+    def _admit(self, call: Call) -> None:
+        if self._for_equals:
+            lending.require_equal(call.caller)
+
+    def poll(self, call: Call, events: int, kh: int | None) -> None:
+        """Say what is ready now, and give notice when more is."""
+        if not self._file.pollable:
+            call.reply(protocol.poll_result(ALWAYS_READY & events))
+            return
+        call.reply(protocol.poll_result(ready_now(self._file.descriptor, events)))
+        if kh is not None:
+            self._kh = kh
+            self._events |= events
+        self._await_change()
+
+    def _await_change(self) -> None:
+        """Watch for what pollers of this handle asked for and is not there.
+
+        Also after a read or write found nothing to do: an edge-triggered poller waits for what comes next
+        without asking again.
+        """
+        self._stop_watching()
+        if self._kh is None:
+            return
+        ready = ready_now(self._file.descriptor, self._events)
+        missing = self._events & ~ready
+        # What is broken stays so, and would be reported for ever.
+        if missing and not ready & _FINAL:
+            self._watch = self._readiness.watch(self._file.descriptor, missing, self._became_ready)
+
+    def _became_ready(self) -> None:
+        self._watch = None
+        self._events = 0  # all who are woken ask again
+        if self._kh is not None:
+            self._notify(self._kh)
+
+    def _stop_watching(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+
+    def release(self) -> None:
+        """Give the stored file back."""
+        self._stop_watching()
+        self._file.drop()
+
+
+def _is_stream(file: OpenFile) -> bool:
+    """Whether a read takes what there is, and what there is may be split at will."""
+    if file.kind == "socket":
+        return syscalls.socket_option(file.descriptor, socket.SO_TYPE) == socket.SOCK_STREAM
+    return file.pollable

@@ -1,0 +1,427 @@
+"""Requests about names and attributes, as a pyfuse3 file system. The only file that imports pyfuse3.
+
+Nothing here waits: each request is answered before the next is read (see `driver`). The kernel caches nothing
+of it, since what a subject may see is decided for each request.
+"""
+
+# ruff: noqa: ARG002 - the arguments are pyfuse3's
+
+import errno
+import functools
+import logging
+import os
+import stat
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, ParamSpec, TypeVar
+
+import pyfuse3
+from pyfuse3 import (
+    EntryAttributes,
+    FileHandleT,
+    FileInfo,
+    FileNameT,
+    FlagT,
+    FUSEError,
+    InodeT,
+    ModeT,
+    ReaddirToken,
+    RequestContext,
+    SetattrFields,
+    StatvfsData,
+    XAttrNameT,
+)
+
+from fdstorefs.core.access import Action, Target, permits
+from fdstorefs.core.name import NAME_BYTES, RESERVED
+from fdstorefs.core.node import Box, Entry
+from fdstorefs.core.subject import Subject
+from fdstorefs.errors import EntryExists, InvalidArgument, IsABox, NoSuchEntry, NotABox, NotPermitted
+from fdstorefs.host.recursion import INODE_PREFIX, INODE_PREFIX_SHIFT
+from fdstorefs.server.context import Context
+from fdstorefs.server.fuse import own_sockets
+from fdstorefs.server.fuse.caller import Caller
+from fdstorefs.server.fuse.driver import Session, stand_in_for_trio
+from fdstorefs.server.fuse.handles import Handles
+from fdstorefs.server.fuse.listing import Listed, Listing, refresh
+from fdstorefs.server.fuse.opening import Opening
+from fdstorefs.server.fuse.own_sockets import OwnSocket, OwnSockets
+from fdstorefs.server.fuse.xattrs import Xattrs
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_INO_MASK = (1 << INODE_PREFIX_SHIFT) - 1
+_PREFIX = INODE_PREFIX << INODE_PREFIX_SHIFT
+
+
+def _answered(handler: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
+    """Turn whatever goes wrong into an errno: anything else would end the session of pyfuse3."""
+
+    @functools.wraps(handler)
+    async def answered(*arguments: P.args, **options: P.kwargs) -> R:
+        try:
+            return await handler(*arguments, **options)
+        except OSError as error:
+            raise FUSEError(error.errno or errno.EIO) from error
+        except Exception as error:
+            log.exception("%s failed", handler.__name__)
+            raise FUSEError(errno.EIO) from error
+
+    return answered
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
+
+
+def _caller(ctx: RequestContext) -> Caller:
+    return Caller(ctx.uid, ctx.gid, ctx.pid)
+
+
+def _presented(ino: int) -> InodeT:
+    """The inode number that clients see: the prefix makes a file of any instance known as such."""
+    return InodeT(_PREFIX | ino)
+
+
+class Names(pyfuse3.Operations):
+    """Answers requests about names by asking the store."""
+
+    supports_dot_lookup = False
+    enable_writeback_cache = False
+    enable_acl = False
+
+    def __init__(self, context: Context, handles: Handles, opening: Opening) -> None:
+        super().__init__()
+        self.sockets = OwnSockets()
+        self._context = context
+        self._store = context.store
+        self._handles = handles
+        self._opening = opening
+        self._xattrs = Xattrs(context)
+        self._listings: dict[int, Listing] = {}
+        self._next_listing = 0
+
+    # Finding
+
+    def _subject(self, ctx: RequestContext) -> Subject:
+        return self._context.subjects.subject(ctx.pid, ctx.uid, ctx.gid)
+
+    def _node(self, inode: int) -> Entry | Box:
+        node = self._store.tree.nodes.get(inode & _INO_MASK)
+        if node is None:
+            raise NoSuchEntry("the inode is gone")
+        return node
+
+    def _box(self, inode: int) -> Box:
+        node = self._node(inode)
+        if not isinstance(node, Box):
+            raise NotABox("an entry is not a box")
+        return node
+
+    def _entry(self, inode: int) -> Entry:
+        node = self._node(inode)
+        if isinstance(node, Box):
+            raise IsABox("a box is not an entry")
+        return node
+
+    def _target(self, inode: int, name: bytes) -> Target:
+        return self._store.target(self._box(inode), _text(name))
+
+    def _is_reserved(self, box: Box, name: str) -> bool:
+        return box is self._store.root and name in RESERVED
+
+    def _known(self, node: Entry | Box) -> EntryAttributes:
+        """The attributes of a node that the kernel gets to know with this answer."""
+        self._store.remember(node)
+        return _attributes(node)
+
+    @_answered
+    async def lookup(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> EntryAttributes:
+        """What a name stands for."""
+        box, text = self._box(parent_inode), _text(name)
+        if self._is_reserved(box, text):
+            return self._lookup_socket(box, text, ctx)
+        return self._known(self._store.lookup(self._subject(ctx), box, text))
+
+    def _lookup_socket(self, box: Box, name: str, ctx: RequestContext) -> EntryAttributes:
+        self._store.require(self._subject(ctx), Action.SEARCH, self._store.target(box, name))
+        found = self.sockets.find(name)
+        if found is None:
+            raise NoSuchEntry(f"`{name}` is not bound", name=name)
+        return _attributes(found)
+
+    async def forget(self, inode_list: Sequence[tuple[InodeT, int]]) -> None:
+        """The kernel gives references back."""
+        for inode, count in inode_list:
+            self._store.forget(inode & _INO_MASK, count)
+
+    # Attributes
+
+    @_answered
+    async def getattr(self, inode: InodeT, ctx: RequestContext) -> EntryAttributes:
+        """The attributes of an inode: whoever found it may know them."""
+        return _attributes(self.sockets.by_ino(inode & _INO_MASK) or self._node(inode))
+
+    @_answered
+    async def setattr(
+        self,
+        inode: InodeT,
+        attr: EntryAttributes,
+        fields: SetattrFields,
+        fh: FileHandleT | None,
+        ctx: RequestContext,
+    ) -> EntryAttributes:
+        """Change mode, owner, group. Times are the store's own record: setting them has no effect."""
+        node, subject = self._node(inode), self._subject(ctx)
+        if fields.update_size:
+            raise InvalidArgument(
+                "an entry has no size", hint="open it with O_TRUNC to replace what it holds"
+            )
+        if fields.update_uid or fields.update_gid:
+            uid = attr.st_uid if fields.update_uid else None
+            gid = attr.st_gid if fields.update_gid else None
+            self._store.set_owner(subject, node, uid, gid)
+        if fields.update_mode:
+            self._store.set_mode(subject, node, stat.S_IMODE(attr.st_mode))
+        return _attributes(node)
+
+    @_answered
+    async def access(self, inode: InodeT, mode: ModeT, ctx: RequestContext) -> bool:
+        """Whether access(2) and chdir(2) succeed, by the mode bits."""
+        if self.sockets.by_ino(inode & _INO_MASK) is not None:
+            return not mode & os.X_OK
+        return permits(self._subject(ctx), self._node(inode), mode & 7)
+
+    @_answered
+    async def statfs(self, ctx: RequestContext) -> StatvfsData:
+        """How many entries there are and may be."""
+        usage, capacity = self._store.usage, self._context.intake.capacity
+        most = usage.limits.entries if usage.limits.entries is not None else capacity
+        data = StatvfsData()
+        data.f_bsize = data.f_frsize = 4096
+        data.f_namemax = NAME_BYTES
+        data.f_files = max(most, usage.total)
+        data.f_ffree = data.f_favail = data.f_files - usage.total
+        return data
+
+    # Making and removing
+
+    def _refuse_reserved(self, box: Box, name: str) -> None:
+        if self._is_reserved(box, name):
+            raise NotPermitted(f"`{name}` is the store's own", name=name)
+
+    @_answered
+    async def mknod(
+        self, parent_inode: InodeT, name: FileNameT, mode: ModeT, rdev: int, ctx: RequestContext
+    ) -> EntryAttributes:
+        """An empty entry; or, for the server itself, one of its sockets."""
+        box, text = self._box(parent_inode), _text(name)
+        if stat.S_ISREG(mode):
+            return self._known(self._store.create(self._subject(ctx), box, text, stat.S_IMODE(mode)))
+        if not (stat.S_ISSOCK(mode) and self._is_reserved(box, text)):
+            raise NotPermitted("only entries and boxes can be made here", name=text)
+        return self._bind(text, ctx)
+
+    def _bind(self, name: str, ctx: RequestContext) -> EntryAttributes:
+        own_sockets.require_ourselves(ctx.pid, name)
+        if self.sockets.find(name) is not None:
+            raise EntryExists(f"`{name}` is bound", name=name)
+        return _attributes(self.sockets.bind(name, ctx.uid, ctx.gid, time.time_ns()))
+
+    @_answered
+    async def mkdir(
+        self, parent_inode: InodeT, name: FileNameT, mode: ModeT, ctx: RequestContext
+    ) -> EntryAttributes:
+        """A box."""
+        box, permissions = self._box(parent_inode), stat.S_IMODE(mode)
+        return self._known(self._store.make_box(self._subject(ctx), box, _text(name), permissions))
+
+    @_answered
+    async def unlink(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
+        """Discard; or, for the server itself, remove one of its sockets."""
+        box, text = self._box(parent_inode), _text(name)
+        if self._is_reserved(box, text):
+            own_sockets.require_ourselves(ctx.pid, text)
+            self.sockets.unbind(text)
+        else:
+            self._store.discard(self._subject(ctx), self._store.target(box, text))
+
+    @_answered
+    async def rmdir(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
+        """Remove an empty box."""
+        self._store.remove_box(self._subject(ctx), self._target(parent_inode, name))
+
+    @_answered
+    async def rename(
+        self,
+        parent_inode_old: InodeT,
+        name_old: FileNameT,
+        parent_inode_new: InodeT,
+        name_new: FileNameT,
+        flags: FlagT,
+        ctx: RequestContext,
+    ) -> None:
+        """Give an entry or a box another name; RENAME_NOREPLACE is honoured, other flags are not."""
+        if flags & ~pyfuse3.RENAME_NOREPLACE:
+            raise InvalidArgument("entries cannot be exchanged")
+        source, goal = self._target(parent_inode_old, name_old), self._target(parent_inode_new, name_new)
+        for target in (source, goal):
+            self._refuse_reserved(target.box, target.name)
+        replace = not flags & pyfuse3.RENAME_NOREPLACE
+        self._store.rename(self._subject(ctx), source, goal, replace=replace)
+
+    @_answered
+    async def link(
+        self, inode: InodeT, new_parent_inode: InodeT, new_name: FileNameT, ctx: RequestContext
+    ) -> EntryAttributes:
+        """A second name for an entry."""
+        if self.sockets.by_ino(inode & _INO_MASK) is not None:
+            raise NotPermitted("the store's own sockets have one name")
+        subject, box = self._subject(ctx), self._box(new_parent_inode)
+        source = self._store.target_of(self._node(inode))
+        return self._known(self._store.link(subject, source, box, _text(new_name)))
+
+    @_answered
+    async def symlink(
+        self, parent_inode: InodeT, name: FileNameT, target: FileNameT, ctx: RequestContext
+    ) -> EntryAttributes:
+        """A store holds open files; links by path are refused."""
+        raise NotPermitted("a store has no symbolic links")
+
+    @_answered
+    async def readlink(self, inode: InodeT, ctx: RequestContext) -> FileNameT:
+        """There is nothing to read."""
+        raise InvalidArgument("a store has no symbolic links")
+
+    # Handles: opened and released here, used beside pyfuse3 (see `tap`)
+
+    @_answered
+    async def open(self, inode: InodeT, flags: FlagT, ctx: RequestContext) -> FileInfo:
+        """A handle that stashes, or one on the stored file."""
+        number = self._opening.open(self._subject(ctx), _caller(ctx), self._entry(inode), flags)
+        return FileInfo(fh=FileHandleT(number))
+
+    @_answered
+    async def create(
+        self, parent_inode: InodeT, name: FileNameT, mode: ModeT, flags: FlagT, ctx: RequestContext
+    ) -> tuple[FileInfo, EntryAttributes]:
+        """An empty entry and a handle on it. If somebody else made it a moment ago, open that one."""
+        box, text, subject = self._box(parent_inode), _text(name), self._subject(ctx)
+        there = None if flags & os.O_EXCL else self._store.target(box, text).node
+        if there is not None:
+            found = self._store.lookup(subject, box, text)
+            number = self._opening.open(subject, _caller(ctx), self._entry(found.ino), flags)
+            return FileInfo(fh=FileHandleT(number)), self._known(found)
+        entry = self._store.create(subject, box, text, stat.S_IMODE(mode))
+        number = self._opening.created(_caller(ctx), entry, flags)
+        return FileInfo(fh=FileHandleT(number)), self._known(entry)
+
+    async def flush(self, fh: FileHandleT) -> None:
+        """Nothing is kept back that could be flushed."""
+
+    async def fsync(self, fh: FileHandleT, datasync: bool) -> None:
+        """Nothing is kept back."""
+
+    @_answered
+    async def release(self, fh: FileHandleT) -> None:
+        """The last descriptor of a handle is closed."""
+        self._handles.release(fh)
+
+    # Directories
+
+    @_answered
+    async def opendir(self, inode: InodeT, ctx: RequestContext) -> FileHandleT:
+        """A listing for whoever opens it."""
+        box, subject = self._box(inode), self._subject(ctx)
+        self._store.require(subject, Action.LIST, Target(box, "", box))
+        self._next_listing += 1
+        self._listings[self._next_listing] = Listing(subject, box)
+        return FileHandleT(self._next_listing)
+
+    @_answered
+    async def readdir(self, fh: FileHandleT, start_id: int, token: ReaddirToken) -> None:
+        """The names from the one with number `start_id` on; a listing starts with 0 and is made then."""
+        listing = self._listings[fh]
+        if start_id == 0:
+            refresh(listing, self._store, self.sockets)
+        for number, (name, listed) in enumerate(listing.items[start_id:], start_id + 1):
+            encoded = FileNameT(os.fsencode(name))
+            if not pyfuse3.readdir_reply(token, encoded, _attributes(listed), number):
+                return
+            if isinstance(listed, Entry | Box) and name not in (".", ".."):
+                self._store.remember(listed)
+
+    async def releasedir(self, fh: FileHandleT) -> None:
+        """Forget a listing."""
+        self._listings.pop(fh, None)
+
+    async def fsyncdir(self, fh: FileHandleT, datasync: bool) -> None:
+        """Nothing is kept back."""
+
+    # Extended attributes
+
+    @_answered
+    async def getxattr(self, inode: InodeT, name: XAttrNameT, ctx: RequestContext) -> bytes:
+        """What is inside, or the label."""
+        if self.sockets.by_ino(inode & _INO_MASK) is not None:
+            raise OSError(errno.ENODATA, "a socket of the store has no attributes")
+        value = self._xattrs.get(self._subject(ctx), self._node(inode), _text(name))
+        return value.encode("utf-8", "surrogateescape")
+
+    @_answered
+    async def listxattr(self, inode: InodeT, ctx: RequestContext) -> Sequence[XAttrNameT]:
+        """The attributes that the subject may read."""
+        if self.sockets.by_ino(inode & _INO_MASK) is not None:
+            return []
+        names = self._xattrs.names(self._subject(ctx), self._node(inode))
+        return [XAttrNameT(name.encode()) for name in names]
+
+    @_answered
+    async def setxattr(self, inode: InodeT, name: XAttrNameT, value: bytes, ctx: RequestContext) -> None:
+        """Set the label, or stash a descriptor by its number."""
+        self._xattrs.set(_caller(ctx), self._subject(ctx), self._node(inode), _text(name), value)
+
+    @_answered
+    async def removexattr(self, inode: InodeT, name: XAttrNameT, ctx: RequestContext) -> None:
+        """Remove the label."""
+        self._xattrs.remove(self._subject(ctx), self._node(inode), _text(name))
+
+
+def _attributes(listed: Listed) -> EntryAttributes:
+    attributes = EntryAttributes()
+    attributes.st_ino = _presented(listed.ino)
+    attributes.entry_timeout = attributes.attr_timeout = 0
+    attributes.st_uid, attributes.st_gid = listed.uid, listed.gid
+    if isinstance(listed, OwnSocket):
+        attributes.st_mode = ModeT(own_sockets.MODE)
+        changed = listed.bound
+    else:
+        kind = stat.S_IFDIR if isinstance(listed, Box) else stat.S_IFREG
+        attributes.st_mode = ModeT(kind | listed.mode)
+        attributes.st_nlink = listed.links
+        changed = listed.changed
+    attributes.st_atime_ns = attributes.st_mtime_ns = attributes.st_ctime_ns = changed
+    return attributes
+
+
+class PyFuse:
+    """pyfuse3 as `driver.Library`: a session for one `Names`."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+
+    def attach(self, device: str) -> None:
+        """Make the session, with a stand-in for trio, on a descriptor given as `/dev/fd/N`."""
+        pyfuse3.trio = stand_in_for_trio()  # type: ignore[attr-defined]  # as pyfuse3.asyncio.enable does
+        pyfuse3.init(self._names, device, {"fsname=fdstorefs"})
+
+    def session(self) -> Session:
+        """The main loop, for one request at a time."""
+        return pyfuse3.main(1, 1)
+
+    def detach(self) -> None:
+        """End the session. What is mounted stays mounted: the mount is not libfuse's."""
+        pyfuse3.close(unmount=False)

@@ -1,0 +1,81 @@
+"""Opening: which handle an open(2) gives, and to whom."""
+
+import os
+from collections.abc import Callable
+
+from fdstorefs.core.access import Action
+from fdstorefs.core.node import Entry, OpenFile
+from fdstorefs.core.subject import Subject
+from fdstorefs.errors import Denied
+from fdstorefs.server.context import Context
+from fdstorefs.server.fuse import lending
+from fdstorefs.server.fuse.caller import Caller
+from fdstorefs.server.fuse.data_handle import DataHandle
+from fdstorefs.server.fuse.handles import Handles
+from fdstorefs.server.fuse.lane import Lanes
+from fdstorefs.server.fuse.place import place_for
+from fdstorefs.server.fuse.readiness import Readiness
+from fdstorefs.server.fuse.stash_handle import StashHandle
+
+_ABLE_TO_READ = frozenset({"r", "rw"})
+_ABLE_TO_WRITE = frozenset({"w", "rw"})
+
+
+class Opening:
+    """Opens entries. `notify` wakes the pollers of a handle."""
+
+    def __init__(
+        self,
+        context: Context,
+        handles: Handles,
+        lanes: Lanes,
+        readiness: Readiness,
+        notify: Callable[[int], None],
+    ) -> None:
+        self._context = context
+        self._handles = handles
+        self._lanes = lanes
+        self._readiness = readiness
+        self._notify = notify
+
+    def open(self, subject: Subject, caller: Caller, entry: Entry, flags: int) -> int:
+        """The number of a new handle.
+
+        Opened to write, an empty entry gives a handle that stashes; so does a full one with O_TRUNC, and what
+        is in it stays until a descriptor is written. Anything else gives a handle on the stored file, for
+        which the subject must be allowed to retrieve it: what it can do, the handle can do.
+
+        Errors: Denied (also where the stored file can't be read or written as the flags ask, as in Plan 9's
+        srv), EmptyEntry, Busy, NotPermitted and NotSupported as `lending` says.
+        """
+        writes = flags & os.O_ACCMODE != os.O_RDONLY
+        if writes and (entry.file is None or flags & os.O_TRUNC):
+            return self._to_stash(subject, caller, entry, replacing=bool(flags & os.O_TRUNC))
+        return self._to_use(subject, caller, entry, flags & os.O_ACCMODE)
+
+    def created(self, caller: Caller, entry: Entry, flags: int) -> int:
+        """The number of a handle on an entry that this open(2) has just made: it may be filled through it."""
+        handle = StashHandle(self._context, entry, caller, replacing=bool(flags & os.O_TRUNC))
+        return self._handles.add(handle)
+
+    def _to_stash(self, subject: Subject, caller: Caller, entry: Entry, *, replacing: bool) -> int:
+        store = self._context.store
+        store.require(subject, Action.STASH, place_for(store, subject, entry))
+        return self._handles.add(StashHandle(self._context, entry, caller, replacing=replacing))
+
+    def _to_use(self, subject: Subject, caller: Caller, entry: Entry, mode: int) -> int:
+        store = self._context.store
+        file = store.retrieve(subject, place_for(store, subject, entry))
+        for_equals = lending.needs_equal(file)
+        _require_mode(file, mode)
+        if for_equals:
+            lending.require_equal(caller)
+        handle = DataHandle(file, self._lanes, self._readiness, self._notify, for_equals=for_equals)
+        return self._handles.add(handle)
+
+
+def _require_mode(file: OpenFile, mode: int) -> None:
+    if mode != os.O_WRONLY and file.access not in _ABLE_TO_READ:
+        raise Denied("the stored file is open for writing only")
+    if mode != os.O_RDONLY and file.access not in _ABLE_TO_WRITE:
+        raise Denied("the stored file is open for reading only")

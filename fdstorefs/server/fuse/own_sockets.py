@@ -1,0 +1,65 @@
+"""The store's own sockets, `.fdstore` and `.notify` in the root: bound by the server, never entries."""
+
+import os
+import stat
+from dataclasses import dataclass
+
+from fdstorefs.core.name import RESERVED
+from fdstorefs.errors import NotPermitted
+from fdstorefs.host import procfs
+
+MODE = stat.S_IFSOCK | 0o666
+"""Everybody who can reach the mount may connect; what he may do is decided for each call."""
+
+_FIRST_INO = 1 << 47
+"""Far above the numbers that entries get."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSocket:
+    """One bound socket: its inode number, its owner, and when it was bound (ns since the epoch)."""
+
+    ino: int
+    uid: int
+    gid: int
+    bound: int
+
+
+class OwnSockets:
+    """Which of the reserved names are bound. A name has the same inode number each time."""
+
+    def __init__(self) -> None:
+        self._inos = {name: _FIRST_INO + number for number, name in enumerate(sorted(RESERVED))}
+        self._bound: dict[str, OwnSocket] = {}
+
+    def find(self, name: str) -> OwnSocket | None:
+        """The socket with this name, if it is bound."""
+        return self._bound.get(name)
+
+    def by_ino(self, ino: int) -> OwnSocket | None:
+        """The socket with this inode number, if it is bound."""
+        return next((one for one in self._bound.values() if one.ino == ino), None)
+
+    def listing(self) -> list[tuple[str, OwnSocket]]:
+        """All that are bound."""
+        return sorted(self._bound.items())
+
+    def bind(self, name: str, uid: int, gid: int, now: int) -> OwnSocket:
+        """Make the name stand for a socket."""
+        made = OwnSocket(self._inos[name], uid, gid, now)
+        self._bound[name] = made
+        return made
+
+    def unbind(self, name: str) -> None:
+        """The name stands for nothing. Harmless if it did."""
+        self._bound.pop(name, None)
+
+
+def require_ourselves(tid: int, name: str) -> None:
+    """Raise NotPermitted unless the thread is one of this process."""
+    try:
+        is_ours = tid != 0 and procfs.read_task(tid).tgid == os.getpid()
+    except ProcessLookupError:
+        is_ours = False
+    if not is_ours:
+        raise NotPermitted(f"`{name}` is the store's own", name=name)

@@ -1,0 +1,158 @@
+"""The tap between the kernel and libfuse: names go to pyfuse3, what happens on handles is served here.
+
+libfuse would serve handles too, but with pyfuse3 nobody learns who reads or writes, nor that a signal has
+arrived for a reader who waits. The kernel waits for an answer however dead the reader is: without INTERRUPT
+he cannot even be killed.
+"""
+
+import errno
+import logging
+import os
+from collections.abc import Callable
+
+from fdstorefs.server.fuse import protocol
+from fdstorefs.server.fuse.call import Call, Payload
+from fdstorefs.server.fuse.caller import Caller
+from fdstorefs.server.fuse.device import Device, Unmounted
+from fdstorefs.server.fuse.handles import Handles
+from fdstorefs.server.fuse.protocol import Header, Opcode
+
+log = logging.getLogger(__name__)
+
+Exchange = Callable[[memoryview], bytes | None]
+
+
+class Tap:
+    """Takes requests from the device and sees to it that each is answered.
+
+    `exchange` serves names: it returns the whole answer to a whole request. `on_unmounted` is called once.
+    """
+
+    def __init__(
+        self, device: Device, handles: Handles, exchange: Exchange, on_unmounted: Callable[[], None]
+    ) -> None:
+        self._device = device
+        self._handles = handles
+        self._exchange = exchange
+        self._on_unmounted = on_unmounted
+        self._waiting: dict[int, Call] = {}
+        self._unmounted = False
+        self._serve: dict[int, Callable[[Header, memoryview], None]] = {
+            Opcode.READ: self._read,
+            Opcode.WRITE: self._write,
+            Opcode.POLL: self._poll,
+            Opcode.INTERRUPT: self._interrupt,
+            Opcode.INIT: self._init,
+            Opcode.OPEN: self._open,
+            Opcode.CREATE: self._open,
+            **dict.fromkeys(protocol.REFUSED, self._refuse),
+        }
+        self.init_request = b""
+        """What the kernel asked first: a session of another process on this device must be told the same."""
+
+    @property
+    def waiting(self) -> int:
+        """How many calls have no answer yet."""
+        return len(self._waiting)
+
+    def readable(self, _events: int = 0) -> None:
+        """Serve one request, if there is one. Never blocks and never raises."""
+        try:
+            request = self._device.receive()
+        except Unmounted:
+            self._end()
+            return
+        if request is not None:
+            self._dispatch(protocol.header(request), request)
+
+    def _end(self) -> None:
+        if not self._unmounted:
+            self._unmounted = True
+            self.fail_all(errno.ENOTCONN)
+            self._on_unmounted()
+
+    def fail_all(self, code: int) -> None:
+        """Answer every call that waits with this errno."""
+        for call in tuple(self._waiting.values()):
+            call.fail(code)
+
+    def _dispatch(self, header: Header, request: memoryview) -> None:
+        try:
+            self._serve.get(header.opcode, self._name)(header, request)
+        except OSError as error:
+            self._refuse_with(header, error.errno or errno.EIO)
+        except Exception:
+            log.exception("a request failed: opcode %d, thread %d", header.opcode, header.tid)
+            self._refuse_with(header, errno.EIO)
+
+    def _refuse_with(self, header: Header, code: int) -> None:
+        call = self._waiting.get(header.unique)
+        if call is not None:
+            call.fail(code)
+        elif header.opcode not in protocol.UNANSWERED:
+            self._device.answer(header.unique, code)
+
+    # Names
+
+    def _name(self, header: Header, request: memoryview) -> None:
+        reply = self._ask(header, request)
+        if reply is not None:
+            self._device.forward(reply)
+
+    def _ask(self, header: Header, request: memoryview) -> bytes | None:
+        reply = self._exchange(request)
+        if reply is None and header.opcode not in protocol.UNANSWERED:
+            self._device.answer(header.unique, errno.EIO)
+        return reply
+
+    def _init(self, header: Header, request: memoryview) -> None:
+        self.init_request = bytes(request)
+        reply = self._ask(header, request)
+        if reply is not None:
+            self._device.forward(protocol.negotiate(reply))
+
+    def _open(self, header: Header, request: memoryview) -> None:
+        reply = self._ask(header, request)
+        if reply is None:
+            return
+        if protocol.is_success(reply):
+            handle = self._handles.get(protocol.opened(header.opcode, reply))
+            reply = protocol.with_open_flags(header.opcode, reply, handle.open_flags)
+        self._device.forward(reply)
+
+    # Handles
+
+    def _read(self, header: Header, request: memoryview) -> None:
+        body = protocol.transfer(request)
+        handle = self._handles.get(body.fh)
+        handle.read(self._call(header, body.flags), body.size)
+
+    def _write(self, header: Header, request: memoryview) -> None:
+        body = protocol.transfer(request)
+        handle = self._handles.get(body.fh)
+        handle.write(self._call(header, body.flags), protocol.written(request), body.offset)
+
+    def _poll(self, header: Header, request: memoryview) -> None:
+        body = protocol.poll(request)
+        handle = self._handles.get(body.fh)
+        waiters = body.kh if body.flags & protocol.POLL_SCHEDULE_NOTIFY else None
+        handle.poll(self._call(header, 0), body.events, waiters)
+
+    def _refuse(self, header: Header, _request: memoryview) -> None:
+        self._device.answer(header.unique, protocol.REFUSED[Opcode(header.opcode)])
+
+    def _interrupt(self, _header: Header, request: memoryview) -> None:
+        # It may cross our answer; then there is nothing left to do.
+        call = self._waiting.get(protocol.interrupted(request))
+        if call is not None:
+            call.interrupt()
+
+    def _call(self, header: Header, flags: int) -> Call:
+        caller = Caller(header.uid, header.gid, header.tid)
+        call = Call(header.unique, caller, self._answer, nonblocking=bool(flags & os.O_NONBLOCK))
+        self._waiting[header.unique] = call
+        return call
+
+    def _answer(self, call: Call, code: int, payload: Payload) -> None:
+        del self._waiting[call.unique]
+        self._device.answer(call.unique, code, payload)

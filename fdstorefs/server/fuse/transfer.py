@@ -1,0 +1,87 @@
+"""Transfers: one READ or WRITE on a stored file, from the request to its answer."""
+
+import errno
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from fdstorefs.core.node import OpenFile
+from fdstorefs.server.fuse import protocol, stored_io
+from fdstorefs.server.fuse.call import Call
+from fdstorefs.server.loop import Timer
+
+Result = TypeVar("Result")
+
+
+class Transfer(ABC, Generic[Result]):
+    """A call that moves data. `attempt` runs in a thread, all else in the loop.
+
+    `on_would_block` is called when the call fails with EAGAIN. `patience` ends a wait that may not last.
+    """
+
+    def __init__(self, file: OpenFile, call: Call, on_would_block: Callable[[], None]) -> None:
+        self.file = file
+        self.call = call
+        self.interrupted = False
+        self.patience: Timer | None = None
+        self._on_would_block = on_would_block
+
+    @abstractmethod
+    def attempt(self) -> Result:
+        """Move what can be moved without waiting; raises OSError, BlockingIOError if that is nothing."""
+
+    @abstractmethod
+    def advance(self, result: Result) -> None:
+        """Take in what an attempt gave; answers the call if it is complete."""
+
+    def would_block(self) -> None:
+        """There is nothing to move, and the caller doesn't want to wait."""
+        self._on_would_block()
+        self.end(errno.EAGAIN)
+
+    def end(self, code: int) -> None:
+        """It will not go on: answer with this errno."""
+        self.call.fail(code)
+
+
+class Read(Transfer["bytes | bytearray"]):
+    """A READ of at most `size` bytes."""
+
+    def __init__(self, file: OpenFile, call: Call, on_would_block: Callable[[], None], size: int) -> None:
+        super().__init__(file, call, on_would_block)
+        self._size = size
+
+    def attempt(self) -> bytes | bytearray:
+        """Read once."""
+        return stored_io.read_now(self.file, self._size)
+
+    def advance(self, result: bytes | bytearray) -> None:
+        """Whatever came is the answer; nothing at all is the end of the file."""
+        self.call.reply(result)
+
+
+class Write(Transfer[int]):
+    """A WRITE. One that may wait is complete when all is written, as for a pipe; else what fits is enough."""
+
+    def __init__(self, file: OpenFile, call: Call, on_would_block: Callable[[], None], data: bytes) -> None:
+        super().__init__(file, call, on_would_block)
+        self._rest = memoryview(data)
+        self._written = 0
+
+    def attempt(self) -> int:
+        """Write once."""
+        return stored_io.write_now(self.file, self._rest)
+
+    def advance(self, result: int) -> None:
+        """Go on with the rest, if there is one and the caller waits for it."""
+        self._written += result
+        self._rest = self._rest[result:]
+        if not self._rest or self.call.nonblocking:
+            self.call.reply(protocol.write_result(self._written))
+
+    def end(self, code: int) -> None:
+        """What was written counts; the errno is for a write of nothing."""
+        if self._written:
+            self.call.reply(protocol.write_result(self._written))
+        else:
+            super().end(code)

@@ -1,0 +1,110 @@
+"""Extended attributes `user.fdstorefs.*`: what is inside an entry, its label, and stashing by number."""
+
+import errno
+import json
+from collections.abc import Callable
+
+from fdstorefs.core.access import Action, Target
+from fdstorefs.core.node import Box, Entry
+from fdstorefs.core.subject import Subject
+from fdstorefs.errors import InvalidArgument, IsABox, NotPermitted
+from fdstorefs.server.context import Context
+from fdstorefs.server.fuse.caller import Caller
+from fdstorefs.server.fuse.place import place_for
+from fdstorefs.server.fuse.stash_handle import stash
+from fdstorefs.server.fuse.taking import parse_number
+from fdstorefs.server.record import Record
+
+PREFIX = "user.fdstorefs."
+KIND, INFO, STASHER, LABEL, FD = (PREFIX + last for last in ("kind", "info", "stasher", "label", "fd"))
+
+_READABLE: dict[str, Callable[[Record], str | None]] = {
+    KIND: lambda record: str(record["kind"]),
+    INFO: lambda record: record.get("description"),
+    STASHER: lambda record: json.dumps(record["stasher"]) if "stasher" in record else None,
+    LABEL: lambda record: record.get("label"),
+}
+
+
+class Xattrs:
+    """Reads and writes the extended attributes of entries and boxes."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def get(self, subject: Subject, node: Entry | Box, name: str) -> str:
+        """The value of an attribute.
+
+        Errors: OSError(ENODATA) if there is none; Denied for what the subject may not know. The kind is no
+        secret to whoever can reach the entry.
+        """
+        read = _READABLE.get(name)
+        if read is None:
+            raise _no_data(name)
+        target = place_for(self._context.store, subject, node)
+        if name != KIND:
+            self._context.store.require(subject, Action.DESCRIBE, target)
+        value = read(self._record(subject, target, node, name))
+        if value is None:
+            raise _no_data(name)
+        return value
+
+    def _record(self, subject: Subject, target: Target, node: Entry | Box, name: str) -> Record:
+        records = self._context.records
+        # Only a description may cost a question to the kernel's socket tables.
+        return records.plain(target, node) if name == KIND else records.full(subject, target, node)
+
+    def names(self, subject: Subject, node: Entry | Box) -> list[str]:
+        """The attributes that there are and that the subject may read."""
+        store = self._context.store
+        if isinstance(node, Box) or not store.may(subject, Action.DESCRIBE, place_for(store, subject, node)):
+            return [KIND]
+        there = {KIND: True, INFO: node.file, STASHER: node.stasher, LABEL: node.label}
+        return [name for name, value in there.items() if value is not None]
+
+    def set(self, caller: Caller, subject: Subject, node: Entry | Box, name: str, value: bytes) -> None:
+        """Set the label, or stash a descriptor of the caller by its number; what was there is replaced.
+
+        Errors: InvalidArgument, NotPermitted for what cannot be set, IsABox, OSError(EOPNOTSUPP) for the
+        attributes of others, and those of `stash` and `Store.set_label`.
+        """
+        if name not in (FD, LABEL):
+            _refuse_to_set(name)
+        entry = _entry(node, name)
+        if name == FD:
+            stash(self._context, caller, entry, parse_number(value), replacing=True)
+        else:
+            self._context.store.set_label(subject, entry, _text(value))
+
+    def remove(self, subject: Subject, node: Entry | Box, name: str) -> None:
+        """Remove the label. Errors: OSError(ENODATA), NotPermitted for what cannot be removed."""
+        if name != LABEL or not isinstance(node, Entry):
+            raise NotPermitted(f"`{name}` cannot be removed") if name in _READABLE else _no_data(name)
+        if node.label is None:
+            raise _no_data(name)
+        self._context.store.set_label(subject, node, None)
+
+
+def _entry(node: Entry | Box, name: str) -> Entry:
+    if isinstance(node, Box):
+        raise IsABox(f"a box has no `{name}`")
+    return node
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidArgument("a label is text in UTF-8") from error
+
+
+def _refuse_to_set(name: str) -> None:
+    if name in _READABLE:
+        raise NotPermitted(f"`{name}` says what is inside and cannot be set")
+    if name.startswith(PREFIX):
+        raise InvalidArgument(f"there is no attribute `{name}`", hint=f"`{FD}` and `{LABEL}` can be set")
+    raise OSError(errno.EOPNOTSUPP, f"attributes other than `{PREFIX}...` cannot be kept")
+
+
+def _no_data(name: str) -> OSError:
+    return OSError(errno.ENODATA, f"there is no `{name}`")

@@ -1,0 +1,101 @@
+"""Intake: from a bare descriptor to an open file that the store can keep, and back out when it is released."""
+
+from fdstorefs.core.node import OpenFile
+from fdstorefs.errors import Loop, QuotaExceeded
+from fdstorefs.host.descriptors import Descriptors
+from fdstorefs.host.file_kind import FileFacts, classify
+from fdstorefs.host.identity import IdentityIndex
+from fdstorefs.host.recursion import RecursionGuard
+
+RESERVE = 64
+"""Descriptors kept back for connections, handles and the server's own needs."""
+
+
+class Intake:
+    """Takes descriptors in and closes them when the store lets go.
+
+    `limit` is the process's descriptor limit. Every descriptor given to `accept` is the intake's from then
+    on, whether it is kept or refused.
+    """
+
+    def __init__(self, descriptors: Descriptors, guard: RecursionGuard, limit: int) -> None:
+        self._descriptors = descriptors
+        self._guard = guard
+        self._identities: IdentityIndex[OpenFile] = IdentityIndex()
+        self._numbers = 0
+        self.limit = limit
+        self.files = 0
+
+    @property
+    def capacity(self) -> int:
+        """How many different open files fit, all in all."""
+        return max(self.limit - RESERVE, 0)
+
+    def accept(self, descriptor: int) -> OpenFile:
+        """The open file behind `descriptor`: one the store has already, or a new one, held by nobody yet.
+
+        Errors: Loop for a file or socket of any fdstorefs, QuotaExceeded at the descriptor limit. The caller
+        must `hold` the file, or `reject` it.
+        """
+        try:
+            facts = classify(descriptor)
+        except BaseException:
+            self._descriptors.discard(descriptor, may_block=True)
+            raise
+        try:
+            return self._accept(descriptor, facts)
+        except BaseException:
+            self._descriptors.discard(descriptor, may_block=facts.may_block_on_close)
+            raise
+
+    def _accept(self, descriptor: int, facts: FileFacts) -> OpenFile:
+        self._check_recursion(descriptor, facts)
+        known = self._identities.find(descriptor, facts.dev, facts.ino)
+        if known is not None:
+            # Not the last copy, but closing it may still flush.
+            self._descriptors.discard(descriptor, may_block=facts.may_block_on_close)
+            return known
+        if self.files >= self.capacity:
+            raise QuotaExceeded(
+                f"the store holds {self.files} open files, as many as its descriptor limit of {self.limit} allows",
+                hint="discard some, or start the instance with a higher RLIMIT_NOFILE",
+            )
+        return self._keep(descriptor, facts)
+
+    def _check_recursion(self, descriptor: int, facts: FileFacts) -> None:
+        try:
+            self._guard.check(descriptor, facts)
+        except OSError as error:
+            raise Loop(error.strerror or "a store cannot hold itself") from error
+
+    def _keep(self, descriptor: int, facts: FileFacts) -> OpenFile:
+        self._numbers += 1
+        file = OpenFile(
+            descriptor=self._descriptors.adopt(descriptor),
+            kind=str(facts.kind),
+            device=facts.dev,
+            inode=facts.ino,
+            access=facts.access,
+            filesystem=facts.filesystem,
+            may_block_on_close=facts.may_block_on_close,
+            pollable=facts.pollable,
+            number=self._numbers,
+            release=self._release,
+        )
+        self._identities.add(descriptor, facts.dev, facts.ino, file)
+        self.files += 1
+        return file
+
+    def reject(self, file: OpenFile) -> None:
+        """Let go of a file that `accept` returned and nobody came to hold."""
+        if file.holds == 0:
+            self._release(file)
+
+    def discard_stray(self, descriptor: int) -> None:
+        """Close a descriptor that a client sent and no call wanted."""
+        self._descriptors.discard(descriptor, may_block=True)
+
+    def _release(self, file: OpenFile) -> None:
+        self._identities.remove(file)
+        self.files -= 1
+        self._descriptors.discard(file.descriptor, may_block=file.may_block_on_close)

@@ -1,0 +1,18 @@
+"""What an instance can be told when it starts."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """How to serve one instance.
+
+    `ready_fd`: a descriptor to write `ready` to once the instance serves. `mode` is the root box's.
+    `entries` and `entries_per_uid` are limits; None leaves only the descriptor limit.
+    """
+
+    mount: str
+    ready_fd: int | None = None
+    mode: int = 0o1777
+    entries: int | None = None
+    entries_per_uid: int | None = None

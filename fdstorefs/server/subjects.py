@@ -1,0 +1,50 @@
+"""Subjects: who is behind a request, from what the kernel attached to it."""
+
+from fdstorefs.core.node import Stasher
+from fdstorefs.core.subject import NOTHING_MORE, Credentials, Subject
+from fdstorefs.host import procfs
+
+
+class Subjects:
+    """Makes the core's subjects. Uids are those of the server's user namespace, which is the instance's."""
+
+    def __init__(self) -> None:
+        # Where our own map covers every id, 65534 is a user like any other; elsewhere it means "somebody else".
+        self._stranger = None if procfs.identity_is_whole() else procfs.overflow_uid()
+        self._userns = procfs.own_user_namespace()
+
+    def subject(self, pid: int, uid: int, gid: int) -> Subject:
+        """The subject with these ids; `pid` is a process or thread id, 0 if it cannot be seen from here."""
+        return Subject(
+            uid,
+            gid,
+            pid,
+            known=uid != self._stranger,
+            look_up=lambda: self._credentials(pid, uid),
+        )
+
+    def _credentials(self, pid: int, uid: int) -> Credentials:
+        """Groups and capabilities of a task; nothing more than its ids if it is gone or is another by now."""
+        if not pid:
+            return NOTHING_MORE
+        try:
+            task = procfs.read_task(pid)
+        except (ProcessLookupError, PermissionError):
+            return NOTHING_MORE
+        if uid not in task.uids:
+            return NOTHING_MORE
+        capabilities = task.cap_effective if task.userns == self._userns else 0
+        return Credentials(groups=frozenset(task.groups), capabilities=capabilities)
+
+    def stasher(self, subject: Subject) -> Stasher:
+        """The record of who stashed."""
+        return Stasher(subject.pid, subject.uid, subject.gid, self._command(subject.pid))
+
+    @staticmethod
+    def _command(pid: int) -> str | None:
+        if not pid:
+            return None
+        try:
+            return procfs.command(pid)
+        except (ProcessLookupError, PermissionError):
+            return None

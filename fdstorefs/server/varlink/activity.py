@@ -1,0 +1,116 @@
+"""Activities: calls that are answered over time rather than in one go, while the loop serves others."""
+
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from fdstorefs.errors import StoreError
+from fdstorefs.server.loop import Loop
+from fdstorefs.server.varlink.reply import Reply, failure, success
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+class Activity(Protocol):
+    """What goes on for one call. None of these is called after `stop`."""
+
+    def start(self, exchange: "Exchange") -> None:
+        """Begin. May finish at once."""
+
+    def drained(self) -> None:
+        """The client has read all that was said."""
+
+    def stop(self) -> None:
+        """The last reply is given or the client is gone: let go of everything. Called once."""
+
+
+class Line(Protocol):
+    """The connection under an exchange."""
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that wait for the client to read."""
+
+    def send(self, data: bytes) -> None:
+        """Send, or queue what the kernel does not take. May close the connection."""
+
+    def call_is_over(self) -> None:
+        """The last reply of the activity has been sent."""
+
+
+class Exchange:
+    """The caller, as an activity sees it. Once it is over, nothing is said or run any more."""
+
+    def __init__(self, line: Line, loop: Loop, activity: Activity) -> None:
+        self._line = line
+        self._loop = loop
+        self._activity: Activity | None = activity
+
+    def start(self) -> None:
+        """Let the activity begin."""
+        if self._activity is not None:
+            activity = self._activity
+            self.run(lambda: activity.start(self))
+
+    def drained(self) -> None:
+        """Tell the activity that the client has read everything."""
+        if self._activity is not None:
+            self.run(self._activity.drained)
+
+    def stop(self) -> None:
+        """End the activity without a word."""
+        activity, self._activity = self._activity, None
+        if activity is not None:
+            activity.stop()
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that wait for the client to read."""
+        return self._line.backlog
+
+    def say(self, reply: Reply) -> None:
+        """One reply of several."""
+        if self._activity is not None:
+            self._line.send(reply.data)
+
+    def finish(self, reply: Reply) -> None:
+        """The last reply."""
+        if self._activity is not None:
+            self.stop()
+            self._line.send(reply.data)
+            self._line.call_is_over()
+
+    def fail(self, error: StoreError) -> None:
+        """An error instead of the last reply."""
+        self.finish(failure(error))
+
+    def soon(self, function: Callable[[], None]) -> None:
+        """Go on with `function` in the next turn of the loop."""
+        self._loop.call_soon(lambda: self.run(function))
+
+    def in_thread(self, work: Callable[[], T], done: Callable[[T | Exception], None]) -> None:
+        """Do `work` in a thread, then `done(result or exception)` here, even if the call is over by then."""
+        self._loop.in_thread(work, done)
+
+    def run(self, function: Callable[[], Any]) -> None:
+        """Call `function` now, if the call still goes on. What it raises becomes the error that ends it."""
+        if self._activity is None:
+            return
+        try:
+            function()
+        except StoreError as error:
+            self.fail(error)
+        except Exception:
+            log.exception("a call failed")
+            self.fail(StoreError("the server failed to carry this out", hint="see the server's log"))
+
+
+def say_parameters(exchange: Exchange, parameters: dict[str, Any], *, continues: bool) -> None:
+    """One reply of several, or the last one."""
+    reply = success(parameters, continues=continues)
+    if continues:
+        exchange.say(reply)
+    else:
+        exchange.finish(reply)

@@ -1,0 +1,313 @@
+"""One client: reads its calls, has them answered one after the other, and never waits for it.
+
+What a client can cost is bounded, and nobody else pays:
+- One call at a time. While replies wait for the client to read, its further calls are not even received.
+- Unfinished messages, replies that wait, and received descriptors are counted against a share of its user.
+- A reply with descriptors is never queued. If the kernel does not take it at once, the *call* waits and is
+  carried out anew when there is room. So Take removes entries exactly when the kernel has accepted the reply
+  into the client's queue: never before, and never without. From then on the descriptors are the client's; if
+  it ends without reading them, they are gone.
+- What breaks the protocol is told once, and then the connection ends.
+"""
+
+import logging
+import socket
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from fdstorefs.errors import InvalidArgument, Overloaded, StoreError
+from fdstorefs.server.loop import EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, Loop
+from fdstorefs.server.varlink.activity import Activity, Exchange
+from fdstorefs.server.varlink.ancillary import SPACE, unpack
+from fdstorefs.server.varlink.call import CONSUMED, Malformed
+from fdstorefs.server.varlink.framing import Framing, Message
+from fdstorefs.server.varlink.outbox import Outbox
+from fdstorefs.server.varlink.reply import Reply, failure
+from fdstorefs.server.varlink.sender import Sender
+from fdstorefs.server.varlink.shares import Share
+
+RECEIVE_BYTES = 1 << 14
+RECEIVE_FLAGS = socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT
+CALLS_AT_ONCE = 4
+
+log = logging.getLogger(__name__)
+
+
+class Desk(Protocol):
+    """What a connection needs of the server around it."""
+
+    loop: Loop
+
+    def answer(self, message: Message, sender: Sender) -> Reply | Activity | None:
+        """Carry out the call in a message; None if it wants no answer. Raises Malformed."""
+
+    def discard(self, descriptor: int) -> None:
+        """Close a descriptor that a client sent, without waiting."""
+
+    def forget(self, connection: "Connection") -> None:
+        """The connection is closed."""
+
+
+@dataclass(slots=True)
+class Account:
+    """What the connection uses of its user's shares: received descriptors, and bytes kept."""
+
+    descriptors: Share
+    memory: Share
+
+
+class Connection:
+    """The server's end of one connection."""
+
+    def __init__(
+        self, connected: socket.socket, desk: Desk, sender: Sender, outbox: Outbox, account: Account
+    ) -> None:
+        self.sender = sender
+        self.outbox = outbox
+        self._socket = connected
+        self._recvmsg = connected.recvmsg
+        self._desk = desk
+        self._account = account
+        self._framing = Framing()
+        self._inbox: deque[Message] = deque()
+        self._exchange: Exchange | None = None
+        self._room_wanted = 0
+        self._resuming = False
+        self._ending = False
+        self._last_words: StoreError | None = None
+        self._closed = False
+        self._events: int = EPOLLIN
+        desk.loop.register(connected.fileno(), self._on_events)
+
+    def close(self) -> None:
+        """End it now. Harmless when it is closed."""
+        if self._closed:
+            return
+        self._closed = True
+        self._desk.loop.unregister(self._socket.fileno())
+        self._socket.close()
+        if self._exchange is not None:
+            self._exchange.stop()
+        self._empty_inbox()
+        self.sender.close()
+        self.outbox.flight.over()
+        self._account.memory.set(0)
+        self._desk.forget(self)
+
+    # Events
+
+    def _on_events(self, events: int) -> None:
+        self._guarded(lambda: self._react(events))
+
+    def _guarded(self, function: Callable[[], None]) -> None:
+        try:
+            function()
+        except OSError as error:
+            # Nothing that goes on here may raise it but the socket: a call's own errors became replies.
+            log.debug("a client of uid %d is gone: %s", self.sender.uid, error)
+            self.close()
+        except Exception:
+            log.exception("a connection of uid %d failed and is closed", self.sender.uid)
+            self.close()
+
+    def _react(self, events: int) -> None:
+        if self._closed:
+            return
+        if events & EPOLLIN and self._events & EPOLLIN:
+            self._receive()
+        elif events & (EPOLLHUP | EPOLLERR):
+            # Nobody is there to be answered. Calls that want no answer and are here already are still served.
+            if not self._resuming:
+                self.close()
+        elif events & EPOLLOUT:
+            self._on_room()
+
+    def _receive(self) -> None:
+        try:
+            piece, ancillary, flags, _ = self._recvmsg(RECEIVE_BYTES, SPACE, RECEIVE_FLAGS)
+        except BlockingIOError:
+            return
+        if not piece:
+            self._ending = True
+        else:
+            credentials, descriptors = unpack(ancillary)
+            if descriptors:
+                self._hold(len(descriptors))
+            lost = flags & socket.MSG_CTRUNC != 0
+            self._inbox += self._framing.feed(piece, credentials, descriptors, lost)
+        self._advance()
+
+    def _on_room(self) -> None:
+        outbox = self.outbox
+        if outbox.backlog:
+            outbox.flush()
+            if not outbox.backlog and self._exchange is not None:
+                self._exchange.drained()
+        elif self._room_wanted & EPOLLET and not outbox.flight.landed():
+            return
+        self._room_wanted = 0
+        self._advance()
+
+    # Serving
+
+    def _advance(self) -> None:
+        """Serve what can be served, then see what to wait for."""
+        self._serve()
+        if self._closed:
+            return
+        framing, memory = self._framing, self._account.memory
+        if framing.violation is not None:
+            self._end_with(InvalidArgument(framing.violation))
+        elif framing.pending_bytes or self._inbox or memory.amount or self.outbox.backlog:
+            self._check_share()
+        if self._ending and not self._inbox and not self._is_busy:
+            self._finish()
+        self._await()
+
+    @property
+    def _is_busy(self) -> bool:
+        return self._exchange is not None or self.outbox.backlog > 0 or self._room_wanted != 0
+
+    def _serve(self) -> None:
+        inbox = self._inbox
+        for _ in range(CALLS_AT_ONCE):
+            if not inbox or self._is_busy:
+                return
+            self._serve_one(inbox.popleft())
+        if inbox and not self._is_busy:
+            self._resume_later()
+
+    def _resume_later(self) -> None:
+        # Others first: a client that pipelines its calls has no advantage over them.
+        if not self._resuming:
+            self._resuming = True
+            self._desk.loop.call_soon(self._resume)
+
+    def _resume(self) -> None:
+        self._resuming = False
+        if not self._closed:
+            self._guarded(self._advance)
+
+    def _serve_one(self, message: Message) -> None:
+        try:
+            answer = self._desk.answer(message, self.sender)
+        except Malformed as error:
+            self._empty_inbox()
+            self._end_with(InvalidArgument(f"the message is no call: {error}"))
+            return
+        finally:
+            if message.descriptors:
+                self._let_go(message.descriptors)
+        if isinstance(answer, Reply):
+            self._deliver(answer, message)
+        elif answer is not None:
+            self._exchange = Exchange(self, self._desk.loop, answer)
+            self._exchange.start()
+
+    def _deliver(self, reply: Reply, message: Message) -> None:
+        if not reply.descriptors:
+            self.outbox.send(reply.data)
+            return
+        try:
+            taken = self._send_with_descriptors(reply.data, reply.descriptors)
+        except StoreError as error:
+            self.outbox.send(failure(error).data)
+            return
+        if not taken:
+            self._inbox.appendleft(message)
+        elif reply.sent is not None:
+            reply.sent()
+
+    def _send_with_descriptors(self, data: bytes, descriptors: list[int]) -> bool:
+        if not self.outbox.flight.admits(len(descriptors)):
+            # Not for room, of which there may be plenty, but for the client to have read everything.
+            self._room_wanted = EPOLLOUT | EPOLLET
+            return False
+        if not self.outbox.send_with_descriptors(data, descriptors):
+            self._room_wanted = EPOLLOUT
+            return False
+        return True
+
+    # For an exchange
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that wait for the client to read."""
+        return self.outbox.backlog
+
+    def send(self, data: bytes) -> None:
+        """Send for an activity, and wait for room if need be. Closes the connection if the client is gone."""
+        self._guarded(lambda: self._send(data))
+
+    def _send(self, data: bytes) -> None:
+        if self._closed:
+            return
+        self.outbox.send(data)
+        if self.outbox.backlog:
+            self._check_share()
+            self._await()
+
+    def call_is_over(self) -> None:
+        """The activity has given its last reply; go on with what the client asked meanwhile."""
+        self._exchange = None
+        self._resume_later()
+
+    # Limits
+
+    def _hold(self, count: int) -> None:
+        descriptors = self._account.descriptors
+        descriptors.set(descriptors.amount + count)
+
+    def _let_go(self, descriptors: list[int]) -> None:
+        self._hold(-len(descriptors))
+        for descriptor in descriptors:
+            if descriptor != CONSUMED:
+                self._desk.discard(descriptor)
+        descriptors.clear()
+
+    def _check_share(self) -> None:
+        """End the connection when what is kept for it is more than its user may have kept."""
+        account, backlog = self._account, self.outbox.backlog
+        if account.memory.set(self._framing.pending_bytes + backlog) and account.descriptors.fits(0):
+            return
+        if backlog:
+            # It would wait for ever to be told.
+            log.info("a client of uid %d does not read its replies and is disconnected", self.sender.uid)
+            self.close()
+            return
+        self._empty_inbox()
+        self._end_with(Overloaded(f"too much is under way from uid {self.sender.uid}"))
+
+    def _empty_inbox(self) -> None:
+        self._let_go(self._framing.abandon())
+        while self._inbox:
+            self._let_go(self._inbox.popleft().descriptors)
+
+    # The end
+
+    def _end_with(self, error: StoreError) -> None:
+        if not self._ending:
+            self._ending = True
+            self._last_words = error
+
+    def _finish(self) -> None:
+        error, self._last_words = self._last_words, None
+        if error is not None:
+            self.outbox.send(failure(error).data)
+        if not self.outbox.backlog:
+            self.close()
+
+    def _await(self) -> None:
+        """Have the loop report what the state asks for, and no more."""
+        if self._closed:
+            return
+        events: int = EPOLLIN
+        if self._room_wanted or self.outbox.backlog:
+            events = self._room_wanted or EPOLLOUT
+        elif self._exchange is not None or self._inbox or self._ending:
+            events = 0
+        if events != self._events:
+            self._events = events
+            self._desk.loop.modify(self._socket.fileno(), events)

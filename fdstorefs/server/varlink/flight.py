@@ -1,0 +1,83 @@
+"""Descriptors in flight: sent to a client and not yet received by it.
+
+The kernel lets a user have no more of them than RLIMIT_NOFILE, over all its sockets, and then refuses every
+further one (ETOOMANYREFS). So a client that calls and never reads could make the server unable to send
+descriptors to anybody. Therefore those of each connection are counted until the client has read everything
+(SIOCOUTQ is 0), and there is a bound for one connection, for one user, and for all.
+"""
+
+import fcntl
+import socket
+from collections.abc import Callable, Iterable
+from struct import Struct
+
+from fdstorefs.errors import Overloaded
+from fdstorefs.interface import MAX_DESCRIPTORS
+from fdstorefs.server.varlink.shares import Share, Shares
+
+SIOCOUTQ = 0x5411
+INT = Struct("i")
+PER_CONNECTION = 512
+USERS_PART = 16
+ALL_PART = 2
+
+
+def bounds(limit: int) -> Shares:
+    """The bounds for a process that may have `limit` descriptors."""
+    return Shares(max(limit // USERS_PART, MAX_DESCRIPTORS), max(limit // ALL_PART, MAX_DESCRIPTORS))
+
+
+def unread_bytes(connected: socket.socket) -> int:
+    """How much of what was sent still waits for the peer (in kernel memory, not in payload; 0 is exact)."""
+    answer = fcntl.ioctl(connected.fileno(), SIOCOUTQ, bytes(INT.size))
+    return int(INT.unpack(answer)[0])
+
+
+class Flight:
+    """The descriptors in flight on one connection. `others` gives those of all connections of this user."""
+
+    __slots__ = ("_most", "_others", "_share", "_socket")
+
+    def __init__(
+        self, connected: socket.socket, shares: Shares, uid: int, others: Callable[[], Iterable["Flight"]]
+    ) -> None:
+        self._socket = connected
+        self._others = others
+        self._share = Share(shares, uid)
+        self._most = min(PER_CONNECTION, shares.per_uid)
+
+    def admits(self, count: int) -> bool:
+        """Whether `count` more may be sent now; False: when the client has read what is under way.
+
+        Raises Overloaded if what is under way to others is in the way.
+        """
+        share = self._share
+        if share.amount + count > self._most and not self.landed():
+            return False
+        if share.fits(count):
+            return True
+        for flight in self._others():
+            flight.landed()
+        if share.fits(count):
+            return True
+        if not self.landed():
+            return False
+        raise Overloaded(
+            "too many descriptors are under way to clients that do not read",
+            hint="receive the replies on the other connections of this user, or try again",
+        )
+
+    def landed(self) -> bool:
+        """True if the client has read everything, which is then no longer counted."""
+        if self._share.amount and unread_bytes(self._socket):
+            return False
+        self._share.set(0)
+        return True
+
+    def sent(self, count: int) -> None:
+        """Count what the kernel has taken."""
+        self._share.set(self._share.amount + count)
+
+    def over(self) -> None:
+        """The connection is closed: the kernel lets go of what was not read."""
+        self._share.set(0)

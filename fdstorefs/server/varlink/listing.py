@@ -1,0 +1,101 @@
+"""List: everything the caller may list, a little at a time, so that nobody waits for a long listing."""
+
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from fdstorefs.core.access import Target
+from fdstorefs.core.subject import Subject
+from fdstorefs.errors import InvalidArgument
+from fdstorefs.server.context import Context
+from fdstorefs.server.varlink import parameters
+from fdstorefs.server.varlink.activity import Exchange
+from fdstorefs.server.varlink.call import Call
+from fdstorefs.server.varlink.pattern import pattern
+from fdstorefs.server.varlink.reply import MAX_REPLY, dump, encoded
+
+PARAMETERS = frozenset({"pattern", "details"})
+TURN_SECONDS = 0.001
+BATCH_BYTES = 1 << 16
+ENTRIES_PER_LOOK_AT_THE_CLOCK = 8
+
+
+def list_entries(context: Context, call: Call) -> "Listing":
+    """Entries sorted by name; in several replies with `more`, else in one."""
+    parameters.only(call.parameters, PARAMETERS)
+    wanted, details = pattern(call.parameters), parameters.flag(call.parameters, "details")
+    return Listing(context, call.subject, wanted, details, call.more)
+
+
+class Listing:
+    """The activity of one List."""
+
+    def __init__(
+        self, context: Context, subject: Subject, wanted: re.Pattern[str] | None, details: bool, more: bool
+    ) -> None:
+        self._context = context
+        self._subject = subject
+        self._wanted = wanted
+        self._details = details
+        self._more = more
+        self._walk: Iterator[tuple[str, Target]] = context.store.walk(subject)
+        self._found: list[str] = []
+        self._bytes = 0
+
+    def start(self, exchange: Exchange) -> None:
+        """Begin."""
+        self._exchange = exchange
+        self._go_on()
+
+    def drained(self) -> None:
+        """Continue where the last batch ended."""
+        self._go_on()
+
+    def stop(self) -> None:
+        """Let go of what was found."""
+        self._found = []
+
+    def _go_on(self) -> None:
+        if self._collect():
+            self._exchange.finish(encoded(self._batch()))
+            return
+        if self._more:
+            self._say_batch()
+        elif self._bytes > MAX_REPLY:
+            raise InvalidArgument("the list is too long for one reply", hint="call with `more`")
+        if not self._exchange.backlog:
+            self._exchange.soon(self._go_on)
+
+    def _say_batch(self) -> None:
+        if self._bytes >= BATCH_BYTES:
+            self._exchange.say(encoded(self._batch(), continues=True))
+
+    def _collect(self) -> bool:
+        """Collect for one turn; True at the end of the list."""
+        end = time.monotonic() + TURN_SECONDS
+        for count, (path, target) in enumerate(self._walk, 1):
+            if self._wanted is None or self._wanted.fullmatch(path):
+                self._add(target)
+            full = self._more and self._bytes >= BATCH_BYTES
+            if full or (count % ENTRIES_PER_LOOK_AT_THE_CLOCK == 0 and time.monotonic() > end):
+                return False
+        return True
+
+    def _add(self, target: Target) -> None:
+        if target.node is None:
+            return
+        text = dump(self._record(target))
+        self._found.append(text)
+        self._bytes += len(text) + 1
+
+    def _record(self, target: Target) -> dict[str, Any]:
+        records = self._context.records
+        assert target.node is not None
+        if self._details:
+            return records.full(self._subject, target, target.node)
+        return records.plain(target, target.node)
+
+    def _batch(self) -> str:
+        entries, self._found, self._bytes = ",".join(self._found), [], 0
+        return f'{{"entries":[{entries}]}}'

@@ -1,0 +1,92 @@
+"""Names and boxes: Discard, Rename, Link, MakeBox, RemoveBox, Seal, Unseal."""
+
+from fdstorefs.core.node import Box
+from fdstorefs.core.subject import Subject
+from fdstorefs.errors import NoSuchEntry, NotABox
+from fdstorefs.server.context import Context
+from fdstorefs.server.varlink import parameters
+from fdstorefs.server.varlink.call import Call
+from fdstorefs.server.varlink.reply import Reply, success
+
+BOX_MODE = 0o700
+
+NAME = frozenset({"name"})
+NAMES = frozenset({"names"})
+FROM_TO = frozenset({"from", "to"})
+FROM_TO_REPLACE = frozenset({"from", "to", "replace"})
+NAME_MODE = frozenset({"name", "mode"})
+
+
+def discard(context: Context, call: Call) -> Reply:
+    """Take names away, all or none."""
+    parameters.only(call.parameters, NAMES)
+    context.store.discard_many(call.subject, parameters.names(call.parameters))
+    return success({})
+
+
+def rename(context: Context, call: Call) -> Reply:
+    """Give a node another name."""
+    given, store = call.parameters, context.store
+    parameters.only(given, FROM_TO_REPLACE)
+    source, goal = parameters.text(given, "from"), parameters.text(given, "to")
+    replace = parameters.flag(given, "replace")
+    store.rename(
+        call.subject,
+        store.locate(call.subject, source),
+        store.locate(call.subject, goal),
+        replace=replace,
+    )
+    return success({})
+
+
+def link(context: Context, call: Call) -> Reply:
+    """Give an entry a second name."""
+    given, store = call.parameters, context.store
+    parameters.only(given, FROM_TO)
+    source = store.locate(call.subject, parameters.text(given, "from"))
+    goal = store.locate(call.subject, parameters.text(given, "to"))
+    store.link(call.subject, source, goal.box, goal.name)
+    return success({})
+
+
+def make_box(context: Context, call: Call) -> Reply:
+    """Make a box."""
+    given, store = call.parameters, context.store
+    parameters.only(given, NAME_MODE)
+    mode = parameters.mode(given, BOX_MODE)
+    target = store.locate(call.subject, parameters.text(given, "name"))
+    return success({"id": store.make_box(call.subject, target.box, target.name, mode).ino})
+
+
+def remove_box(context: Context, call: Call) -> Reply:
+    """Remove an empty box."""
+    parameters.only(call.parameters, NAME)
+    name = parameters.text(call.parameters, "name")
+    context.store.remove_box(call.subject, context.store.locate(call.subject, name))
+    return success({})
+
+
+def seal(context: Context, call: Call) -> Reply:
+    """Let nothing in a box change or leave."""
+    context.store.seal(call.subject, _box(context, call), sealed=True)
+    return success({})
+
+
+def unseal(context: Context, call: Call) -> Reply:
+    """End that."""
+    context.store.seal(call.subject, _box(context, call), sealed=False)
+    return success({})
+
+
+def _box(context: Context, call: Call) -> Box:
+    parameters.only(call.parameters, NAME)
+    return _box_called(context, call.subject, parameters.text(call.parameters, "name"))
+
+
+def _box_called(context: Context, subject: Subject, name: str) -> Box:
+    target = context.store.locate(subject, name)
+    if target.node is None:
+        raise NoSuchEntry(f"no box `{target.path}`", name=target.path)
+    if not isinstance(target.node, Box):
+        raise NotABox(f"`{target.path}` is an entry", name=target.path)
+    return target.node

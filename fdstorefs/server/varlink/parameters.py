@@ -1,0 +1,99 @@
+"""Reading parameters: each function takes one out of a call or raises InvalidParameter with its name. Pure.
+
+A parameter that is null counts as absent, as in every Varlink interface.
+"""
+
+from collections.abc import Set
+
+from fdstorefs.errors import InvalidArgument
+from fdstorefs.interface import MAX_DESCRIPTORS
+from fdstorefs.server.varlink.call import Parameters
+from fdstorefs.server.varlink.standard import invalid_parameter
+
+HIGHEST_MODE = 0o7777
+LABEL_BYTES = 255
+
+
+def only(parameters: Parameters, known: Set[str]) -> None:
+    """Refuse a parameter that the method does not have."""
+    for key in parameters:
+        if key not in known:
+            raise invalid_parameter(key)
+
+
+def text(parameters: Parameters, key: str) -> str:
+    """A string that must be there."""
+    value = parameters.get(key)
+    if type(value) is not str:
+        raise invalid_parameter(key)
+    return value
+
+
+def optional_text(parameters: Parameters, key: str) -> str | None:
+    """A string or None."""
+    return None if parameters.get(key) is None else text(parameters, key)
+
+
+def flag(parameters: Parameters, key: str) -> bool:
+    """A truth value, False if absent."""
+    value = parameters.get(key)
+    if value is None:
+        return False
+    if type(value) is not bool:
+        raise invalid_parameter(key)
+    return value
+
+
+def names(parameters: Parameters) -> list[str]:
+    """The list of strings `names`, not longer than descriptors fit into a message."""
+    value = parameters.get("names")
+    if type(value) is not list:
+        raise invalid_parameter("names")
+    for name in value:
+        if type(name) is not str:
+            raise invalid_parameter("names")
+    if len(value) > MAX_DESCRIPTORS:
+        raise InvalidArgument(
+            f"{len(value)} names are given, and one call takes {MAX_DESCRIPTORS} at most",
+            hint="make several calls",
+        )
+    return value
+
+
+def mode(parameters: Parameters, default: int) -> int:
+    """Permission bits; InvalidArgument outside 0 to 07777."""
+    value = parameters.get("mode")
+    if value is None:
+        return default
+    if type(value) is not int:
+        raise invalid_parameter("mode")
+    if not 0 <= value <= HIGHEST_MODE:
+        raise InvalidArgument(f"mode {value:.30g} is not within 0 to {HIGHEST_MODE} (octal 7777)")
+    return value
+
+
+def label(parameters: Parameters) -> str | None:
+    """A label or None; InvalidArgument if it is too long."""
+    value = optional_text(parameters, "label")
+    if value is not None and len(value.encode("utf-8", "surrogatepass")) > LABEL_BYTES:
+        raise InvalidArgument(f"the label is over {LABEL_BYTES} bytes long")
+    return value
+
+
+def named(parameters: Parameters) -> list[tuple[str, int]]:
+    """The list `entries` of name and descriptor index."""
+    value = parameters.get("entries")
+    if type(value) is not list:
+        raise invalid_parameter("entries")
+    if len(value) > MAX_DESCRIPTORS:
+        raise InvalidArgument(f"{len(value)} entries are given, and one call takes {MAX_DESCRIPTORS} at most")
+    return [_named(element) for element in value]
+
+
+def _named(element: object) -> tuple[str, int]:
+    if type(element) is not dict or element.keys() != {"name", "fileDescriptor"}:
+        raise invalid_parameter("entries")
+    name, index = element["name"], element["fileDescriptor"]
+    if type(name) is not str or type(index) is not int:
+        raise invalid_parameter("entries")
+    return name, index

@@ -1,0 +1,82 @@
+"""The sender of a message: a subject made from what the kernel attached to it.
+
+Uid, gid and pid were true when the message was sent. Supplementary groups and capabilities are looked up when
+a decision asks for them, and by then the pid may belong to somebody else. So they count only for the process
+that made the connection, and only while that process, held by a pidfd, has not ended. A message that another
+process sent through the same socket is judged by its uid and gid alone.
+"""
+
+import errno
+import os
+import select
+import socket
+from functools import cache
+
+from fdstorefs.core.subject import NOTHING_MORE, Credentials, Subject
+from fdstorefs.server.subjects import Subjects
+from fdstorefs.server.varlink.ancillary import SO_PEERPIDFD, UCRED
+
+
+class Sender:
+    """Makes the subjects of one connection."""
+
+    def __init__(self, connected: socket.socket, subjects: Subjects) -> None:
+        self._socket = connected
+        self._subjects = subjects
+        peer = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED.size)
+        self.pid, self.uid, _ = UCRED.unpack(peer)
+        # A newer kernel can name the process that connected at any time. An older one knows only its number,
+        # which is turned into a pidfd while the connection is fresh.
+        self._pidfd = None if kernel_knows_peer_pidfds() else _pidfd_of(self.pid)
+
+    def subject(self, credentials: bytes) -> Subject:
+        """The subject behind a `struct ucred`."""
+        pid, uid, gid = UCRED.unpack(credentials)
+        by_pid = self._subjects.subject(pid, uid, gid)
+        return Subject(uid, gid, pid, known=by_pid.known, look_up=lambda: self._look_up(by_pid))
+
+    def _look_up(self, by_pid: Subject) -> Credentials:
+        pidfd = self._hold_process()
+        if pidfd is None or by_pid.pid != self.pid:
+            return NOTHING_MORE
+        found = by_pid.credentials
+        return NOTHING_MORE if _has_ended(pidfd) else found
+
+    def _hold_process(self) -> int | None:
+        if self._pidfd is None and kernel_knows_peer_pidfds():
+            try:
+                self._pidfd = self._socket.getsockopt(socket.SOL_SOCKET, SO_PEERPIDFD)
+            except OSError:
+                return None  # it has ended, or we are out of descriptors
+        return self._pidfd
+
+    def close(self) -> None:
+        """Let go of the process."""
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+            self._pidfd = None
+
+
+def _has_ended(pidfd: int) -> bool:
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+@cache
+def kernel_knows_peer_pidfds() -> bool:
+    """Whether SO_PEERPIDFD exists (Linux 6.5)."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX)
+    with ours, theirs:
+        try:
+            os.close(ours.getsockopt(socket.SOL_SOCKET, SO_PEERPIDFD))
+        except OSError as error:
+            return error.errno != errno.ENOPROTOOPT
+        return True
+
+
+def _pidfd_of(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return None

@@ -1,0 +1,137 @@
+"""The service: from a message to its answer. Which method is done by which function stands in one table."""
+
+import logging
+import os
+from collections.abc import Callable
+
+from fdstorefs.core.subject import Subject
+from fdstorefs.errors import Denied, InvalidArgument, QuotaExceeded, StoreError
+from fdstorefs.interface import NAME
+from fdstorefs.server.context import Context
+from fdstorefs.server.varlink import names, parameters, standard
+from fdstorefs.server.varlink.activity import Activity
+from fdstorefs.server.varlink.call import Call, Malformed, Request, parse
+from fdstorefs.server.varlink.describing import describe
+from fdstorefs.server.varlink.framing import Message
+from fdstorefs.server.varlink.listing import list_entries
+from fdstorefs.server.varlink.reply import Reply, failure, success
+from fdstorefs.server.varlink.retrieve import retrieve, take
+from fdstorefs.server.varlink.sender import Sender
+from fdstorefs.server.varlink.standard import STANDARD, StandardError
+from fdstorefs.server.varlink.stash import stash
+from fdstorefs.server.varlink.watching import watch
+
+Answer = Reply | Activity
+Verb = Callable[[Context, Call], Answer]
+
+log = logging.getLogger(__name__)
+
+
+def status(context: Context, call: Call) -> Reply:
+    """What this instance is."""
+    parameters.only(call.parameters, frozenset())
+    return success(context.status())
+
+
+def get_info(_context: Context, call: Call) -> Reply:
+    """What this service is."""
+    parameters.only(call.parameters, frozenset())
+    return success(standard.info())
+
+
+def get_interface_description(_context: Context, call: Call) -> Reply:
+    """The definition of an interface."""
+    parameters.only(call.parameters, frozenset({"interface"}))
+    return success(standard.interface_description(parameters.text(call.parameters, "interface")))
+
+
+VERBS: dict[str, Verb] = {
+    f"{NAME}.Stash": stash,
+    f"{NAME}.Retrieve": retrieve,
+    f"{NAME}.Take": take,
+    f"{NAME}.Discard": names.discard,
+    f"{NAME}.List": list_entries,
+    f"{NAME}.Describe": describe,
+    f"{NAME}.Rename": names.rename,
+    f"{NAME}.Link": names.link,
+    f"{NAME}.MakeBox": names.make_box,
+    f"{NAME}.RemoveBox": names.remove_box,
+    f"{NAME}.Seal": names.seal,
+    f"{NAME}.Unseal": names.unseal,
+    f"{NAME}.Watch": watch,
+    f"{NAME}.Status": status,
+    f"{STANDARD}.GetInfo": get_info,
+    f"{STANDARD}.GetInterfaceDescription": get_interface_description,
+}
+
+WITH_DESCRIPTORS = frozenset({stash})
+ONLY_FOR_THE_REPLY = frozenset({retrieve, take, list_entries, describe, watch})
+"""What a call without a reply would do nothing with, or lose descriptors by: it isn't carried out."""
+
+
+def answer(context: Context, message: Message, sender: Sender) -> Answer | None:
+    """Carry out the call in a message; None if it wants no reply. Raises Malformed."""
+    if message.credentials is None:
+        raise Malformed("the kernel did not say who sent it")
+    try:
+        request = parse(message.data)
+    except StandardError as error:
+        return failure(error)
+    subject = sender.subject(message.credentials)
+    done = _carry_out(context, request, message, subject)
+    return None if request.oneway else done
+
+
+def _carry_out(context: Context, request: Request, message: Message, subject: Subject) -> Answer:
+    try:
+        verb = VERBS.get(request.method)
+        if verb is None:
+            raise _unknown(request.method)
+        if message.descriptors or message.lost:
+            _check_descriptors(verb, message)
+        if request.oneway and verb in ONLY_FOR_THE_REPLY:
+            raise InvalidArgument(f"`{request.method}` is nothing without its reply")
+        return verb(
+            context, Call(request.method, request.parameters, subject, message.descriptors, request.more)
+        )
+    except (StoreError, StandardError) as error:
+        return failure(error)
+    except Exception as error:
+        log.exception("a call of %s by uid %d failed", request.method, subject.uid)
+        return failure(_unexpected(error))
+
+
+def _unexpected(error: Exception) -> StoreError:
+    why = error.strerror if isinstance(error, OSError) else None
+    return StoreError(
+        f"the server failed to carry this out{f': {why}' if why else ''}", hint="see the server's log"
+    )
+
+
+def _unknown(method: str) -> StandardError:
+    interface, dot, name = method.rpartition(".")
+    if interface in (NAME, STANDARD) and dot and name:
+        return standard.method_not_found(method)
+    return standard.interface_not_found(interface)
+
+
+def _check_descriptors(verb: Verb, message: Message) -> None:
+    if message.lost:
+        raise _why_lost()
+    if verb not in WITH_DESCRIPTORS:
+        raise InvalidArgument(
+            f"{len(message.descriptors)} descriptors came with a call that takes none",
+            hint="send them with Stash",
+        )
+
+
+def _why_lost() -> StoreError:
+    """Descriptors are lost for two reasons: we can have no more, or a security module keeps them from us."""
+    try:
+        os.close(os.eventfd(0))
+    except OSError:
+        return QuotaExceeded(
+            "the instance cannot receive so many descriptors: its descriptor limit is reached",
+            hint="discard some, or start the instance with a higher RLIMIT_NOFILE",
+        )
+    return Denied("the kernel did not let the instance receive a descriptor of this message")

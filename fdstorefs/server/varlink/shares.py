@@ -1,0 +1,55 @@
+"""Shares: how much of something scarce each user may have, so that one cannot use up what all need. Pure."""
+
+from collections import Counter
+
+
+class Shares:
+    """Counts units against a bound for each user and one for all together."""
+
+    __slots__ = ("_by_uid", "per_uid", "total", "used")
+
+    def __init__(self, per_uid: int, total: int) -> None:
+        self.per_uid = per_uid
+        self.total = total
+        self.used = 0
+        self._by_uid: Counter[int] = Counter()
+
+    def of(self, uid: int) -> int:
+        """What this user has."""
+        return self._by_uid[uid]
+
+    def fits(self, uid: int, amount: int) -> bool:
+        """Whether the user could have `amount` more."""
+        return self._by_uid[uid] + amount <= self.per_uid and self.used + amount <= self.total
+
+    def take(self, uid: int, amount: int) -> None:
+        """Give the user more, whether it fits or not; a negative amount takes it back."""
+        if not amount:
+            return
+        self.used += amount
+        self._by_uid[uid] += amount
+        if not self._by_uid[uid]:
+            del self._by_uid[uid]
+
+
+class Share:
+    """One connection's part in `Shares`."""
+
+    __slots__ = ("_shares", "_uid", "amount")
+
+    def __init__(self, shares: Shares, uid: int) -> None:
+        self._shares = shares
+        self._uid = uid
+        self.amount = 0
+
+    def set(self, amount: int) -> bool:
+        """Change the amount; False if that is more than the user may have."""
+        more = amount - self.amount
+        if more:
+            self._shares.take(self._uid, more)
+            self.amount = amount
+        return more <= 0 or self._shares.fits(self._uid, 0)
+
+    def fits(self, more: int) -> bool:
+        """Whether this user could have `more`."""
+        return self._shares.fits(self._uid, more)

@@ -1,0 +1,86 @@
+"""Stash: all or none.
+
+Everything that can be refused is refused before the first entry changes: names, permission and limits for
+all, then every descriptor is accepted, and only then are they stored, which nothing can interrupt.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fdstorefs.core.access import Target
+from fdstorefs.core.node import Entry, OpenFile
+from fdstorefs.core.store import ENTRY_MODE
+from fdstorefs.errors import BadDescriptor, InvalidArgument, StoreError
+from fdstorefs.server.context import Context
+from fdstorefs.server.intake import Intake
+from fdstorefs.server.varlink import parameters
+from fdstorefs.server.varlink.call import CONSUMED, Call
+from fdstorefs.server.varlink.reply import Reply, success
+
+PARAMETERS = frozenset({"entries", "replace", "mode", "label"})
+Named = list[tuple[str, int]]
+
+
+def stash(context: Context, call: Call) -> Reply:
+    """Put the descriptors of a call under names."""
+    given = call.parameters
+    parameters.only(given, PARAMETERS)
+    entries = parameters.named(given)
+    replace = parameters.flag(given, "replace")
+    mode, label = parameters.mode(given, ENTRY_MODE), parameters.label(given)
+    _check_indexes(entries, call.descriptors)
+    _check_names(context, call, [name for name, _ in entries], replace)
+    with _accepted(context.intake, entries, call.descriptors) as files:
+        stasher = context.subjects.stasher(call.subject)
+        ids = [
+            context.store.stash(
+                call.subject, name, files[index], stasher, replace=replace, mode=mode, label=label
+            )[0].ino
+            for name, index in entries
+        ]
+    return success({"ids": ids})
+
+
+def _check_indexes(entries: Named, descriptors: list[int]) -> None:
+    for name, index in entries:
+        if not 0 <= index < len(descriptors):
+            raise BadDescriptor(
+                f"`{name}` is to be descriptor {index:.30g} of a message that has {len(descriptors)}",
+                name=name,
+                hint="count from 0",
+            )
+
+
+def _check_names(context: Context, call: Call, names: list[str], replace: bool) -> None:
+    store = context.store
+    targets = [store.check_stash(call.subject, name, replace=replace) for name in names]
+    if len({_place(target) for target in targets}) != len(targets):
+        raise InvalidArgument("the same name is given twice; an entry holds one descriptor")
+    store.usage.check(call.subject.uid, sum(not isinstance(target.node, Entry) for target in targets))
+
+
+def _place(target: Target) -> tuple[int, str]:
+    return target.box.ino, target.name
+
+
+@contextmanager
+def _accepted(intake: Intake, entries: Named, descriptors: list[int]) -> Iterator[dict[int, OpenFile]]:
+    """The open files by index, held until the block ends; entries that were made in it hold them by then."""
+    files: dict[int, OpenFile] = {}
+    try:
+        for name, index in entries:
+            if index not in files:
+                files[index] = _accept(intake, name, descriptors, index).hold()
+        yield files
+    finally:
+        for file in files.values():
+            file.drop()
+
+
+def _accept(intake: Intake, name: str, descriptors: list[int], index: int) -> OpenFile:
+    descriptor, descriptors[index] = descriptors[index], CONSUMED
+    try:
+        return intake.accept(descriptor)
+    except StoreError as error:
+        error.name = error.name or name
+        raise
