@@ -37,14 +37,13 @@ def main() -> int:
     try:
         require_peers()
         _require_root()
-        for name in chosen.only or SUITES:
-            _run(name, chosen)
-    except (Missing, Failed) as error:
+    except Missing as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
+    failed = [name for name in chosen.only or SUITES if not _run(name, chosen)]
     if chosen.output == RESULTS and not chosen.quick:
         update_readme(HERE / "README.md", RESULTS, list(SUITES))
-    return 0
+    return 1 if failed else 0
 
 
 def _arguments() -> argparse.Namespace:
@@ -69,15 +68,21 @@ def _require_root() -> None:
         raise Missing("the benchmarks mount a tmpfs and a bare file system to compare with: run them as root")
 
 
-def _run(name: str, chosen: argparse.Namespace) -> None:
+def _run(name: str, chosen: argparse.Namespace) -> bool:
+    """Run one, print it and write it down; False if something in it failed, which is told."""
     suite, full, quick = SUITES[name]
     facts = machine.facts()
     start = time.monotonic()
-    outcome = suite(quick if chosen.quick else full)
+    try:
+        outcome = suite(quick if chosen.quick else full)
+    except (Failed, Missing) as error:
+        print(f"benchmarks: {name}: {error}", file=sys.stderr)
+        return False
     print(markdown(outcome))
     print(f"({name}: {time.monotonic() - start:.0f} s)\n", flush=True)
     if chosen.output is not None:
         publish(outcome, facts, chosen.output)
+    return True
 
 
 if __name__ == "__main__":

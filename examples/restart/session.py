@@ -43,7 +43,7 @@ def next_line(client: "subprocess.Popen[str]") -> None:
 
 def main() -> int:
     say("An ordinary user, in a user namespace of his own, with a store of his own:")
-    run("id -u; fdstorefs status | head -n 4")
+    run("id -un; grep CapEff /proc/self/status; fdstorefs status | head -n 2")
     say("A web server stashes its listening socket:")
     first, port = first_server()
     run("fdstorefs ls -l")
@@ -52,6 +52,7 @@ def main() -> int:
     client = subprocess.Popen(
         [PYTHON, HERE / "client.py", port], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
+    next_line(client)
     next_line(client)
     say("The server is killed. Its socket is not: the store holds it, and requests wait in its queue.")
     show(f"kill -9 {first.pid}")
@@ -62,13 +63,14 @@ def main() -> int:
     show("fdstorefs exec web -- perl second_server.pl &")
     second = subprocess.Popen(shlex.split(command))
     next_line(client)
+    next_line(client)
     assert client.stdin is not None
     client.stdin.close()
     next_line(client)
     second.kill()
     second.wait()
     say("Somebody else's namespace sees nothing of it:")
-    run(f"env -u FDSTOREFS_MOUNT fdstorefs run -- fdstorefs ls | wc -l")
+    run("fdstorefs run -- fdstorefs ls | wc -l")
     return client.wait()
 
 

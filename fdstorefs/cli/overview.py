@@ -19,7 +19,7 @@ A first session, no privilege needed:
   fdstorefs run -- bash              a shell with an instance of its own
   fdstorefs put web --listen tcp:127.0.0.1:8080
   fdstorefs ls -l
-  fdstorefs exec web -- ./server     the listener is descriptor 3, as LISTEN_FDS says\
+  fdstorefs exec web -- ./server     the listener is descriptor 3\
 """
 
 

@@ -1,10 +1,31 @@
 """Command lines: one parser per verb, built only when that verb runs."""
 
 import argparse
+import os
+import sys
 from typing import NoReturn
 
 from fdstorefs.cli.failure import UsageError
 from fdstorefs.cli.verbs import VERBS, Command, load
+
+_DEFAULT_WIDTH = 80
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Finds the width by itself: argparse imports half an archiver to do it, for every command that runs."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_width() - 2)
+
+
+def _width() -> int:
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) > 0:
+        return int(columns)
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns if sys.__stdout__ else _DEFAULT_WIDTH
+    except OSError:
+        return _DEFAULT_WIDTH
 
 
 class Parser(argparse.ArgumentParser):
@@ -15,9 +36,10 @@ class Parser(argparse.ArgumentParser):
             prog=f"fdstorefs {verb}",
             description=_sentence(VERBS[verb].summary),
             epilog=f"examples:\n{examples.rstrip()}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Formatter,
             allow_abbrev=False,
         )
+        self._runs_command = VERBS[verb].runs_command
 
     def add_at(self) -> None:
         """Add `--at`, for what talks to an instance."""
@@ -31,6 +53,18 @@ class Parser(argparse.ArgumentParser):
         """Add `--json`."""
         self.add_argument("--json", action="store_true", help=f"print {what} as JSON")
 
+    def format_usage(self) -> str:
+        """The usage line, with the command that comes after ours."""
+        return self._with_command(super().format_usage())
+
+    def format_help(self) -> str:
+        """The whole help."""
+        usage = super().format_usage()
+        return super().format_help().replace(usage, self._with_command(usage), 1)
+
+    def _with_command(self, usage: str) -> str:
+        return f"{usage.rstrip()} -- COMMAND [ARGUMENT...]\n" if self._runs_command else usage
+
     def error(self, message: str) -> NoReturn:
         """Called by argparse for a command line that makes no sense."""
         raise UsageError(message, hint=f"see `{self.prog} --help`")
@@ -41,9 +75,6 @@ def parser_of(verb: str, command: Command | None = None) -> Parser:
     command = command or load(verb)
     parser = Parser(verb, command.EXAMPLES)
     command.configure(parser)
-    if VERBS[verb].runs_command:
-        ours = parser.format_usage().removeprefix("usage: ").strip()
-        parser.usage = f"{' '.join(ours.split())} -- COMMAND [ARGUMENT...]"
     return parser
 
 

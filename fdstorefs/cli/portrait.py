@@ -9,6 +9,8 @@ from fdstorefs.cli.moment import to_the_second
 from fdstorefs.cli.visible import visible
 from fdstorefs.client.records import Description, Entry, Stasher
 
+_ACCESS = {"r": "reading", "w": "writing", "rw": "reading and writing", "path": "nothing but its place"}
+
 
 def portrait(description: Description) -> list[str]:
     """One line per thing worth knowing."""
@@ -19,7 +21,7 @@ def portrait(description: Description) -> list[str]:
             ("kind", entry.kind + (", sealed" if entry.sealed else "")),
             ("what it is", _visible(entry.description)),
             ("open file", _open_file(entry)),
-            ("open for", _visible(entry.access)),
+            ("open for", _ACCESS.get(entry.access or "", _visible(entry.access))),
             ("inode", _inode(entry)),
             ("owner", f"{_user(entry.uid)}, group {_group(entry.gid)}"),
             ("mode", f"{entry.mode & 0o7777:04o} {permissions(entry)}"),

@@ -79,12 +79,15 @@ def stash(
 
 
 def _one(parameters: Parameters, descriptors: list[int]) -> Retrieved:
-    (only,) = adopt(parameters, descriptors)
+    (only,) = adopt(parameters, descriptors, 1)
     return only
 
 
-def _by_name(parameters: Parameters, descriptors: list[int]) -> dict[str, Retrieved]:
-    return {retrieved.name: retrieved for retrieved in adopt(parameters, descriptors)}
+def _each(names: Sequence[str]) -> Callable[[Parameters, list[int]], dict[str, Retrieved]]:
+    def by_name(parameters: Parameters, descriptors: list[int]) -> dict[str, Retrieved]:
+        return dict(zip(names, adopt(parameters, descriptors, len(names)), strict=True))
+
+    return by_name
 
 
 def retrieve(name: str) -> Call[Retrieved]:
@@ -95,7 +98,7 @@ def retrieve(name: str) -> Call[Retrieved]:
 def retrieve_many(names: Sequence[str]) -> Call[dict[str, Retrieved]]:
     """Retrieve several, all or none."""
     message = wire.encode("Retrieve", {"names": names})
-    return Call(message, _by_name, f"Retrieve of {_quoted(names)}", receives=True, repeatable=True)
+    return Call(message, _each(names), f"Retrieve of {_quoted(names)}", receives=True, repeatable=True)
 
 
 def take(name: str) -> Call[Retrieved]:
@@ -106,7 +109,9 @@ def take(name: str) -> Call[Retrieved]:
 def take_many(names: Sequence[str]) -> Call[dict[str, Retrieved]]:
     """Retrieve and discard several, all or none."""
     _check_count(names, "taken")
-    return Call(wire.encode("Take", {"names": names}), _by_name, f"Take of {_quoted(names)}", receives=True)
+    return Call(
+        wire.encode("Take", {"names": names}), _each(names), f"Take of {_quoted(names)}", receives=True
+    )
 
 
 def discard(names: Sequence[str]) -> Call[None]:

@@ -48,11 +48,11 @@ class Channel:
 
         Raises Disconnected, BadDescriptor, Overloaded. Nothing went if it raises.
         """
-        rights = (
-            [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
-        )
         try:
-            return self._socket.sendmsg([message], rights, socket.MSG_NOSIGNAL)
+            if not descriptors:
+                return self._socket.send(message, socket.MSG_NOSIGNAL)
+            rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))
+            return self._socket.sendmsg([message], [rights], socket.MSG_NOSIGNAL)
         except OSError as error:
             raise _refusal(error, descriptors) from error
 

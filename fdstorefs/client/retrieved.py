@@ -108,14 +108,19 @@ def close_all(descriptors: list[int]) -> None:
         os.close(descriptors.pop())
 
 
-def adopt(parameters: Parameters, descriptors: list[int]) -> list[Retrieved]:
-    """Pair the names of a reply with the descriptors that came along. ProtocolError closes all of them."""
+def adopt(parameters: Parameters, descriptors: list[int], expected: int) -> list[Retrieved]:
+    """Pair the names of a reply with the descriptors that came along.
+
+    ProtocolError, and all of them are closed, unless there are as many of both as expected and they match.
+    """
     try:
-        pairs = [(named["name"], named["fileDescriptor"]) for named in parameters["entries"]]
-        fits = sorted(index for _, index in pairs) == list(range(len(descriptors)))
+        entries = parameters["entries"]
+        indices = [named["fileDescriptor"] for named in entries]
+        names = [named["name"] for named in entries]
+        fits = len(descriptors) == len(indices) == expected and set(indices) == set(range(expected))
     except (KeyError, TypeError):
-        fits, pairs = False, []
+        fits, indices, names = False, [], []
     if not fits:
         close_all(descriptors)
         raise ProtocolError("the instance sent descriptors that don't fit the names in its reply")
-    return [Retrieved(descriptors[index], name) for name, index in pairs]
+    return [Retrieved(descriptors[index], name) for index, name in zip(indices, names, strict=True)]

@@ -1,4 +1,4 @@
-"""Ask something that may never be answered, and wait only so long.
+"""Ask something about a socket that may never be answered, and wait only so long.
 
 Whoever shares a socket can stall calls on it in the kernel, where no signal helps: a sender that faults on
 memory of a dead FUSE server sleeps with the socket locked. The question is put by another thread; when that
@@ -11,33 +11,37 @@ import threading
 from collections.abc import Callable
 from typing import Generic, NoReturn, TypeVar
 
-from fdstorefs.host import descriptors
+from fdstorefs.host import descriptors, syscalls
 
 Answer = TypeVar("Answer")
 
 _MOST_THREADS = 16
-
-_Inbox = queue.SimpleQueue[Callable[[], None]]
 
 
 def ask_about(fd: int, question: Callable[[int], Answer], seconds: float) -> Answer:
     """The answer of `question(copy of fd)`, and whatever it raises.
 
     The copy belongs to the question's thread, so that a late question never meets a reused number. Raises
-    TimeoutError after `seconds`, and at once where `_MOST_THREADS` earlier questions are stuck already.
+    TimeoutError after `seconds`; and at once where an earlier question about this socket is stuck, or
+    `_MOST_THREADS` about others.
     """
-    asked = _Question(descriptors.copy_for_thread(fd), question)
-    inbox = _threads.free()
-    if inbox is None:
+    inode = syscalls.statx_cached(fd).ino
+    asked = _Question(descriptors.copy_for_thread(fd), inode, question)
+    if not _threads.take(asked):
         descriptors.close_copy(asked.fd)
-        raise TimeoutError("too many sockets are held up by their other users")
-    inbox.put(asked.put)
-    return asked.wait(seconds)
+        raise TimeoutError("the socket, or too many others, are held up by their other users")
+    try:
+        return asked.wait(seconds)
+    except queue.Empty:
+        _threads.give_up(asked)
+        raise TimeoutError("the socket is held up by another of its users") from None
 
 
 class _Question(Generic[Answer]):
-    def __init__(self, fd: int, question: Callable[[int], Answer]) -> None:
+    def __init__(self, fd: int, inode: int, question: Callable[[int], Answer]) -> None:
         self.fd = fd
+        self.inode = inode
+        self.is_over = False
         self._question = question
         self._answers: queue.SimpleQueue[Callable[[], Answer]] = queue.SimpleQueue()
 
@@ -52,10 +56,7 @@ class _Question(Generic[Answer]):
         descriptors.close_copy(self.fd)
 
     def wait(self, seconds: float) -> Answer:
-        try:
-            return self._answers.get(timeout=seconds)()
-        except queue.Empty:
-            raise TimeoutError("the socket is held up by another of its users") from None
+        return self._answers.get(timeout=seconds)()
 
 
 def _raiser(error: Exception) -> Callable[[], NoReturn]:
@@ -65,7 +66,12 @@ def _raiser(error: Exception) -> Callable[[], NoReturn]:
     return raise_error
 
 
+_Inbox = queue.SimpleQueue[_Question[object]]
+
+
 class _Threads:
+    """The threads that ask, and the inodes of the sockets that some of them are stuck with."""
+
     def __init__(self) -> None:
         self.forget()
 
@@ -74,23 +80,36 @@ class _Threads:
         self._lock = threading.Lock()
         self._idle: list[_Inbox] = []
         self._count = 0
+        self._stuck: set[int] = set()
 
-    def free(self) -> _Inbox | None:
-        """Where to put a question for a thread that has nothing to do; None when all are stuck."""
+    def take(self, asked: _Question[Answer]) -> bool:
+        """Have a thread put the question. False where it would only get stuck, or all threads are."""
         with self._lock:
-            if self._idle:
-                return self._idle.pop()
-            if self._count == _MOST_THREADS:
-                return None
-            self._count += 1
+            if asked.inode in self._stuck or not (self._idle or self._count < _MOST_THREADS):
+                return False
+            inbox = self._idle.pop() if self._idle else self._start()
+        inbox.put(asked)  # type: ignore[arg-type]  # no matter to the thread what the answer is
+        return True
+
+    def give_up(self, asked: _Question[Answer]) -> None:
+        """Nobody waits for this answer any more: ask nothing else about that socket until it comes."""
+        with self._lock:
+            if not asked.is_over:
+                self._stuck.add(asked.inode)
+
+    def _start(self) -> _Inbox:
+        self._count += 1
         inbox: _Inbox = queue.SimpleQueue()
         threading.Thread(target=self._serve, args=(inbox,), name="asker", daemon=True).start()
         return inbox
 
     def _serve(self, inbox: _Inbox) -> None:
         while True:
-            inbox.get()()
+            asked = inbox.get()
+            asked.put()
             with self._lock:
+                asked.is_over = True
+                self._stuck.discard(asked.inode)
                 self._idle.append(inbox)
 
 

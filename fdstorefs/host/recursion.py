@@ -22,7 +22,8 @@ SOCKET_NAMES = frozenset({".fdstore", ".notify"})
 
 _SOCKET_NAMES = frozenset(map(os.fsencode, SOCKET_NAMES))
 
-_PATIENCE_SECONDS = 0.05
+# Long, for giving up means accepting. Each stalled socket costs it once.
+_PATIENCE_SECONDS = 1.0
 _MOST_NESTED = 4  # the kernel's own limit on sockets in sockets
 _MOST_DESCRIPTORS_PER_MESSAGE = 253
 _SO_PEEK_OFF = 42

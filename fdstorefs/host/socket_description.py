@@ -6,8 +6,8 @@ import socket
 from fdstorefs.host import bounded_call, syscalls
 from fdstorefs.host.socket_name import internet_name, peer_of, unix_name
 
-# A socket answers in microseconds unless one of its users stalls it.
-_PATIENCE_SECONDS = 0.05
+# A socket answers in microseconds, unless one of its users stalls it or the machine is very busy.
+_PATIENCE_SECONDS = 0.25
 
 _TYPES: dict[int, str] = {
     socket.SOCK_STREAM: "stream",

@@ -181,7 +181,7 @@ def mount(
 
 
 def open_tree(path: AnyPath, flags: int) -> int:
-    """A descriptor of the mount at `path`; with OPEN_TREE_CLONE of a private, detached copy. See open_tree(2)."""
+    """open_tree(2): a descriptor of the mount at `path`; with OPEN_TREE_CLONE, of a detached copy of it."""
     name = ctypes.create_string_buffer(os.fsencode(path))
     what = f"copy the mount at `{os.fsdecode(path)}`"
     return _syscall(what, _SYS_OPEN_TREE, _AT_FDCWD, ctypes.addressof(name), flags)
@@ -205,8 +205,8 @@ def setns(fd: int, nstype: int) -> None:
 def socket_option(fd: int, option: int) -> int:
     """A SOL_SOCKET option of up to eight bytes as a number. Never waits.
 
-    The standard library's socket objects are no use for a stranger's socket: making one from a descriptor asks
-    for the socket's address. That waits for the socket's lock, which a stalled sender holds for ever; and
+    The standard library's socket objects are no use for a stranger's socket: making one from a descriptor
+    asks for its address. That waits for the socket's lock, which a stalled sender holds for ever; and
     Python keeps its own global lock meanwhile, so every thread stops.
     """
     value = ctypes.c_uint64(0)

@@ -25,6 +25,9 @@ def bind(mountpoint: str) -> socket.socket:
     root = _private_copy(mountpoint)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
     try:
+        # Until somebody asks, the kernel believes that uid 0 owns the root. Where the user namespace has no uid 0
+        # that makes it nobody's, and then nothing can be made in it.
+        os.fstat(root)
         # Accepted sockets inherit it, so that even a client's first bytes come with its credentials.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         listening.bind(f"{procfs.path_of(root)}/{SOCKET_NAME}")

@@ -37,6 +37,7 @@ class Intake:
         Errors: Loop for a file or socket of any fdstorefs, QuotaExceeded at the descriptor limit. The caller
         must `hold` the file, or `reject` it.
         """
+        self._descriptors.adopt(descriptor)
         try:
             facts = classify(descriptor)
         except BaseException:
@@ -71,7 +72,7 @@ class Intake:
     def _keep(self, descriptor: int, facts: FileFacts) -> OpenFile:
         self._numbers += 1
         file = OpenFile(
-            descriptor=self._descriptors.adopt(descriptor),
+            descriptor=descriptor,
             kind=str(facts.kind),
             device=facts.dev,
             inode=facts.ino,
@@ -93,6 +94,7 @@ class Intake:
 
     def discard_stray(self, descriptor: int) -> None:
         """Close a descriptor that a client sent and no call wanted."""
+        self._descriptors.adopt(descriptor)
         self._descriptors.discard(descriptor, may_block=True)
 
     def _release(self, file: OpenFile) -> None:

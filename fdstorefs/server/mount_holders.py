@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from fdstorefs.host import procfs
+
 _PROC = "/proc"
 
 
@@ -46,7 +48,6 @@ def _read_link(link: str) -> Iterator[str]:
 
 def _name_of(pid: int) -> str:
     try:
-        with open(f"{_PROC}/{pid}/comm", encoding="utf-8", errors="replace") as comm:
-            return comm.read().rstrip("\n")
-    except (FileNotFoundError, ProcessLookupError):
+        return procfs.command(pid)
+    except ProcessLookupError:
         return "?"

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
-from fdstorefs.host import syscalls
+from fdstorefs.host import procfs, syscalls
 from fdstorefs.server.mounting import mounted_at, real_mount_point
 
 _SELF = "/proc/self"
@@ -129,7 +129,7 @@ def _bring_back(directory: str, name: str, kind: _Kind, below: int) -> None:
         os.mkdir(path)
     else:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    syscalls.mount(f"{_SELF}/fd/{below}/{name}", path, None, syscalls.MS_BIND | syscalls.MS_REC)
+    syscalls.mount(f"{procfs.path_of(below)}/{name}", path, None, syscalls.MS_BIND | syscalls.MS_REC)
 
 
 def _shows_fuse(path: str) -> bool:

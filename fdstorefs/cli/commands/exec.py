@@ -5,7 +5,7 @@ import os
 from typing import TYPE_CHECKING
 
 from fdstorefs.cli import placement
-from fdstorefs.cli.failure import NO_SUCH_COMMAND, Failure, UsageError, say
+from fdstorefs.cli.failure import CANNOT_RUN, NO_SUCH_COMMAND, Failure, UsageError, say
 from fdstorefs.cli.supervision import execute
 
 if TYPE_CHECKING:
@@ -78,10 +78,13 @@ def _retrieve(at: str | None, names: "Sequence[str]", *, take: bool) -> "tuple[s
 
 
 def _require_runnable(command: str) -> None:
-    """Refuse a command that isn't there before anything is taken for it."""
+    """Refuse a command that can't be run before anything is taken for it."""
     places = [""] if "/" in command else os.get_exec_path()
-    if not any(os.access(os.path.join(place, command), os.X_OK) for place in places):
-        raise Failure(f"cannot run `{command}`: not found", exit_code=NO_SUCH_COMMAND)
+    paths = [path for place in places if os.path.exists(path := os.path.join(place, command))]
+    if not paths:
+        raise Failure(f"cannot run `{command}`: no such file or directory", exit_code=NO_SUCH_COMMAND)
+    if not any(os.access(path, os.X_OK) for path in paths):
+        raise Failure(f"cannot run `{command}`: permission denied", exit_code=CANNOT_RUN)
 
 
 def _put_back(mount: str, taken: "Mapping[str, int]") -> None:

@@ -6,9 +6,16 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from fdstorefs.core.subject import Subject
+from fdstorefs.interface import NAME
 from fdstorefs.server.varlink.standard import invalid_parameter
 
 Parameters = dict[str, Any]
+
+FLAGS = frozenset({"more", "oneway", "upgrade"})
+
+RETRIEVE = f"{NAME}.Retrieve"
+RETRIEVE_START = f'{{"method":"{RETRIEVE}","parameters":{{"names":["'.encode()
+RETRIEVE_END = b'"]}}'
 
 CONSUMED = -1
 """Stands in `Call.descriptors` for a descriptor that somebody else has taken over."""
@@ -30,20 +37,14 @@ class Call:
     subject: Subject
     descriptors: list[int]
     more: bool = False
-
-
-@dataclass(slots=True)
-class Request:
-    """What the bytes of a message say."""
-
-    method: str
-    parameters: Parameters
-    more: bool = False
     oneway: bool = False
 
 
-def parse(data: bytes) -> Request:
-    """The request in the bytes of a message. Raises Malformed, or InvalidParameter for a wrong flag."""
+def parse(data: bytes, subject: Subject, descriptors: list[int]) -> Call:
+    """The call in the bytes of a message. Raises Malformed, or InvalidParameter for a wrong flag."""
+    names = plain_retrieve(data)
+    if names is not None:
+        return Call(RETRIEVE, {"names": names}, subject, descriptors)
     message = _load(data)
     method = message.pop("method", None)
     parameters = message.pop("parameters", None)
@@ -53,22 +54,45 @@ def parse(data: bytes) -> Request:
         parameters = {}
     elif type(parameters) is not dict:
         raise invalid_parameter("parameters")
-    request = Request(method, parameters)
+    call = Call(method, parameters, subject, descriptors)
     if message:
-        _flags(request, message)
-    return request
+        _read_flags(call, message)
+    return call
 
 
-def _flags(request: Request, message: dict[str, Any]) -> None:
-    more, oneway = message.pop("more", None), message.pop("oneway", None)
-    for name, value in (("more", more), ("oneway", oneway)):
-        if value not in (True, False, None) or type(value) is int:
+def plain_retrieve(data: bytes) -> list[str] | None:
+    """The names, if these are the bytes of a Retrieve as clients usually write it; None says nothing.
+
+    That takes a third of the time of the parser, which understands them alike.
+    """
+    if not data.startswith(RETRIEVE_START) or not data.endswith(RETRIEVE_END):
+        return None
+    inside = data[len(RETRIEVE_START) : -len(RETRIEVE_END)]
+    if b"\\" in inside or not inside.isascii():
+        return None
+    text = inside.decode("ascii")
+    names = text.split('","')
+    if not text.isprintable() or text.count('"') != 2 * len(names) - 2:
+        return None
+    return names
+
+
+def _read_flags(call: Call, flags: dict[str, Any]) -> None:
+    for name in flags:
+        if name not in FLAGS:
             raise invalid_parameter(name)
-    if message.pop("upgrade", None) not in (False, None):
+    call.more, call.oneway = _flag(flags, "more"), _flag(flags, "oneway")
+    if _flag(flags, "upgrade"):
         raise invalid_parameter("upgrade")
-    if message:
-        raise invalid_parameter(next(iter(message)))
-    request.more, request.oneway = more is True, oneway is True
+
+
+def _flag(flags: dict[str, Any], name: str) -> bool:
+    value = flags.get(name)
+    if value is None:
+        return False
+    if type(value) is not bool:
+        raise invalid_parameter(name)
+    return value
 
 
 def _load(data: bytes) -> dict[str, Any]:

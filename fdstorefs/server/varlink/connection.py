@@ -29,7 +29,9 @@ from fdstorefs.server.varlink.sender import Sender
 from fdstorefs.server.varlink.shares import Share
 
 RECEIVE_BYTES = 1 << 14
-RECEIVE_FLAGS = socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT
+# Plain numbers: arithmetic with the flags of the socket module takes a microsecond.
+RECEIVE_FLAGS = int(socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT)
+DESCRIPTORS_LOST = int(socket.MSG_CTRUNC)
 CALLS_AT_ONCE = 4
 
 log = logging.getLogger(__name__)
@@ -85,7 +87,7 @@ class Connection:
         """End it now. Harmless when it is closed."""
         if self._closed:
             return
-        self._closed = True
+        self._closed = self._ending = True
         self._desk.loop.unregister(self._socket.fileno())
         self._socket.close()
         if self._exchange is not None:
@@ -99,23 +101,27 @@ class Connection:
     # Events
 
     def _on_events(self, events: int) -> None:
-        self._guarded(lambda: self._react(events))
+        try:
+            self._react(events)
+        except Exception as error:  # noqa: BLE001  told apart in `_failed`
+            self._failed(error)
 
     def _guarded(self, function: Callable[[], None]) -> None:
         try:
             function()
-        except OSError as error:
-            # Nothing that goes on here may raise it but the socket: a call's own errors became replies.
+        except Exception as error:  # noqa: BLE001  told apart in `_failed`
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        # What a call raised became its reply, so an OSError that comes this far is the socket's.
+        if isinstance(error, OSError) and not isinstance(error, StoreError):
             log.debug("a client of uid %d is gone: %s", self.sender.uid, error)
-            self.close()
-        except Exception:
-            log.exception("a connection of uid %d failed and is closed", self.sender.uid)
-            self.close()
+        else:
+            log.error("a connection of uid %d failed and is closed", self.sender.uid, exc_info=error)
+        self.close()
 
     def _react(self, events: int) -> None:
-        if self._closed:
-            return
-        if events & EPOLLIN and self._events & EPOLLIN:
+        if events & self._events & EPOLLIN:
             self._receive()
         elif events & (EPOLLHUP | EPOLLERR):
             # Nobody is there to be answered. Calls that want no answer and are here already are still served.
@@ -135,7 +141,7 @@ class Connection:
             credentials, descriptors = unpack(ancillary)
             if descriptors:
                 self._hold(len(descriptors))
-            lost = flags & socket.MSG_CTRUNC != 0
+            lost = flags & DESCRIPTORS_LOST != 0
             self._inbox += self._framing.feed(piece, credentials, descriptors, lost)
         self._advance()
 
@@ -154,13 +160,25 @@ class Connection:
 
     def _advance(self) -> None:
         """Serve what can be served, then see what to wait for."""
-        self._serve()
+        if self._inbox and not self._is_busy:
+            self._serve()
+        if (
+            self._events != EPOLLIN
+            or self._inbox
+            or self._is_busy
+            or self._ending
+            or not self._framing.is_at_rest
+            or self._account.memory.amount
+        ):
+            self._settle()
+
+    def _settle(self) -> None:
+        """All that is not needed after a call that was answered at once and left nothing behind."""
         if self._closed:
             return
-        framing, memory = self._framing, self._account.memory
-        if framing.violation is not None:
-            self._end_with(InvalidArgument(framing.violation))
-        elif framing.pending_bytes or self._inbox or memory.amount or self.outbox.backlog:
+        if self._framing.violation is not None:
+            self._end_with(InvalidArgument(self._framing.violation))
+        else:
             self._check_share()
         if self._ending and not self._inbox and not self._is_busy:
             self._finish()
@@ -173,11 +191,10 @@ class Connection:
     def _serve(self) -> None:
         inbox = self._inbox
         for _ in range(CALLS_AT_ONCE):
+            self._serve_one(inbox.popleft())
             if not inbox or self._is_busy:
                 return
-            self._serve_one(inbox.popleft())
-        if inbox and not self._is_busy:
-            self._resume_later()
+        self._resume_later()
 
     def _resume_later(self) -> None:
         # Others first: a client that pipelines its calls has no advantage over them.

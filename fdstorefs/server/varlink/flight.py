@@ -18,6 +18,7 @@ from fdstorefs.server.varlink.shares import Share, Shares
 SIOCOUTQ = 0x5411
 INT = Struct("i")
 PER_CONNECTION = 512
+STEP = 64
 USERS_PART = 16
 ALL_PART = 2
 
@@ -34,9 +35,12 @@ def unread_bytes(connected: socket.socket) -> int:
 
 
 class Flight:
-    """The descriptors in flight on one connection. `others` gives those of all connections of this user."""
+    """The descriptors in flight on one connection. `others` gives those of all connections of this user.
 
-    __slots__ = ("_most", "_others", "_share", "_socket")
+    The user's share is asked for in steps, and what was got is kept, so that most calls need not ask.
+    """
+
+    __slots__ = ("_count", "_most", "_others", "_share", "_socket")
 
     def __init__(
         self, connected: socket.socket, shares: Shares, uid: int, others: Callable[[], Iterable["Flight"]]
@@ -44,23 +48,26 @@ class Flight:
         self._socket = connected
         self._others = others
         self._share = Share(shares, uid)
+        self._count = 0
         self._most = min(PER_CONNECTION, shares.per_uid)
 
-    def admits(self, count: int) -> bool:
-        """Whether `count` more may be sent now; False: when the client has read what is under way.
+    def admits(self, more: int) -> bool:
+        """Whether `more` may be sent now; False: when the client has read what is under way.
 
         Raises Overloaded if what is under way to others is in the way.
         """
-        share = self._share
-        if share.amount + count > self._most and not self.landed():
+        if self._count + more <= self._share.amount:
+            return True
+        has_landed = self.landed()
+        if self._count + more > self._most and not has_landed:
             return False
-        if share.fits(count):
+        if self._reserve(more):
             return True
         for flight in self._others():
-            flight.landed()
-        if share.fits(count):
+            flight.give_back()
+        if self._reserve(more):
             return True
-        if not self.landed():
+        if not has_landed:
             return False
         raise Overloaded(
             "too many descriptors are under way to clients that do not read",
@@ -69,15 +76,29 @@ class Flight:
 
     def landed(self) -> bool:
         """True if the client has read everything, which is then no longer counted."""
-        if self._share.amount and unread_bytes(self._socket):
+        if self._count and unread_bytes(self._socket):
             return False
-        self._share.set(0)
+        self._count = 0
         return True
 
     def sent(self, count: int) -> None:
         """Count what the kernel has taken."""
-        self._share.set(self._share.amount + count)
+        self._count += count
+
+    def give_back(self) -> None:
+        """Keep no more of the user's share than is under way."""
+        self.landed()
+        self._share.set(self._count)
 
     def over(self) -> None:
         """The connection is closed: the kernel lets go of what was not read."""
         self._share.set(0)
+
+    def _reserve(self, more: int) -> bool:
+        needed = self._count + more - self._share.amount
+        if needed <= 0:
+            return True
+        for amount in (max(needed, STEP), needed):
+            if self._share.fits(amount):
+                return self._share.set(self._share.amount + amount)
+        return False

@@ -30,12 +30,16 @@ class Message:
 
 
 class Framing:
-    """Cuts a stream into messages. After a violation, which `violation` describes, nothing more comes out."""
+    """Cuts a stream into messages. After a violation, which `violation` describes, nothing more comes out.
 
-    __slots__ = ("_credentials", "_descriptors", "_lost", "_partial", "violation")
+    `is_at_rest` is True while no message is half here and there was no violation.
+    """
+
+    __slots__ = ("_credentials", "_descriptors", "_lost", "_partial", "is_at_rest", "violation")
 
     def __init__(self) -> None:
         self.violation: str | None = None
+        self.is_at_rest = True
         self._partial = bytearray()
         self._credentials: bytes | None = None
         self._descriptors: list[int] = []
@@ -55,11 +59,7 @@ class Framing:
         self, piece: bytes, credentials: bytes | None, descriptors: list[int], lost: bool = False
     ) -> list[Message]:
         """The messages that `piece`, as one recvmsg returned it, completes."""
-        if (
-            not self._partial
-            and piece.find(b"\0") == len(piece) - 1 <= MAX_MESSAGE
-            and self.violation is None
-        ):
+        if self.is_at_rest and piece.find(b"\0") == len(piece) - 1 <= MAX_MESSAGE:
             return [Message(piece[:-1], credentials, descriptors, lost)]
         return self._cut(piece, credentials, descriptors, lost)
 
@@ -78,6 +78,7 @@ class Framing:
             whole.append(self._finish(credentials))
         self._append(rest, credentials)
         self._attach(descriptors, lost)
+        self.is_at_rest = not self._partial and self.violation is None
         return whole
 
     def _append(self, part: bytes, credentials: bytes | None) -> None:

@@ -8,7 +8,7 @@ from fdstorefs.errors import Overloaded
 from fdstorefs.server.varlink.ancillary import pack
 from fdstorefs.server.varlink.flight import Flight
 
-SEND_FLAGS = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+SEND_FLAGS = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 MOST_AT_ONCE = 1 << 18
 
 

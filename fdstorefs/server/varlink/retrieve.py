@@ -6,7 +6,7 @@ from fdstorefs.core.node import OpenFile
 from fdstorefs.server.context import Context
 from fdstorefs.server.varlink import parameters
 from fdstorefs.server.varlink.call import Call
-from fdstorefs.server.varlink.reply import Reply, encoded
+from fdstorefs.server.varlink.reply import Reply
 
 PARAMETERS = frozenset({"names"})
 
@@ -38,6 +38,5 @@ def _reply(names: list[str], files: list[OpenFile]) -> Reply:
     entries = ",".join(
         [f'{{"name":{quote(name)},"fileDescriptor":{index}}}' for index, name in enumerate(names)]
     )
-    reply = encoded(f'{{"entries":[{entries}]}}')
-    reply.descriptors = [file.descriptor for file in files]
-    return reply
+    text = f'{{"parameters":{{"entries":[{entries}]}}}}\0'
+    return Reply(text.encode("ascii"), [file.descriptor for file in files])

@@ -10,11 +10,23 @@ import errno
 import os
 import select
 import socket
+from collections.abc import Callable
 from functools import cache
+from typing import NamedTuple
 
 from fdstorefs.core.subject import NOTHING_MORE, Credentials, Subject
 from fdstorefs.server.subjects import Subjects
 from fdstorefs.server.varlink.ancillary import SO_PEERPIDFD, UCRED
+
+
+class _Whoever(NamedTuple):
+    """What all subjects have in common whose messages came with the same credentials."""
+
+    pid: int
+    uid: int
+    gid: int
+    known: bool
+    look_up: Callable[[], Credentials]
 
 
 class Sender:
@@ -25,21 +37,30 @@ class Sender:
         self._subjects = subjects
         peer = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED.size)
         self.pid, self.uid, _ = UCRED.unpack(peer)
+        self._latest_credentials = peer
+        self._latest = self._meet(peer)
         # A newer kernel can name the process that connected at any time. An older one knows only its number,
         # which is turned into a pidfd while the connection is fresh.
         self._pidfd = None if kernel_knows_peer_pidfds() else _pidfd_of(self.pid)
 
     def subject(self, credentials: bytes) -> Subject:
-        """The subject behind a `struct ucred`."""
-        pid, uid, gid = UCRED.unpack(credentials)
-        by_pid = self._subjects.subject(pid, uid, gid)
-        return Subject(uid, gid, pid, known=by_pid.known, look_up=lambda: self._look_up(by_pid))
+        """The subject behind a `struct ucred`. A new one each time: what is looked up is kept in it."""
+        if credentials != self._latest_credentials:
+            self._latest = self._meet(credentials)
+            self._latest_credentials = credentials
+        latest = self._latest
+        return Subject(latest.uid, latest.gid, latest.pid, known=latest.known, look_up=latest.look_up)
 
-    def _look_up(self, by_pid: Subject) -> Credentials:
+    def _meet(self, credentials: bytes) -> "_Whoever":
+        pid, uid, gid = UCRED.unpack(credentials)
+        known = self._subjects.subject(pid, uid, gid).known
+        return _Whoever(pid, uid, gid, known, lambda: self._look_up(pid, uid, gid))
+
+    def _look_up(self, pid: int, uid: int, gid: int) -> Credentials:
         pidfd = self._hold_process()
-        if pidfd is None or by_pid.pid != self.pid:
+        if pidfd is None or pid != self.pid:
             return NOTHING_MORE
-        found = by_pid.credentials
+        found = self._subjects.subject(pid, uid, gid).credentials
         return NOTHING_MORE if _has_ended(pidfd) else found
 
     def _hold_process(self) -> int | None:

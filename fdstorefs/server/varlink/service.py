@@ -4,13 +4,12 @@ import logging
 import os
 from collections.abc import Callable
 
-from fdstorefs.core.subject import Subject
 from fdstorefs.errors import Denied, InvalidArgument, QuotaExceeded, StoreError
 from fdstorefs.interface import NAME
 from fdstorefs.server.context import Context
 from fdstorefs.server.varlink import names, parameters, standard
 from fdstorefs.server.varlink.activity import Activity
-from fdstorefs.server.varlink.call import Call, Malformed, Request, parse
+from fdstorefs.server.varlink.call import Call, Malformed, parse
 from fdstorefs.server.varlink.describing import describe
 from fdstorefs.server.varlink.framing import Message
 from fdstorefs.server.varlink.listing import list_entries
@@ -73,32 +72,30 @@ def answer(context: Context, message: Message, sender: Sender) -> Answer | None:
     """Carry out the call in a message; None if it wants no reply. Raises Malformed."""
     if message.credentials is None:
         raise Malformed("the kernel did not say who sent it")
+    subject = sender.subject(message.credentials)
     try:
-        request = parse(message.data)
+        call = parse(message.data, subject, message.descriptors)
     except StandardError as error:
         return failure(error)
-    subject = sender.subject(message.credentials)
-    done = _carry_out(context, request, message, subject)
-    return None if request.oneway else done
-
-
-def _carry_out(context: Context, request: Request, message: Message, subject: Subject) -> Answer:
     try:
-        verb = VERBS.get(request.method)
-        if verb is None:
-            raise _unknown(request.method)
-        if message.descriptors or message.lost:
-            _check_descriptors(verb, message)
-        if request.oneway and verb in ONLY_FOR_THE_REPLY:
-            raise InvalidArgument(f"`{request.method}` is nothing without its reply")
-        return verb(
-            context, Call(request.method, request.parameters, subject, message.descriptors, request.more)
-        )
+        done = _carry_out(context, call, message)
     except (StoreError, StandardError) as error:
-        return failure(error)
+        done = failure(error)
     except Exception as error:
-        log.exception("a call of %s by uid %d failed", request.method, subject.uid)
-        return failure(_unexpected(error))
+        log.exception("a call of %s by uid %d failed", call.method, subject.uid)
+        done = failure(_unexpected(error))
+    return None if call.oneway else done
+
+
+def _carry_out(context: Context, call: Call, message: Message) -> Answer:
+    verb = VERBS.get(call.method)
+    if verb is None:
+        raise _unknown(call.method)
+    if message.descriptors or message.lost:
+        _check_descriptors(verb, message)
+    if call.oneway and verb in ONLY_FOR_THE_REPLY:
+        raise InvalidArgument(f"`{call.method}` is nothing without its reply")
+    return verb(context, call)
 
 
 def _unexpected(error: Exception) -> StoreError:

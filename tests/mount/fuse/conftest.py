@@ -6,8 +6,6 @@
 """
 
 import os
-import signal
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from fdstorefs.host import syscalls
 from tests.mount.fuse.mounted_store import MountedStore, start
 
 
@@ -30,7 +27,7 @@ def make_store() -> Iterator[Callable[..., MountedStore]]:
             root = tempfile.mkdtemp(prefix="fdstorefs-fuse-")
             stack.callback(os.rmdir, root)
             store = start(root, *arguments)
-            stack.callback(_end, store)
+            stack.callback(store.end)
             return store
 
         yield make
@@ -40,29 +37,6 @@ def make_store() -> Iterator[Callable[..., MountedStore]]:
 def store(make_store: Callable[..., MountedStore]) -> MountedStore:
     """One store."""
     return make_store()
-
-
-def _end(store: MountedStore) -> None:
-    for client in store.clients:
-        client.kill()
-        client.wait(10)
-        for stream in (client.stdin, client.stdout):
-            if stream is not None:
-                stream.close()
-    if store._process.poll() is None:
-        _take_away(store)
-    for stream in (store._process.stdin, store._process.stdout):
-        if stream is not None:
-            stream.close()
-
-
-def _take_away(store: MountedStore) -> None:
-    syscalls.umount2(store.root, syscalls.MNT_DETACH)
-    try:
-        store._process.wait(5)
-    except subprocess.TimeoutExpired:
-        store._process.send_signal(signal.SIGKILL)
-        store._process.wait(5)
 
 
 @pytest.fixture

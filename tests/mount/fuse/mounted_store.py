@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from fdstorefs.host import syscalls
 from tests.mount.waiting import wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -24,6 +25,7 @@ class MountedStore:
         self.root = root
         self._process = process
         self.clients: list[Client] = []
+        self._descriptors: set[int] = set()
 
     def path(self, name: str) -> str:
         """Where an entry is."""
@@ -37,9 +39,47 @@ class MountedStore:
         finally:
             os.close(handle)
 
-    def opened(self, name: str, flags: int = os.O_RDONLY) -> int:
-        """A handle on an entry; the caller closes it."""
-        return os.open(self.path(name), flags)
+    def opened(self, name: str, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
+        """A handle on an entry, closed after the test: while one is open the mount stays."""
+        return self.keep(os.open(self.path(name), flags, mode))
+
+    def keep(self, descriptor: int) -> int:
+        """Close this descriptor after the test."""
+        self._descriptors.add(descriptor)
+        return descriptor
+
+    def close(self, descriptor: int) -> None:
+        """Close it now."""
+        self._descriptors.remove(descriptor)
+        os.close(descriptor)
+
+    def memfd(self, content: bytes = b"") -> int:
+        """A memfd that stands at its start."""
+        descriptor = self.keep(os.memfd_create("test"))
+        os.write(descriptor, content)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        return descriptor
+
+    def end(self) -> None:
+        """Kill the clients, close what was opened, and take the mount away."""
+        for client in self.clients:
+            client.kill()
+            client.wait(10)
+            close_streams(client)
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+        if self._process.poll() is None:
+            self._take_away()
+        close_streams(self._process)
+
+    def _take_away(self) -> None:
+        syscalls.umount2(self.root, syscalls.MNT_DETACH)
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(5)
+            raise
 
     def holds(self) -> dict[str, int]:
         """What the server holds at this moment."""
@@ -52,7 +92,9 @@ class MountedStore:
 
     def wait_until_holds(self, **expected: int) -> None:
         """Wait for the server to hold this: what is released takes a moment to be."""
-        wait_for(lambda: expected.items() <= self.holds().items(), what=f"{expected}; there is {self.holds()}")
+        wait_for(
+            lambda: expected.items() <= self.holds().items(), what=f"{expected}; there is {self.holds()}"
+        )
 
     def client(self, code: str, *arguments: object, **popen: Any) -> Client:
         """Start a Python client; `sys.argv[1]` is the mount, the rest follows. It is killed after the test."""
@@ -85,9 +127,7 @@ class MountedStore:
 def start(root: str, *arguments: object) -> MountedStore:
     """Serve a mount at `root` in a new process."""
     process = subprocess.Popen(
-        # A server that is stuck must not outlive its test: without it, clients come free.
-        ["timeout", "--foreground", "--kill-after=1", "110", sys.executable, "-m", "tests.mount.fuse.serving"]
-        + [root, *map(str, arguments)],
+        [sys.executable, "-m", "tests.mount.fuse.serving", root, *map(str, arguments)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -98,6 +138,13 @@ def start(root: str, *arguments: object) -> MountedStore:
     said = process.stdout.readline() if readable else ""
     assert said == "ready\n"
     return MountedStore(root, process)
+
+
+def close_streams(process: subprocess.Popen[str]) -> None:
+    """Close our ends of a process's pipes."""
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()
 
 
 def next_line(client: Client) -> str:

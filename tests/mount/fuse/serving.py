@@ -7,6 +7,7 @@ its standard input is closed: then it unmounts.
 
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -54,6 +55,8 @@ def answer_questions(loop: Loop, context: Context, server: fuse.MountServer, end
 
 def main(mountpoint: str, entries: str = "", limit: str = "") -> None:
     """Mount, serve, unmount."""
+    # A server that is stuck must not outlive its test: when it ends its clients come free.
+    signal.alarm(110)
     mounted = mount_instance(mountpoint)
     loop = Loop()
     context = make_context(loop, mounted, int(entries) if entries else None, int(limit or raise_limit()))

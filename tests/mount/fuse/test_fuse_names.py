@@ -49,11 +49,8 @@ def test_create_without_excl_opens_what_is_there(store: MountedStore, pipe: tupl
     """O_CREAT on a full entry retrieves from it."""
     store.stash("x", pipe[0])
     os.write(pipe[1], b"data")
-    handle = os.open(store.path("x"), os.O_RDONLY | os.O_CREAT)
-    got = os.read(handle, 10)
-    os.close(handle)
 
-    assert got == b"data"
+    assert b"data" == os.read(store.opened("x", os.O_RDONLY | os.O_CREAT), 10)
 
 
 def test_names_have_255_bytes_at_most(store: MountedStore, errno_of: ErrnoOf) -> None:
@@ -69,9 +66,7 @@ def test_a_name_of_any_bytes_comes_back_as_it_was(store: MountedStore) -> None:
     assert [name] == os.listdir(store.root.encode())
 
 
-def test_the_limit_of_entries_is_edquot(
-    make_store: Callable[..., MountedStore], errno_of: ErrnoOf
-) -> None:
+def test_the_limit_of_entries_is_edquot(make_store: Callable[..., MountedStore], errno_of: ErrnoOf) -> None:
     """Boxes and entries count alike."""
     store = make_store(2)
     create(store, "a")
@@ -123,9 +118,7 @@ def test_a_link_is_the_same_entry(store: MountedStore, pipe: tuple[int, int]) ->
     first, second = os.stat(store.path("a")), os.stat(store.path("b"))
     os.unlink(store.path("a"))
     os.write(pipe[1], b"still here")
-    handle = store.opened("b")
-    got = os.read(handle, 20)
-    os.close(handle)
+    got = os.read(store.opened("b"), 20)
 
     assert (first.st_ino, 2, b"still here") == (second.st_ino, second.st_nlink, got)
 
@@ -205,7 +198,9 @@ def test_chmod_and_chown_follow_the_usual_rules(store: MountedStore, errno_of: E
     assert (1, 2, [str(errno.EPERM)] * 2) == (shown.st_uid, shown.st_gid, codes.split())
 
 
-def test_an_entry_has_no_size_to_set_and_its_times_are_its_own(store: MountedStore, errno_of: ErrnoOf) -> None:
+def test_an_entry_has_no_size_to_set_and_its_times_are_its_own(
+    store: MountedStore, errno_of: ErrnoOf
+) -> None:
     """truncate(2) is EINVAL; utimes succeeds without effect, so that touch and cp -p work."""
     create(store, "x")
     before = os.stat(store.path("x")).st_mtime_ns
@@ -241,7 +236,9 @@ def test_supplementary_groups_count(store: MountedStore) -> None:
     os.mkdir(store.path("team"))
     os.chown(store.path("team"), -1, 4242)
     os.chmod(store.path("team"), 0o070)
-    code = "import os, sys\ntry: print(os.listdir(sys.argv[1] + '/team'))\nexcept OSError as e: print(e.errno)"
+    code = (
+        "import os, sys\ntry: print(os.listdir(sys.argv[1] + '/team'))\nexcept OSError as e: print(e.errno)"
+    )
     member = store.run(code, user=NOBODY, group=NOBODY, extra_groups=[4242])
     stranger = store.run(code, user=NOBODY, group=NOBODY, extra_groups=[])
 
@@ -309,9 +306,8 @@ def test_access_follows_the_mode_bits(store: MountedStore) -> None:
 
 def test_an_unlinked_entry_that_is_open_still_has_attributes(store: MountedStore, errno_of: ErrnoOf) -> None:
     """fstat works on, with no links; a number written then goes nowhere (ENOENT)."""
-    handle = os.open(store.path("x"), STASHING, 0o600)
+    handle = store.opened("x", STASHING)
     os.unlink(store.path("x"))
     links, code = os.fstat(handle).st_nlink, errno_of(os.write, handle, b"0\n")
-    os.close(handle)
 
     assert (0, errno.ENOENT) == (links, code)

@@ -22,14 +22,6 @@ def kind(store: MountedStore, name: str) -> str:
     return os.getxattr(store.path(name), "user.fdstorefs.kind").decode()
 
 
-def memfd(content: bytes = b"") -> int:
-    """A memfd that stands at its start."""
-    descriptor = os.memfd_create("test")
-    os.write(descriptor, content)
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    return descriptor
-
-
 @pytest.fixture
 def set_user_id_program() -> Iterator[str]:
     """A copy of env(1) that everybody runs as root."""
@@ -42,51 +34,52 @@ def set_user_id_program() -> Iterator[str]:
 
 @pytest.fixture
 def handle(store: MountedStore) -> int:
-    """A handle that stashes into `x`. The store's end closes it in effect."""
-    return os.open(store.path("x"), STASHING, 0o600)
+    """A handle that stashes into `x`."""
+    return store.opened("x", STASHING)
 
 
-def test_every_kind_is_stashed_by_number(store: MountedStore) -> None:
+def test_every_kind_is_stashed_by_number(store: MountedStore, pipe: tuple[int, int]) -> None:
     """Sockets, pipes, memfds, files, directories (O_PATH too), devices, eventfds, epoll, pidfds."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    poller = select.epoll()
+    listener, poller = socket.socket(), select.epoll()
     open_files = {
         "socket": listener.fileno(),
-        "pipe": os.pipe()[0],
-        "memfd": memfd(),
-        "regular": os.open(__file__, os.O_RDONLY),
-        "directory": os.open("/", os.O_RDONLY | os.O_DIRECTORY),
-        "device": os.open("/dev/null", os.O_RDWR),
-        "eventfd": os.eventfd(0),
+        "pipe": pipe[0],
+        "memfd": store.memfd(),
+        "regular": store.keep(os.open(__file__, os.O_RDONLY)),
+        "directory": store.keep(os.open("/", os.O_RDONLY | os.O_DIRECTORY)),
+        "device": store.keep(os.open("/dev/null", os.O_RDWR)),
+        "eventfd": store.keep(os.eventfd(0)),
         "epoll": poller.fileno(),
-        "pidfd": os.pidfd_open(os.getpid()),
+        "pidfd": store.keep(os.pidfd_open(os.getpid())),
     }
     for name, descriptor in open_files.items():
         store.stash(name, descriptor)
-    store.stash("path", os.open("/", os.O_PATH))
+    store.stash("path", store.keep(os.open("/", os.O_PATH)))
+
+    listener.close()
+    poller.close()
 
     assert [*open_files, "directory"] == [kind(store, name) for name in (*open_files, "path")]
 
 
 def test_a_shell_stashes_with_echo(store: MountedStore) -> None:
     """The documented way: a builtin, and a program that is executed on an open handle."""
-    file = store.path("x")
     store.run(
         "import subprocess, sys\n"
         "for echo in ('echo', '/bin/echo'):\n"
         "    subprocess.run(['bash', '-c', f'exec 7</etc/passwd; {echo} 7 > $0', sys.argv[1] + '/x'], check=True)\n"
     )
-    reading = os.open(file, os.O_RDONLY)
-    got = os.read(reading, 4)
-    os.close(reading)
 
-    assert b"root" == got
+    assert b"root" == os.read(store.opened("x"), 4)
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"\n", b"x", b"-1", b"+1", b" 1", b"1 ", b"1\n\n", b"1\n2", b"0x1", b"1.0", b"1\0", b"0" * 40]
+    "text",
+    [b"", b"\n", b"x", b"-1", b"+1", b" 1", b"1 ", b"1\n\n", b"1\n2", b"0x1", b"1.0", b"1\0", b"0" * 40],
 )
-def test_what_is_no_number_is_einval(store: MountedStore, handle: int, errno_of: ErrnoOf, text: bytes) -> None:
+def test_what_is_no_number_is_einval(
+    store: MountedStore, handle: int, errno_of: ErrnoOf, text: bytes
+) -> None:
     """Decimal digits and at most one newline, nothing else. An empty write does nothing at all."""
     expected = errno.EINVAL if text else 0
 
@@ -158,19 +151,19 @@ def test_stashing_takes_nothing_from_the_process(
 
 def test_an_empty_entry_cannot_be_read(store: MountedStore, handle: int, errno_of: ErrnoOf) -> None:
     """ENXIO, at open; a handle that was opened to read and stash says so at read."""
-    both = os.open(store.path("y"), os.O_RDWR | os.O_CREAT, 0o600)
+    both = store.opened("y", os.O_RDWR | os.O_CREAT)
 
     assert [errno.ENXIO] * 2 == [errno_of(store.opened, "x"), errno_of(os.read, both, 1)]
 
 
 def test_replacing_is_atomic(store: MountedStore) -> None:
     """Until a descriptor is written, and if that fails, the old file stays; then there is the new one at once."""
-    store.stash("x", memfd(b"old"))
-    replacing = os.open(store.path("x"), os.O_WRONLY | os.O_TRUNC)
+    store.stash("x", store.memfd(b"old"))
+    replacing = store.opened("x", os.O_WRONLY | os.O_TRUNC)
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.write(replacing, b"999")
     reading = store.opened("x")
-    os.write(replacing, b"%d" % memfd(b"new"))
+    os.write(replacing, b"%d" % store.memfd(b"new"))
     later = store.opened("x")
 
     assert (b"old", b"new") == (os.read(reading, 9), os.read(later, 9))
@@ -178,8 +171,8 @@ def test_replacing_is_atomic(store: MountedStore) -> None:
 
 def test_an_abandoned_replacement_changes_nothing(store: MountedStore) -> None:
     """Open with O_TRUNC and close again."""
-    store.stash("x", memfd(b"old"))
-    os.close(os.open(store.path("x"), os.O_WRONLY | os.O_TRUNC))
+    store.stash("x", store.memfd(b"old"))
+    store.close(store.opened("x", os.O_WRONLY | os.O_TRUNC))
 
     assert b"old" == os.read(store.opened("x"), 9)
 
@@ -188,14 +181,16 @@ def test_an_entry_filled_meanwhile_is_not_replaced_by_accident(
     store: MountedStore, errno_of: ErrnoOf
 ) -> None:
     """A handle opened without O_TRUNC on an empty entry finds it full at the write: EEXIST."""
-    os.close(os.open(store.path("x"), STASHING, 0o600))
-    late = os.open(store.path("x"), os.O_WRONLY)
-    store.stash("x", memfd(b"first"))
+    store.close(store.opened("x", STASHING))
+    late = store.opened("x", os.O_WRONLY)
+    store.stash("x", store.memfd(b"first"))
 
     assert errno.EEXIST == errno_of(os.write, late, b"0")
 
 
-def test_the_same_file_under_two_names_costs_one_descriptor(store: MountedStore, pipe: tuple[int, int]) -> None:
+def test_the_same_file_under_two_names_costs_one_descriptor(
+    store: MountedStore, pipe: tuple[int, int]
+) -> None:
     """Identity is kept however often it is stashed."""
     for name in ("a", "b", "a"):
         store.stash(name, pipe[0])
@@ -203,16 +198,14 @@ def test_the_same_file_under_two_names_costs_one_descriptor(store: MountedStore,
     assert 1 == store.holds()["files"]
 
 
-def test_the_descriptor_limit_is_edquot(
-    make_store: Callable[..., MountedStore], errno_of: ErrnoOf
-) -> None:
+def test_the_descriptor_limit_is_edquot(make_store: Callable[..., MountedStore], errno_of: ErrnoOf) -> None:
     """The limit less what is kept back for other needs; what is refused is not kept."""
     store = make_store("", 66)
-    kept = [memfd(), memfd()]
+    kept = [store.memfd(), store.memfd()]
     for number, descriptor in enumerate(kept):
         store.stash(str(number), descriptor)
 
-    assert (errno.EDQUOT, 2) == (errno_of(store.stash, "more", memfd()), store.holds()["files"])
+    assert (errno.EDQUOT, 2) == (errno_of(store.stash, "more", store.memfd()), store.holds()["files"])
 
 
 # Whose descriptor
@@ -280,10 +273,10 @@ def test_a_set_user_id_program_is_not_robbed(store: MountedStore, set_user_id_pr
 
 def test_setxattr_takes_the_descriptor_of_the_caller(store: MountedStore, errno_of: ErrnoOf) -> None:
     """By `user.fdstorefs.fd`, where the request itself says who calls; it replaces."""
-    os.close(os.open(store.path("x"), STASHING, 0o600))
+    store.close(store.opened("x", STASHING))
     codes = [
         errno_of(os.setxattr, store.path("x"), "user.fdstorefs.fd", value)
-        for value in (b"%d" % memfd(b"one"), b"%d\n" % memfd(b"two"), b"999", b"x")
+        for value in (b"%d" % store.memfd(b"one"), b"%d\n" % store.memfd(b"two"), b"999", b"x")
     ]
 
     assert ([0, 0, errno.EBADF, errno.EINVAL], b"two") == (codes, os.read(store.opened("x"), 9))

@@ -69,7 +69,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     ("argv", "said"),
     [
         ([], "fdstorefs: no command given\n  hint: `fdstorefs --help` lists them\n"),
-        (["stats"], "fdstorefs: `stats` is no command of fdstorefs\n  hint: did you mean `stat`?\n"),
+        (["exce"], "fdstorefs: `exce` is no command of fdstorefs\n  hint: did you mean `exec`?\n"),
         (
             ["frobnicate"],
             "fdstorefs: `frobnicate` is no command of fdstorefs\n  hint: `fdstorefs --help` lists them\n",

@@ -67,7 +67,7 @@ def test_a_portrait() -> None:
         "kind        socket",
         "what it is  tcp 127.0.0.1:8080 listening",
         "open file   number 7, 2 names",
-        "open for    rw",
+        "open for    reading and writing",
         "inode       4711 on device 0:8 (sockfs)",
         "owner       ann (1000), group ann (1000)",
         "mode        0600 -rw-------",

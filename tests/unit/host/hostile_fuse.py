@@ -11,7 +11,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fdstorefs.host import procfs, syscalls
@@ -60,7 +60,8 @@ def _main(mount_point: str, fstype: str, first_inode: str, options: str, answers
     syscalls.mount("hostile", mount_point, fstype, syscalls.MS_NOSUID | syscalls.MS_NODEV, data)
     sys.stdout.write("mounted\n")
     sys.stdout.flush()
-    _serve(device, int(first_inode), answers_flush=answers_flush == "True")
+    with suppress(OSError):  # ENODEV: it was unmounted
+        _serve(device, int(first_inode), answers_flush=answers_flush == "True")
 
 
 @contextmanager

@@ -127,7 +127,7 @@ def test_stuck_closes_do_not_hold_up_others(hostile_file: Path) -> None:
     with ours:
         ours.settimeout(10)
         assert ours.recv(1) == b""
-    assert descriptors.pending == 10
+    wait_until(lambda: descriptors.pending == 10)
 
 
 def test_stuck_closes_are_counted_and_bounded(hostile_file: Path) -> None:

@@ -173,20 +173,32 @@ def test_a_socket_in_a_socket(store_file: Path, keep: Keep) -> None:
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET])
-def test_looking_leaves_nothing_open(kind: int) -> None:
+def test_looking_leaves_nothing_open(kind: int, keep: Keep) -> None:
     """A socket that carries harmless descriptors passes, keeps them, and no copy stays with us."""
     descriptors = Descriptors()
     guard = RecursionGuard(None, os.getpid(), descriptors)
     left, right = socket.socketpair(socket.AF_UNIX, kind)
     with left, right:
-        socket.send_fds(left, [b"x"], [0] * 100)
-        before = procfs.open_descriptors()
+        carried, spare = map(keep, os.pipe())
+        socket.send_fds(left, [b"x"], [carried] * 100)
         for _ in range(5):
             _check(right.fileno(), guard)
 
         assert descriptors.drain(10) == 0
-        wait_until(lambda: procfs.open_descriptors() == before)
+        wait_until(lambda: _open_copies(os.readlink(f"/proc/self/fd/{spare}")) == 2)
         assert procfs.fdinfo_field(procfs.fdinfo(right.fileno()), "scm_fds") == "100"
+
+
+def _open_copies(link: str) -> int:
+    numbers = os.listdir("/proc/self/fd")
+    return sum(_link_or_nothing(number) == link for number in numbers)
+
+
+def _link_or_nothing(number: str) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{number}")
+    except FileNotFoundError:
+        return ""
 
 
 def test_a_socket_whose_peeks_move_on_is_left_alone() -> None:
