@@ -1,5 +1,6 @@
 """Data handles: reading, writing and polling a stored file through the mount."""
 
+import functools
 import select
 import socket
 from collections.abc import Callable
@@ -12,7 +13,9 @@ from fdstorefs.server.fuse.lane import Lanes
 from fdstorefs.server.fuse.readiness import ALWAYS_READY, Readiness, Watch, ready_now
 from fdstorefs.server.fuse.transfer import Read, Write
 
-_FINAL = select.POLLERR | select.POLLHUP
+_BROKEN = select.EPOLLERR | select.EPOLLHUP
+_TO_READ = select.EPOLLIN | select.EPOLLRDNORM
+_TO_WRITE = select.EPOLLOUT | select.EPOLLWRNORM
 
 
 class DataHandle:
@@ -45,7 +48,8 @@ class DataHandle:
         self._for_equals = for_equals
         self._stays_short = _is_stream(file)
         self._kh: int | None = None
-        self._events = 0
+        self._asked = 0
+        self._promised = 0
         self._watch: Watch | None = None
 
     def read(self, call: Call, size: int) -> None:
@@ -54,12 +58,14 @@ class DataHandle:
         if self._stays_short and size >= protocol.SPLIT_FROM:
             # A full answer makes the kernel ask for the next piece of a larger read(2), and wait for it.
             size -= 1
-        self._lanes.read(Read(self._file, call, self._await_change, size))
+        found_nothing = functools.partial(self._found_nothing, _TO_READ)
+        self._lanes.read(Read(self._file, call, found_nothing, size))
 
     def write(self, call: Call, data: memoryview, offset: int) -> None:  # noqa: ARG002  a stream has no offset
         """Write where the stored file stands."""
         self._admit(call)
-        self._lanes.write(Write(self._file, call, self._await_change, bytes(data)))
+        found_nothing = functools.partial(self._found_nothing, _TO_WRITE)
+        self._lanes.write(Write(self._file, call, found_nothing, bytes(data)))
 
     def _admit(self, call: Call) -> None:
         if self._for_equals:
@@ -70,30 +76,35 @@ class DataHandle:
         if not self._file.pollable:
             call.reply(protocol.poll_result(ALWAYS_READY & events))
             return
-        call.reply(protocol.poll_result(ready_now(self._file.descriptor, events)))
+        ready = ready_now(self._file.descriptor, events)
+        call.reply(protocol.poll_result(ready))
         if kh is not None:
             self._kh = kh
-            self._events |= events
-        self._await_change()
+            self._asked |= events
+            self._promise(events & ~ready, broken=bool(ready & _BROKEN))
 
-    def _await_change(self) -> None:
-        """Watch for what pollers of this handle asked for and is not there.
+    def _promise(self, events: int, *, broken: bool = False) -> None:
+        """Give notice once one of `events` is ready: the pollers have been told that none is.
 
-        Also after a read or write found nothing to do: an edge-triggered poller waits for what comes next
-        without asking again.
+        What is `broken` stays so and they know it; but those of an earlier promise may not.
         """
         self._stop_watching()
-        if self._kh is None:
+        if broken:
+            if self._promised:
+                self._give_notice()
             return
-        ready = ready_now(self._file.descriptor, self._events)
-        missing = self._events & ~ready
-        # What is broken stays so, and would be reported for ever.
-        if missing and not ready & _FINAL:
-            self._watch = self._readiness.watch(self._file.descriptor, missing, self._became_ready)
+        self._promised |= events
+        if self._promised:
+            self._watch = self._readiness.watch(self._file.descriptor, self._promised, self._give_notice)
 
-    def _became_ready(self) -> None:
+    def _found_nothing(self, events: int) -> None:
+        """A read or write would have to wait. Edge-triggered pollers do so without asking again."""
+        if self._asked & events:
+            self._promise(self._asked & events)
+
+    def _give_notice(self) -> None:
         self._watch = None
-        self._events = 0  # all who are woken ask again
+        self._promised = 0  # all who are woken ask again
         if self._kh is not None:
             self._notify(self._kh)
 

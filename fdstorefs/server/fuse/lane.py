@@ -81,7 +81,7 @@ class Lane:
         if self._active is not None:
             return
         self._stop_waiting()
-        if self._queue and self._is_ready():
+        if self._queue and (not self._queue[0].tried or self._is_ready()):
             self._begin(self._queue.popleft())
             return
         self._turn_away()
@@ -109,6 +109,7 @@ class Lane:
 
     def _begin(self, transfer: Transfer[Any]) -> None:
         self._active = transfer
+        transfer.tried = True
         # The thread may outlive the handle.
         self._file.hold()
         self._workers.run(transfer.attempt, lambda result: self._ended(transfer, result))
@@ -123,9 +124,12 @@ class Lane:
         self._file.drop()
 
     def _in_vain(self, transfer: Transfer[Any]) -> None:
-        """Ready, and yet it would have blocked: somebody else was faster. Look again, but not at once."""
         self._requeue(transfer)
-        self._pause = self._loop.call_at(time.monotonic() + _PAUSE, self._proceed)
+        if self._is_ready():
+            # And yet it would have blocked: somebody else was faster. Look again, but not at once.
+            self._pause = self._loop.call_at(time.monotonic() + _PAUSE, self._proceed)
+        else:
+            self._proceed()
 
     def _took_effect(self, transfer: Transfer[Any], result: Any) -> None:
         if isinstance(result, Exception):

@@ -17,12 +17,15 @@ class Transfer(ABC, Generic[Result]):
     """A call that moves data. `attempt` runs in a thread, all else in the loop.
 
     `on_would_block` is called when the call fails with EAGAIN. `patience` ends a wait that may not last.
+    `tried` is False until the first attempt, which is made in any case: a file may have an error to tell, and
+    never become ready.
     """
 
     def __init__(self, file: OpenFile, call: Call, on_would_block: Callable[[], None]) -> None:
         self.file = file
         self.call = call
         self.interrupted = False
+        self.tried = False
         self.patience: Timer | None = None
         self._on_would_block = on_would_block
 

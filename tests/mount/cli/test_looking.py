@@ -1,0 +1,258 @@
+"""ls, stat, rm, mv, ln, seal, watch, status, doctor: what they print and how they end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import fdstorefs as client
+from tests.mount.cast import Process
+from tests.mount.cli.conftest import COMMAND, Run
+from tests.mount.instance import Instance
+
+Wait = Callable[..., Any]
+
+
+@pytest.fixture
+def store(instance: Instance) -> client.Store:
+    """Another way in."""
+    return client.connect(instance.mount)
+
+
+@pytest.fixture
+def some(store: client.Store) -> None:
+    """A box with an entry, and two entries, one with a name that would draw."""
+    store.make_box("blue")
+    store.stash_many({"web": 0, "blue/a": 0, "evil\x1b[2J\n": 0})
+    store.close()
+
+
+@pytest.mark.usefixtures("some")
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], ["blue/", "blue/a", "evil\\x1b[2J\\n", "web"]),
+        (["blue"], ["blue/a"]),
+        (["/blue/"], ["blue/a"]),
+        (["web"], ["web"]),
+        (["*"], ["blue/", "evil\\x1b[2J\\n", "web"]),
+        (["**/a"], ["blue/a"]),
+        (["nothing*"], []),
+        (["--names"], ["blue/", "blue/a", "web"]),
+    ],
+)
+def test_ls_lists_names(fdstorefs: Run, arguments: list[str], expected: list[str]) -> None:
+    """Sorted, one on each line, a box with a slash, none of them able to draw."""
+    assert expected == fdstorefs("ls", *arguments).stdout.splitlines()
+
+
+@pytest.mark.usefixtures("some")
+def test_ls_long_says_whose_and_what(fdstorefs: Run) -> None:
+    """A header, then a line each."""
+    header, box, _, _, web = fdstorefs("ls", "-l").stdout.splitlines()
+
+    assert header.startswith("MODE        OWNER")
+    assert box.startswith("drwx------  ")
+    assert web.startswith("-rw-------  ")
+    assert "/dev/null" in web
+
+
+@pytest.mark.usefixtures("some")
+def test_ls_json_is_for_scripts(fdstorefs: Run, instance: Instance) -> None:
+    """Names as they are, and every field."""
+    listed = json.loads(fdstorefs("ls", "--json").stdout)
+
+    assert ["blue", "blue/a", "evil\x1b[2J\n", "web"] == [entry["name"] for entry in listed]
+    assert {"name", "kind", "description", "uid", "gid", "mode", "stasher", "expires"} <= set(listed[3])
+    assert listed[3]["stasher"]["pid"] == os.getpid()
+
+
+def test_ls_of_an_empty_store_is_empty(fdstorefs: Run) -> None:
+    """In each form."""
+    assert ["", "", "[]\n"] == [fdstorefs("ls", *how).stdout for how in ([], ["-l"], ["--json"])]
+
+
+@pytest.mark.usefixtures("some")
+def test_what_is_not_there_is_exit_code_four(fdstorefs: Run) -> None:
+    """Whatever one wanted with it."""
+    for arguments in (["ls", "x"], ["stat", "x"], ["rm", "x"], ["mv", "x", "y"], ["exec", "x", "--", "true"]):
+        assert "`x`" in fdstorefs(*arguments, expect=4).stderr
+
+
+def test_where_nothing_serves_is_exit_code_five(fdstorefs: Run, instance: Instance) -> None:
+    """With what to do about it."""
+    said = fdstorefs("--at", "/nowhere", "ls", expect=2).stderr
+    done = subprocess.run([*COMMAND, "--at", "/nowhere", "ls"], capture_output=True, text=True, check=False)
+
+    assert "no command" in said
+    assert done.returncode == 5
+    assert "hint: start one with `fdstorefs mount /nowhere`" in done.stderr
+
+
+def test_what_is_denied_is_exit_code_three(fdstorefs: Run, instance: Instance, store: client.Store) -> None:
+    """To another user."""
+    store.stash("mine", 0)
+    store.close()
+    for verb in ("rm", "stat"):
+        argv = [*COMMAND, "--at", instance.mount, verb, "mine"]
+        done = instance.run(["chmod", "o+x", os.path.dirname(instance.mount)])
+        assert instance.run(argv, user="daemon").returncode == 3, done.stderr
+
+
+@pytest.mark.usefixtures("some")
+def test_names_are_changed(fdstorefs: Run) -> None:
+    """Renamed, linked, discarded, sealed and unsealed."""
+    fdstorefs("mv", "web", "blue/web")
+    fdstorefs("ln", "blue/web", "again")
+    fdstorefs("seal", "blue")
+    assert "sealed" in fdstorefs("rm", "blue/a", expect=1).stderr
+    assert "sealed" in fdstorefs("stat", "blue").stdout
+    fdstorefs("unseal", "blue")
+    fdstorefs("rm", "blue/a", "blue/web")
+    assert fdstorefs("ls", "*").stdout.split() == ["again", "blue/", "evil\\x1b[2J\\n"]
+
+    fdstorefs("put", "web")
+    assert "exists" in fdstorefs("mv", "again", "web", expect=1).stderr
+    fdstorefs("mv", "--replace", "again", "web")
+
+
+@pytest.mark.usefixtures("some")
+def test_stat_tells_all(fdstorefs: Run) -> None:
+    """For people and for scripts."""
+    said = fdstorefs("stat", "web").stdout
+    described = json.loads(fdstorefs("stat", "--json", "web").stdout)
+
+    assert f"pid {os.getpid()}" in said
+    assert "what it is  /dev/null" in said
+    assert (described["name"], described["details"]["flags"]) == ("web", said.split("flags")[1].split()[0])
+
+
+def test_status_says_what_is_in_force(fdstorefs: Run, instance: Instance) -> None:
+    """For people and for scripts."""
+    status = json.loads(fdstorefs("status", "--json").stdout)
+
+    assert (instance.mount, instance.pid, "daemon") == (status["mount"], status["pid"], status["enforcement"])
+    assert {"keeper", "policy", "entries", "limit"} <= set(status)
+    assert f"pid {instance.pid}" in fdstorefs("status").stdout
+
+
+def test_doctor_looks_at_this_machine(fdstorefs: Run, instance: Instance) -> None:
+    """It finds what the tests themselves need, and the instance."""
+    findings = {finding["check"]: finding for finding in json.loads(fdstorefs("doctor", "--json").stdout)}
+    said = fdstorefs("doctor").stdout
+
+    assert {"ok"} == {findings[check]["state"] for check in ("/dev/fuse", "kcmp", "pidfd_getfd", "instance")}
+    assert instance.mount in findings["instance"]["found"]
+    assert all(check in said for check in findings)
+    assert all(finding["advice"] for finding in findings.values() if finding["state"] != "ok")
+
+
+def test_doctor_says_where_nothing_serves(tmp_path: Any) -> None:
+    """It needs no instance to run."""
+    done = subprocess.run(
+        [*COMMAND, "doctor", "--at", str(tmp_path)], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0
+    assert f"no instance serves at `{tmp_path}`" in done.stdout
+
+
+@pytest.fixture
+def watching(instance: Instance) -> Callable[..., Process]:
+    """Start a watch, and return once it has begun."""
+
+    def start(*arguments: str) -> Process:
+        with client.connect(instance.mount) as store:
+            before = store.status().connections
+            process = instance.popen([*COMMAND, "watch", "--at", instance.mount, *arguments])
+            while store.status().connections == before and process.poll() is None:
+                pass
+            assert process.stdout is not None
+            store.stash("begun", 0)
+            while "begun" not in process.stdout.readline():
+                store.stash("begun", 0, replace=True)
+        return process
+
+    return start
+
+
+def test_watch_prints_changes_as_they_happen(watching: Callable[..., Process], fdstorefs: Run) -> None:
+    """Each line at once, until Ctrl-C, which is exit code 130 and no more words."""
+    process = watching()
+    fdstorefs("put", "web")
+    fdstorefs("mv", "web", "w2")
+    assert process.stdout is not None
+    assert process.stdout.readline().split(maxsplit=1)[1] == "stashed   web (device)\n"
+    assert process.stdout.readline().split(maxsplit=1)[1] == "renamed   web -> w2 (device)\n"
+    process.send_signal(signal.SIGINT)
+
+    assert ("", "") == process.communicate(timeout=10)
+    assert process.returncode == 130
+
+
+def test_watch_json_is_an_object_on_each_line(watching: Callable[..., Process], fdstorefs: Run) -> None:
+    """With the entry in it."""
+    process = watching("--json")
+    fdstorefs("put", "web")
+    assert process.stdout is not None
+    change = json.loads(process.stdout.readline())
+    process.kill()
+
+    assert ("stashed", "web", None) == (change["change"], change["entry"]["name"], change["former"])
+
+
+def test_a_watch_ends_with_its_instance(watching: Callable[..., Process], instance: Instance) -> None:
+    """Exit code 5, and the reason."""
+    process = watching()
+    instance.stop()
+    _, said = process.communicate(timeout=10)
+
+    assert process.returncode == 5
+    assert said.startswith(f"fdstorefs: the instance at `{instance.mount}` ended the connection")
+
+
+def test_a_reader_that_leaves_is_no_error(instance: Instance, store: client.Store) -> None:
+    """`ls | head` says nothing on stderr."""
+    store.stash_many({f"{number:03}" + "x" * 200: 0 for number in range(200)})
+    store.close()
+    argv = [*COMMAND, "--at", instance.mount, "ls", "--json"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.read(1)
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+
+    assert process.returncode == 141
+
+
+def test_completion_in_bash_offers_entries(instance: Instance, store: client.Store) -> None:
+    """Names with spaces are quoted; `--at` is heeded; verbs and options too."""
+    store.stash_many({"web": 0, "with space": 0, "zed": 0})
+    store.close()
+    program = f"""
+        fdstorefs() {{ {" ".join(COMMAND)} "$@"; }}
+        source <(fdstorefs completion bash)
+        compopt() {{ :; }}
+        try() {{ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _fdstorefs; echo "${{COMPREPLY[@]}}"; }}
+        try fdstorefs --at {instance.mount} stat w
+        try fdstorefs stat --at {instance.mount} z
+        try fdstorefs un
+        try fdstorefs exec --
+        try fdstorefs completion ''
+    """
+    done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines() == [
+        r"web with\ space",
+        "zed",
+        "unseal",
+        "--stdin --fd --take --at -- --help",
+        "bash zsh fish",
+    ]
+    assert sys.executable in COMMAND

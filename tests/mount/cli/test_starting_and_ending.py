@@ -1,0 +1,248 @@
+"""mount, umount and run: instances in the background, and a command with its own."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fdstorefs as client
+from fdstorefs.server.mounting import unmount
+from tests.mount.cast import ORDINARY_USER, Cast, Process, mounted_below
+from tests.mount.cli.conftest import COMMAND
+
+Done = subprocess.CompletedProcess[str]
+Wait = Callable[..., Any]
+AsUser = Callable[..., Process]
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[str]:
+    """A directory to mount over; nothing stays mounted there."""
+    path = tmp_path / "store"
+    path.mkdir()
+    yield str(path)
+    for left in mounted_below(str(path)):
+        unmount(left, lazy=True)
+
+
+def run(*arguments: str, **options: Any) -> Done:
+    """Run one command line to its end; what it leaves in the background must not hold our pipes."""
+    done = subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=30, **options
+    )
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def process_is_gone(pid: int) -> bool:
+    """Whether there is no process of this id."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def server_of(mount: str) -> int:
+    """The process id of the server."""
+    with client.connect(mount) as store:
+        return store.status().pid
+
+
+def test_mount_returns_when_it_serves_and_umount_ends_it(mount: str, wait_for: Wait) -> None:
+    """Quietly, both."""
+    mounted = run("mount", mount)
+    assert (0, "", "") == (mounted.returncode, mounted.stdout, mounted.stderr)
+    server = server_of(mount)
+
+    ended = run("umount", mount)
+    assert (0, "", "") == (ended.returncode, ended.stdout, ended.stderr)
+    wait_for(lambda: process_is_gone(server), 10, "the server to end")
+    assert mounted_below(mount) == []
+
+
+def test_the_server_has_nothing_of_its_parents(mount: str) -> None:
+    """No descriptor, no terminal, no session: whoever waits for the end of a pipe doesn't wait for it."""
+    reading, writing = os.pipe()
+    try:
+        assert run("mount", mount, pass_fds=[writing]).returncode == 0
+        os.close(writing)
+        assert os.read(reading, 1) == b""
+        server = server_of(mount)
+        assert os.getsid(server) == server
+    finally:
+        os.close(reading)
+        run("umount", mount)
+
+
+def test_the_server_writes_to_the_log(mount: str, tmp_path: Path) -> None:
+    """Which is appended to, and closed to others."""
+    log = tmp_path / "log"
+    for _ in range(2):
+        assert run("mount", "--log", str(log), mount).returncode == 0
+        assert run("umount", mount).returncode == 0
+
+    assert log.read_text().count(f"fdstorefs: serving {mount}\n") == 2
+    assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_limits_and_mode_are_passed_on(mount: str) -> None:
+    """As for `serve`."""
+    assert run("mount", "--entries", "1", "--mode", "700", mount).returncode == 0
+    try:
+        assert os.stat(mount).st_mode & 0o7777 == 0o700
+        assert run("--at", mount, "put", "a", stdin=subprocess.DEVNULL).returncode == 0
+        assert run("--at", mount, "put", "b", stdin=subprocess.DEVNULL).returncode == 1
+    finally:
+        run("umount", mount)
+
+
+@pytest.mark.parametrize("verb", ["mount", "serve"])
+def test_what_cannot_be_mounted_over_is_said(verb: str, mount: str) -> None:
+    """The reason that the server has comes out of `mount` as well, and what to do."""
+    done = run(verb, f"{mount}/missing")
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"fdstorefs: the mount point `{mount}/missing` does not exist\n"
+        f"  hint: make it: `mkdir -p {mount}/missing`\n"
+    )
+
+
+def test_a_second_instance_in_one_place_is_refused(mount: str) -> None:
+    """The first goes on."""
+    assert run("mount", mount).returncode == 0
+    try:
+        server = server_of(mount)
+        second = run("mount", mount)
+        assert second.returncode == 1
+        assert f"an instance is mounted at `{mount}` already" in second.stderr
+        assert server == server_of(mount)
+    finally:
+        run("umount", mount)
+
+
+def test_an_instance_in_use_is_unmounted_only_lazily(mount: str, wait_for: Wait) -> None:
+    """Busy is said, with who is to blame."""
+    assert run("mount", mount).returncode == 0
+    server = server_of(mount)
+    with subprocess.Popen(["cat"], cwd=mount, stdin=subprocess.PIPE) as user:
+        try:
+            refused = run("umount", mount)
+            assert refused.returncode == 1
+            assert f"`{mount}` is busy" in refused.stderr
+            assert f"pid {user.pid}" in refused.stderr
+        finally:
+            assert run("umount", "--lazy", mount).returncode == 0
+            assert user.stdin is not None
+            user.stdin.close()
+    wait_for(lambda: process_is_gone(server), 10, "the server to end")
+
+
+def test_run_has_an_instance_of_its_own() -> None:
+    """At /run/fdstore, which nobody outside sees; its exit code is the command's."""
+    script = (
+        'echo "$FDSTOREFS_MOUNT"; "$0" -m fdstorefs put host </etc/hostname'
+        ' && "$0" -m fdstorefs exec --stdin host -- cat; exit 7'
+    )
+    done = run("run", "--", "sh", "-c", script, sys.executable)
+
+    assert done.stdout == f"/run/fdstore\n{Path('/etc/hostname').read_text()}"
+    assert (7, "") == (done.returncode, done.stderr)
+    assert mounted_below("/run/fdstore") == []
+
+
+@pytest.mark.parametrize(("options", "uid"), [([], os.getuid()), (["--map-root"], 0)])
+def test_run_keeps_the_user_or_maps_root(options: list[str], uid: int) -> None:
+    """As asked."""
+    assert run("run", *options, "--", "id", "-u").stdout == f"{uid}\n"
+
+
+def test_run_works_for_an_ordinary_user(as_user: AsUser) -> None:
+    """Which is what it is for; stashing by number works there, too."""
+    script = (
+        'exec 5</etc/hostname; echo 5 >"$FDSTOREFS_MOUNT/host"; "$0" -m fdstorefs exec --stdin host -- cat'
+    )
+    process = as_user([*COMMAND, "run", "--", "bash", "-c", script, sys.executable])
+    out, err = process.communicate(timeout=30)
+
+    assert (Path("/etc/hostname").read_text(), "") == (out, err)
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [("exit 0", 0), ("exit 200", 200), ("kill -TERM $$", 128 + signal.SIGTERM), ("kill -KILL $$", 137)],
+)
+def test_run_ends_as_its_command_does(script: str, code: int) -> None:
+    """128 + n for signal n, as a shell says it."""
+    assert run("run", "--", "sh", "-c", script).returncode == code
+
+
+@pytest.mark.parametrize(("command", "code"), [("no-such-command", 127), ("/etc/hostname", 126)])
+def test_run_of_what_cannot_be_run_ends_as_in_a_shell(command: str, code: int) -> None:
+    """And says so."""
+    done = run("run", "--", command)
+
+    assert done.returncode == code
+    assert done.stderr.startswith(f"fdstorefs: cannot run `{command}`: ")
+
+
+@pytest.fixture
+def running(cast: Cast) -> Callable[..., tuple[Process, int]]:
+    """Start `run` with a shell script, wait for its first line, and return it with the server's pid."""
+
+    def start(script: str) -> tuple[Process, int]:
+        ask = "import fdstorefs; print(fdstorefs.connect().status().pid, flush=True)"
+        command = [*COMMAND, "run", "--", "bash", "-c", f'"$0" -c "$1"; {script}', sys.executable, ask]
+        process = cast.start(cast.command(command, None), stdin=subprocess.PIPE)
+        assert process.stdout is not None
+        return process, int(process.stdout.readline())
+
+    return start
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGQUIT]
+)
+def test_run_forwards_signals(
+    running: Callable[..., tuple[Process, int]], number: signal.Signals, wait_for: Wait
+) -> None:
+    """Its command decides what to do; the instance ends with it."""
+    process, server = running(f"trap 'echo caught; exit 3' {number.name}; echo set; read -r")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "set\n"
+    process.send_signal(number)
+
+    assert process.stdout.readline() == "caught\n"
+    assert process.wait(10) == 3
+    assert process_is_gone(server)
+
+
+def test_the_instance_dies_with_run(running: Callable[..., tuple[Process, int]], wait_for: Wait) -> None:
+    """Even if that is killed."""
+    process, server = running("read -r")
+    process.kill()
+    process.wait(10)
+
+    wait_for(lambda: process_is_gone(server), 10, "the server to end")
+
+
+def test_run_says_when_the_instance_ends_first(running: Callable[..., tuple[Process, int]]) -> None:
+    """The command goes on."""
+    process, server = running("read -r; exit 5")
+    os.kill(server, signal.SIGKILL)
+    assert process.stderr is not None
+    assert process.stderr.readline() == "fdstorefs: the instance has ended before the command\n"
+    process.communicate("\n", timeout=10)
+
+    assert process.returncode == 5
+
+
+def test_the_user_is_ordinary() -> None:
+    """What these tests call an ordinary user has a name other than root."""
+    assert ORDINARY_USER != "root"
