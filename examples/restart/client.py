@@ -32,5 +32,8 @@ while not select.select([sys.stdin], [], [], 0)[0]:
         last, met = body, answered
     elif answered == met + A_WHILE:
         print(f"request {answered} was answered by {body}", flush=True)
-print(f"{answered} requests answered, {refused} refused, {cut_off} cut off by the kill; "
-      f"the slowest took {slowest * 1000:.0f} ms", flush=True)
+print(
+    f"{answered} requests answered, {refused} refused, {cut_off} cut off by the kill; "
+    f"the slowest took {slowest * 1000:.0f} ms",
+    flush=True,
+)

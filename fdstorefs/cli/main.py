@@ -50,11 +50,10 @@ def _dispatch(argv: list[str]) -> int:
 
 def _leading_at(argv: list[str]) -> tuple[list[str], list[str]]:
     """Cut `--at MOUNT` off the front, where it may stand as well as after the verb."""
-    if argv and argv[0].startswith("--at="):
-        return argv[:1], argv[1:]
-    if len(argv) > 1 and argv[0] == "--at":
-        return argv[:2], argv[2:]
-    return [], argv
+    end = 0
+    while end < len(argv) and argv[end].partition("=")[0] == "--at":
+        end += 1 if "=" in argv[end] else 2
+    return argv[:end], argv[end:]
 
 
 def _run(verb: str, arguments: list[str]) -> int:

@@ -189,7 +189,8 @@ def _open_device() -> int:
     except OSError as error:
         if error.errno in (errno.ENODEV, errno.ENXIO):
             raise _no_kernel_fuse() from None
-        raise MountError(f"cannot open {DEVICE}: {_reason(error)}", _OPENING.get(error.errno or 0, "")) from error
+        hint = _OPENING.get(error.errno or 0, "")
+        raise MountError(f"cannot open {DEVICE}: {_reason(error)}", hint) from error
 
 
 def _explain_mount(path: str, error: OSError) -> NoReturn:
@@ -259,7 +260,7 @@ def _device_at(path: str, device_fd: int) -> int:
 def _require_instance(path: str) -> None:
     there = mounted_at(path)
     if there is None:
-        raise MountError(f"nothing is mounted at `{path}`", "`fdstorefs instances` lists what is")
+        raise MountError(f"nothing is mounted at `{path}`", "`findmnt -t fuse.fdstorefs` lists what is")
     if there.fstype != FSTYPE:
         raise MountError(
             f"`{path}` is no instance but a mount of type `{there.fstype}`", "umount(8) is for those"

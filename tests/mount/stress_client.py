@@ -49,7 +49,7 @@ class Client:
 
     def stash_by_socket(self) -> None:
         name, token = self.name(), self.token()
-        with memfd(token) as file:
+        with Memfd(token) as file:
             try:
                 self.store.stash(name, file)
                 expect(name not in self.model, f"{name} was overwritten")
@@ -59,13 +59,13 @@ class Client:
 
     def replace_by_socket(self) -> None:
         name, token = self.name(), self.token()
-        with memfd(token) as file:
+        with Memfd(token) as file:
             self.store.stash(name, file, replace=True)
         self.model[name] = token
 
     def stash_by_number(self) -> None:
         name, token = self.name(), self.token()
-        with memfd(token) as file, open(self.path(name), "w") as handle:
+        with Memfd(token) as file, open(self.path(name), "w") as handle:
             handle.write(f"{file.fileno()}\n")
         self.model[name] = token
 
@@ -133,7 +133,7 @@ class Client:
             return
 
     def _leave(self, name: str) -> None:
-        with memfd(f"shared {self.token()}") as file:
+        with Memfd(f"shared {self.token()}") as file:
             self.store.stash(name, file, replace=self.random.random() < 0.5)
 
     def _fetch(self, name: str) -> None:
@@ -166,7 +166,7 @@ class Client:
             self.operations += 1
 
 
-class memfd:
+class Memfd:
     """A memfd that holds a token, closed on leaving."""
 
     def __init__(self, token: str) -> None:
@@ -176,7 +176,7 @@ class memfd:
     def fileno(self) -> int:
         return self.descriptor
 
-    def __enter__(self) -> "memfd":
+    def __enter__(self) -> "Memfd":
         return self
 
     def __exit__(self, *_exception: object) -> None:

@@ -33,7 +33,9 @@ def shown_session() -> str:
 
 def without_numbers(text: str) -> list[str]:
     """The lines of a session, with every number and the width of columns left out."""
-    return [re.sub(r"\s+", " ", re.sub(r"\d[\d:-]*", "N", line)).strip() for line in text.strip().splitlines()]
+    return [
+        re.sub(r"\s+", " ", re.sub(r"\d[\d:-]*", "N", line)).strip() for line in text.strip().splitlines()
+    ]
 
 
 def bin_directory() -> Path:

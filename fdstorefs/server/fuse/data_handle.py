@@ -58,14 +58,14 @@ class DataHandle:
         if self._stays_short and size >= protocol.SPLIT_FROM:
             # A full answer makes the kernel ask for the next piece of a larger read(2), and wait for it.
             size -= 1
-        found_nothing = functools.partial(self._found_nothing, _TO_READ)
-        self._lanes.read(Read(self._file, call, found_nothing, size))
+        exhausted = functools.partial(self._exhausted, _TO_READ)
+        self._lanes.read(Read(self._file, call, exhausted, size))
 
     def write(self, call: Call, data: memoryview, offset: int) -> None:  # noqa: ARG002  a stream has no offset
         """Write where the stored file stands."""
         self._admit(call)
-        found_nothing = functools.partial(self._found_nothing, _TO_WRITE)
-        self._lanes.write(Write(self._file, call, found_nothing, bytes(data)))
+        exhausted = functools.partial(self._exhausted, _TO_WRITE)
+        self._lanes.write(Write(self._file, call, exhausted, bytes(data)))
 
     def _admit(self, call: Call) -> None:
         if self._for_equals:
@@ -97,8 +97,8 @@ class DataHandle:
         if self._promised:
             self._watch = self._readiness.watch(self._file.descriptor, self._promised, self._give_notice)
 
-    def _found_nothing(self, events: int) -> None:
-        """A read or write would have to wait. Edge-triggered pollers do so without asking again."""
+    def _exhausted(self, events: int) -> None:
+        """Another read or write may have to wait. Edge-triggered pollers do so without asking again."""
         if self._asked & events:
             self._promise(self._asked & events)
 

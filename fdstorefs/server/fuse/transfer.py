@@ -16,18 +16,18 @@ Result = TypeVar("Result")
 class Transfer(ABC, Generic[Result]):
     """A call that moves data. `attempt` runs in a thread, all else in the loop.
 
-    `on_would_block` is called when the call fails with EAGAIN. `patience` ends a wait that may not last.
+    `on_exhausted` is called when there was less to move than asked for, or nothing. `patience` ends a wait that may not last.
     `tried` is False until the first attempt, which is made in any case: a file may have an error to tell, and
     never become ready.
     """
 
-    def __init__(self, file: OpenFile, call: Call, on_would_block: Callable[[], None]) -> None:
+    def __init__(self, file: OpenFile, call: Call, on_exhausted: Callable[[], None]) -> None:
         self.file = file
         self.call = call
         self.interrupted = False
         self.tried = False
         self.patience: Timer | None = None
-        self._on_would_block = on_would_block
+        self.on_exhausted = on_exhausted
 
     @abstractmethod
     def attempt(self) -> Result:
@@ -39,7 +39,7 @@ class Transfer(ABC, Generic[Result]):
 
     def would_block(self) -> None:
         """There is nothing to move, and the caller doesn't want to wait."""
-        self._on_would_block()
+        self.on_exhausted()
         self.end(errno.EAGAIN)
 
     def end(self, code: int) -> None:
@@ -50,8 +50,8 @@ class Transfer(ABC, Generic[Result]):
 class Read(Transfer["bytes | bytearray"]):
     """A READ of at most `size` bytes."""
 
-    def __init__(self, file: OpenFile, call: Call, on_would_block: Callable[[], None], size: int) -> None:
-        super().__init__(file, call, on_would_block)
+    def __init__(self, file: OpenFile, call: Call, on_exhausted: Callable[[], None], size: int) -> None:
+        super().__init__(file, call, on_exhausted)
         self._size = size
 
     def attempt(self) -> bytes | bytearray:
@@ -61,13 +61,15 @@ class Read(Transfer["bytes | bytearray"]):
     def advance(self, result: bytes | bytearray) -> None:
         """Whatever came is the answer; nothing at all is the end of the file."""
         self.call.reply(result)
+        if 0 < len(result) < self._size:
+            self.on_exhausted()
 
 
 class Write(Transfer[int]):
     """A WRITE. One that may wait is complete when all is written, as for a pipe; else what fits is enough."""
 
-    def __init__(self, file: OpenFile, call: Call, on_would_block: Callable[[], None], data: bytes) -> None:
-        super().__init__(file, call, on_would_block)
+    def __init__(self, file: OpenFile, call: Call, on_exhausted: Callable[[], None], data: bytes) -> None:
+        super().__init__(file, call, on_exhausted)
         self._rest = memoryview(data)
         self._written = 0
 
@@ -81,6 +83,8 @@ class Write(Transfer[int]):
         self._rest = self._rest[result:]
         if not self._rest or self.call.nonblocking:
             self.call.reply(protocol.write_result(self._written))
+        if self._rest:
+            self.on_exhausted()
 
     def end(self, code: int) -> None:
         """What was written counts; the errno is for a write of nothing."""

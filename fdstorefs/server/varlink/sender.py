@@ -1,20 +1,22 @@
 """The sender of a message: a subject made from what the kernel attached to it.
 
 Uid, gid and pid were true when the message was sent. Supplementary groups and capabilities are looked up when
-a decision asks for them, and by then the pid may belong to somebody else. So they count only for the process
-that made the connection, and only while that process, held by a pidfd, has not ended. A message that another
-process sent through the same socket is judged by its uid and gid alone.
+a decision asks for them, and that is later: the pid may belong to somebody else, or the process may have
+executed a set-user-ID program since and so gained what it did not have. So they count only
+- for the process that made the connection, held by a pidfd, while it has not ended,
+- and while all its uids are the one that the message was sent with.
+Every other sender is its uid and gid alone.
 """
 
 import errno
 import os
-import select
 import socket
 from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
 from fdstorefs.core.subject import NOTHING_MORE, Credentials, Subject
+from fdstorefs.host import procfs
 from fdstorefs.server.subjects import Subjects
 from fdstorefs.server.varlink.ancillary import SO_PEERPIDFD, UCRED
 
@@ -54,14 +56,20 @@ class Sender:
     def _meet(self, credentials: bytes) -> "_Whoever":
         pid, uid, gid = UCRED.unpack(credentials)
         known = self._subjects.subject(pid, uid, gid).known
-        return _Whoever(pid, uid, gid, known, lambda: self._look_up(pid, uid, gid))
+        return _Whoever(pid, uid, gid, known, lambda: self._look_up(pid, uid))
 
-    def _look_up(self, pid: int, uid: int, gid: int) -> Credentials:
+    def _look_up(self, pid: int, uid: int) -> Credentials:
         pidfd = self._hold_process()
         if pidfd is None or pid != self.pid:
             return NOTHING_MORE
-        found = self._subjects.subject(pid, uid, gid).credentials
-        return NOTHING_MORE if _has_ended(pidfd) else found
+        try:
+            task = procfs.read_task_checked(pid, pidfd)
+        except (ProcessLookupError, PermissionError):
+            return NOTHING_MORE
+        if task.uids != (uid, uid, uid, uid):
+            return NOTHING_MORE
+        capabilities = task.cap_effective if task.userns == procfs.own_user_namespace() else 0
+        return Credentials(groups=task.groups, capabilities=capabilities)
 
     def _hold_process(self) -> int | None:
         if self._pidfd is None and kernel_knows_peer_pidfds():
@@ -76,12 +84,6 @@ class Sender:
         if self._pidfd is not None:
             os.close(self._pidfd)
             self._pidfd = None
-
-
-def _has_ended(pidfd: int) -> bool:
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(0))
 
 
 @cache

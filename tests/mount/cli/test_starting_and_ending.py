@@ -1,10 +1,12 @@
 """mount, umount and run: instances in the background, and a command with its own."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,10 @@ import pytest
 
 import fdstorefs as client
 from fdstorefs.server.mounting import unmount
-from tests.mount.cast import ORDINARY_USER, Cast, Process, mounted_below
+from tests.mount.cast import Cast, Process, mounted_below
 from tests.mount.cli.conftest import COMMAND
 
 Done = subprocess.CompletedProcess[str]
-Wait = Callable[..., Any]
 AsUser = Callable[..., Process]
 
 
@@ -39,30 +40,31 @@ def run(*arguments: str, **options: Any) -> Done:
     return done
 
 
-def process_is_gone(pid: int) -> bool:
-    """Whether there is no process of this id."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
-
-
 def server_of(mount: str) -> int:
     """The process id of the server."""
     with client.connect(mount) as store:
         return store.status().pid
 
 
-def test_mount_returns_when_it_serves_and_umount_ends_it(mount: str, wait_for: Wait) -> None:
+@contextmanager
+def awaiting_the_end_of(server: int) -> Iterator[None]:
+    """After the block, wait until the process has ended, whoever's child it is."""
+    pidfd = os.pidfd_open(server)
+    try:
+        yield
+        assert select.select([pidfd], [], [], 10)[0], f"process {server} goes on"
+    finally:
+        os.close(pidfd)
+
+
+def test_mount_returns_when_it_serves_and_umount_ends_it(mount: str) -> None:
     """Quietly, both."""
     mounted = run("mount", mount)
     assert (0, "", "") == (mounted.returncode, mounted.stdout, mounted.stderr)
-    server = server_of(mount)
 
-    ended = run("umount", mount)
+    with awaiting_the_end_of(server_of(mount)):
+        ended = run("umount", mount)
     assert (0, "", "") == (ended.returncode, ended.stdout, ended.stderr)
-    wait_for(lambda: process_is_gone(server), 10, "the server to end")
     assert mounted_below(mount) == []
 
 
@@ -127,11 +129,11 @@ def test_a_second_instance_in_one_place_is_refused(mount: str) -> None:
         run("umount", mount)
 
 
-def test_an_instance_in_use_is_unmounted_only_lazily(mount: str, wait_for: Wait) -> None:
+def test_an_instance_in_use_is_unmounted_only_lazily(mount: str) -> None:
     """Busy is said, with who is to blame."""
     assert run("mount", mount).returncode == 0
-    server = server_of(mount)
-    with subprocess.Popen(["cat"], cwd=mount, stdin=subprocess.PIPE) as user:
+    busy = subprocess.Popen(["cat"], cwd=mount, stdin=subprocess.PIPE)
+    with awaiting_the_end_of(server_of(mount)), busy as user:
         try:
             refused = run("umount", mount)
             assert refused.returncode == 1
@@ -141,7 +143,6 @@ def test_an_instance_in_use_is_unmounted_only_lazily(mount: str, wait_for: Wait)
             assert run("umount", "--lazy", mount).returncode == 0
             assert user.stdin is not None
             user.stdin.close()
-    wait_for(lambda: process_is_gone(server), 10, "the server to end")
 
 
 def test_run_has_an_instance_of_its_own() -> None:
@@ -209,27 +210,25 @@ def running(cast: Cast) -> Callable[..., tuple[Process, int]]:
 @pytest.mark.parametrize(
     "number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGQUIT]
 )
-def test_run_forwards_signals(
-    running: Callable[..., tuple[Process, int]], number: signal.Signals, wait_for: Wait
-) -> None:
+def test_run_forwards_signals(running: Callable[..., tuple[Process, int]], number: signal.Signals) -> None:
     """Its command decides what to do; the instance ends with it."""
     process, server = running(f"trap 'echo caught; exit 3' {number.name}; echo set; read -r")
     assert process.stdout is not None
     assert process.stdout.readline() == "set\n"
-    process.send_signal(number)
+    with awaiting_the_end_of(server):
+        process.send_signal(number)
 
-    assert process.stdout.readline() == "caught\n"
-    assert process.wait(10) == 3
-    assert process_is_gone(server)
+        assert process.stdout.readline() == "caught\n"
+        assert process.wait(10) == 3
 
 
-def test_the_instance_dies_with_run(running: Callable[..., tuple[Process, int]], wait_for: Wait) -> None:
+def test_the_instance_dies_with_run(running: Callable[..., tuple[Process, int]]) -> None:
     """Even if that is killed."""
     process, server = running("read -r")
-    process.kill()
-    process.wait(10)
+    with awaiting_the_end_of(server):
+        process.kill()
 
-    wait_for(lambda: process_is_gone(server), 10, "the server to end")
+    assert process.wait(10) == -signal.SIGKILL
 
 
 def test_run_says_when_the_instance_ends_first(running: Callable[..., tuple[Process, int]]) -> None:
@@ -241,8 +240,3 @@ def test_run_says_when_the_instance_ends_first(running: Callable[..., tuple[Proc
     process.communicate("\n", timeout=10)
 
     assert process.returncode == 5
-
-
-def test_the_user_is_ordinary() -> None:
-    """What these tests call an ordinary user has a name other than root."""
-    assert ORDINARY_USER != "root"

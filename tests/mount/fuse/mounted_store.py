@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fdstorefs.host import syscalls
+from fdstorefs.host import procfs, syscalls
 from tests.mount.waiting import wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -25,7 +25,7 @@ class MountedStore:
         self.root = root
         self._process = process
         self.clients: list[Client] = []
-        self._descriptors: set[int] = set()
+        self.kept: set[int] = set()
 
     def path(self, name: str) -> str:
         """Where an entry is."""
@@ -45,12 +45,12 @@ class MountedStore:
 
     def keep(self, descriptor: int) -> int:
         """Close this descriptor after the test."""
-        self._descriptors.add(descriptor)
+        self.kept.add(descriptor)
         return descriptor
 
     def close(self, descriptor: int) -> None:
         """Close it now."""
-        self._descriptors.remove(descriptor)
+        self.kept.remove(descriptor)
         os.close(descriptor)
 
     def memfd(self, content: bytes = b"") -> int:
@@ -66,29 +66,38 @@ class MountedStore:
             client.kill()
             client.wait(10)
             close_streams(client)
-        for descriptor in self._descriptors:
+        for descriptor in self.kept:
             os.close(descriptor)
-        if self._process.poll() is None:
-            self._take_away()
+        self._take_away()
         close_streams(self._process)
 
     def _take_away(self) -> None:
-        syscalls.umount2(self.root, syscalls.MNT_DETACH)
+        for mount in procfs.mounts().mounts:
+            if mount.mount_point == self.root:
+                syscalls.umount2(self.root, syscalls.MNT_DETACH)
         try:
-            self._process.wait(5)
+            status = self._process.wait(5)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(5)
             raise
+        assert status == 0
 
     def holds(self) -> dict[str, int]:
         """What the server holds at this moment."""
+        report: dict[str, int] = json.loads(self._ask("?"))
+        return report
+
+    def bind(self, name: str) -> None:
+        """Have the server bind one of its own sockets."""
+        assert self._ask(name) == "bound"
+
+    def _ask(self, question: str) -> str:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write("?\n")
+        self._process.stdin.write(f"{question}\n")
         self._process.stdin.flush()
-        report: dict[str, int] = json.loads(self._process.stdout.readline())
-        return report
+        return self._process.stdout.readline().strip()
 
     def wait_until_holds(self, **expected: int) -> None:
         """Wait for the server to hold this: what is released takes a moment to be."""
@@ -117,6 +126,10 @@ class MountedStore:
         assert self._process.stdin is not None
         self._process.stdin.close()
         assert self._process.wait(10) == 0
+
+    def wait(self) -> int:
+        """Wait for the server to end; returns its exit status."""
+        return self._process.wait(10)
 
     @property
     def pid(self) -> int:

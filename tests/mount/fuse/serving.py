@@ -1,13 +1,14 @@
 """A store behind a mount and nothing else: no socket, no command line.
 
-`python -m tests.mount.fuse.serving MOUNT [ENTRIES] [LIMIT]` mounts, prints `ready`, and serves. Each line on its
-standard input is answered with a line of JSON: what the server holds. It ends when the mount is gone, or when
-its standard input is closed: then it unmounts.
+`python -m tests.mount.fuse.serving MOUNT [ENTRIES] [LIMIT]` mounts, prints `ready`, and serves. Each line on
+its standard input is a question (see `Questions`). It ends when the mount is gone, or when its standard input is
+closed: then it unmounts.
 """
 
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -33,24 +34,52 @@ def make_context(loop: Loop, mounted: Mounted, entries: int | None, limit: int) 
     return Context(loop, store, intake, Subjects(), Records(store), dict)
 
 
-def answer_questions(loop: Loop, context: Context, server: fuse.MountServer, end: threading.Event) -> None:
-    """Report what is held, once for each line on standard input; unmount at its end."""
+class Questions:
+    """What is asked on standard input: `?` what is held, a name to bind a socket there."""
 
-    def ask(_events: int) -> None:
-        if not os.read(0, 4096):
-            loop.unregister(0)
-            end.set()
-            return
-        report = {
+    def __init__(self, loop: Loop, context: Context, server: fuse.MountServer, mountpoint: str) -> None:
+        self._loop = loop
+        self._context = context
+        self._server = server
+        self._mountpoint = mountpoint
+        self._bound: list[socket.socket] = []
+        loop.register(0, self._ask)
+
+    def _ask(self, _events: int) -> None:
+        question = os.read(0, 4096).decode().strip()
+        if not question:
+            self._loop.unregister(0)
+            self._loop.in_thread(lambda: unmount(self._mountpoint, lazy=True), answer)
+        elif question == "?":
+            answer(json.dumps(self._report()))
+        else:
+            self._loop.in_thread(lambda: self._bind(question), answer)
+
+    def _report(self) -> dict[str, int]:
+        return {
             "descriptors": len(os.listdir("/proc/self/fd")) - 1,
-            "files": context.intake.files,
-            "handles": server.handles,
-            "nodes": len(context.store.tree.nodes),
+            "files": self._context.intake.files,
+            "handles": self._server.handles,
+            "nodes": len(self._context.store.tree.nodes),
             "threads": threading.active_count(),
         }
-        print(json.dumps(report), flush=True)
 
-    loop.register(0, ask)
+    def _bind(self, name: str) -> str:
+        listening = socket.socket(socket.AF_UNIX)
+        listening.bind(f"{self._mountpoint}/{name}")
+        listening.listen()
+        self._bound.append(listening)
+        return "bound"
+
+    def close(self) -> None:
+        """Close the sockets."""
+        for listening in self._bound:
+            listening.close()
+
+
+def answer(text: object) -> None:
+    """One line on standard output."""
+    print(text, flush=True)
 
 
 def main(mountpoint: str, entries: str = "", limit: str = "") -> None:
@@ -61,11 +90,10 @@ def main(mountpoint: str, entries: str = "", limit: str = "") -> None:
     loop = Loop()
     context = make_context(loop, mounted, int(entries) if entries else None, int(limit or raise_limit()))
     server = fuse.serve_mount(context, mounted.device_fd, mounted.device, loop.stop)
-    end = threading.Event()
-    answer_questions(loop, context, server, end)
-    threading.Thread(target=lambda: end.wait() and unmount(mountpoint, lazy=True), daemon=True).start()
-    print("ready", flush=True)
+    questions = Questions(loop, context, server, mountpoint)
+    answer("ready")
     loop.run()
+    questions.close()
     server.close()
     loop.close()
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from fdstorefs.host import syscalls
 from tests.mount.fuse.mounted_store import Client, MountedStore, next_line
 from tests.mount.waiting import wait_for
 
@@ -251,15 +252,31 @@ def test_who_polls_a_handle_keeps_no_registration_after_it(store: MountedStore, 
     assert b"x" == os.read(store.opened("x"), 9)
 
 
-def test_waiting_readers_are_let_go_when_the_store_is_unmounted(store: MountedStore, pipe: Pipe) -> None:
-    """An aborted connection wakes who waits; the server ends well."""
+def test_waiting_readers_are_let_go_when_the_connection_is_aborted(
+    store: MountedStore, pipe: Pipe, errno_of: ErrnoOf
+) -> None:
+    """As by umount --force: who waits gets an error, and the server ends well."""
     store.stash("x", pipe[0])
     client = waiting_reader(store)
-    connection = os.minor(os.stat(store.root).st_dev)
-    abort = f"/sys/fs/fuse/connections/{connection}/abort"
-    if not os.path.exists(abort):
-        pytest.skip("there is no /sys/fs/fuse/connections to abort with")
-    with open(abort, "w") as file:
-        file.write("1")
+    busy = errno_of(syscalls.umount2, store.root, syscalls.MNT_FORCE)
 
-    assert 1 == client.wait(5)
+    assert (errno.EBUSY, 1, 0) == (busy, client.wait(5), store.wait())
+
+
+def test_an_edge_triggered_poller_may_stop_at_a_short_read(store: MountedStore) -> None:
+    """It need not read until EAGAIN to be told of the next message."""
+    ours, theirs = socket.socketpair()
+    store.stash("x", theirs.fileno())
+    handle = store.opened("x", os.O_RDWR | os.O_NONBLOCK)
+    got = []
+    with select.epoll() as poller:
+        poller.register(handle, select.EPOLLIN | select.EPOLLET)
+        for _ in range(5):
+            ours.send(b"message")
+            assert poller.poll(5)
+            got.append(os.read(handle, 99))
+            poller.poll(0)
+    ours.close()
+    theirs.close()
+
+    assert [b"message"] * 5 == got

@@ -148,7 +148,9 @@ def test_pipelined_calls_are_answered_in_order(client: RawClient, some_file: int
     assert [reply["mount"] for reply in rest] == ["/nowhere"] * 50
 
 
-def test_descriptors_after_a_pipelined_call_belong_to_the_later_one(client: RawClient, some_file: int) -> None:
+def test_descriptors_after_a_pipelined_call_belong_to_the_later_one(
+    client: RawClient, some_file: int
+) -> None:
     """A call without descriptors and one with some, both waiting to be read, keep them apart."""
     client.send(encode("List"))
     client.send(encode("Stash", {"entries": [{"name": "a", "fileDescriptor": 0}]}), [some_file])
@@ -169,7 +171,9 @@ def test_calls_without_reply_are_carried_out(client: RawClient, some_file: int) 
     assert [entry["name"] for entry in client.call("List")["entries"]] == ["a"]
 
 
-def test_calls_without_reply_outlive_their_client(served: ServedStore, connect: Connect, some_file: int) -> None:
+def test_calls_without_reply_outlive_their_client(
+    served: ServedStore, connect: Connect, some_file: int
+) -> None:
     """What was sent before the client closed the connection is carried out to the last."""
     client = connect()
     for number in range(40):

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import socket
 
 import pytest
 
@@ -57,7 +56,9 @@ def test_the_same_open_file_twice_in_a_refused_call(
     """Two descriptors of one open file, accepted before the third is refused, are let go of once."""
     before = open_descriptors()
     with pytest.raises(ErrorReply) as refused:
-        client.call("Stash", {"entries": named("a", "b", "c")}, [some_file, some_file, client.socket.fileno()])
+        client.call(
+            "Stash", {"entries": named("a", "b", "c")}, [some_file, some_file, client.socket.fileno()]
+        )
     served.descriptors.drain(10)
 
     assert refused.value.identifier == "Loop"
@@ -152,7 +153,9 @@ def test_descriptors_with_a_call_that_takes_none_are_refused(
     assert open_descriptors() == before
 
 
-def test_received_descriptors_are_not_inherited(served: ServedStore, client: RawClient, some_file: int) -> None:
+def test_received_descriptors_are_not_inherited(
+    served: ServedStore, client: RawClient, some_file: int
+) -> None:
     """What the store keeps is close-on-exec."""
     client.stash("a", some_file)
     flags = served.ask(

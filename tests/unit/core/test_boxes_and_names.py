@@ -13,7 +13,6 @@ from fdstorefs.errors import (
     NotEmpty,
     NotPermitted,
 )
-
 from tests.unit.core.people import Files, Person
 
 

@@ -14,7 +14,6 @@ from fdstorefs.core.subject import (
     Subject,
 )
 from fdstorefs.errors import Denied, NotPermitted
-
 from tests.unit.core.people import Files, Person
 
 

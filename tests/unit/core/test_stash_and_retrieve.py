@@ -14,7 +14,6 @@ from fdstorefs.errors import (
     NotABox,
     QuotaExceeded,
 )
-
 from tests.unit.core.people import Files, Person
 
 
