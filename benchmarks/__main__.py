@@ -24,7 +24,7 @@ SUITES: dict[str, tuple[Suite, Plan, Plan]] = {
     over_socket.NAME: (over_socket.run, Plan(40, 100), Plan(5, 6, quick=True)),
     through_mount.NAME: (through_mount.run, Plan(40, 60), Plan(5, 4, quick=True)),
     against_entries.NAME: (against_entries.run, Plan(30, 100), Plan(3, 5, quick=True)),
-    footprint.NAME: (footprint.run, Plan(5, 90), Plan(3, 0, quick=True)),
+    footprint.NAME: (footprint.run, Plan(6, 90, warm_up=False), Plan(1, 0, quick=True, warm_up=False)),
     cold_start.NAME: (cold_start.run, Plan(20, 45), Plan(3, 3, quick=True)),
     event_loops.NAME: (event_loops.run, Plan(30, 60), Plan(3, 4, quick=True)),
 }

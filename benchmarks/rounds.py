@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from benchmarks.outcome import Row, Target
 
 LEAST_ROUNDS = 3
-"""Rounds that are played even when time is up: fewer have no quartiles."""
+"""Rounds that are played even when time is up, unless fewer are wanted: fewer have no quartiles."""
 
 Run = Callable[[], float]
 
@@ -30,19 +30,23 @@ class Contest:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long to play: `rounds`, but no more than `seconds` (after `LEAST_ROUNDS`)."""
+    """How long to play: `rounds`, but no more than `seconds` (after `LEAST_ROUNDS`).
+
+    `warm_up` plays one more before, which does not count: of no use where each run starts its own servers.
+    """
 
     rounds: int
     seconds: float
     quick: bool = False
+    warm_up: bool = True
 
 
 def play(contests: Sequence[Contest], plan: Plan, order: random.Random | None = None) -> list[Row]:
-    """Play the rounds; returns what each contestant needed in each. One more goes before, to warm up."""
+    """Play the rounds; returns what each contestant needed in each."""
     order = order or random.Random()
     series: list[dict[str, list[float]]] = [{name: [] for name in contest.runs} for contest in contests]
     end = time.monotonic() + plan.seconds
-    for number in range(plan.rounds + 1):
+    for number in range(0 if plan.warm_up else 1, plan.rounds + 1):
         if number > LEAST_ROUNDS and time.monotonic() > end:
             break
         for contest, found in order.sample(list(zip(contests, series, strict=True)), len(contests)):

@@ -1,5 +1,6 @@
 """A server in a process of its own, and the wait until it serves."""
 
+import fcntl
 import os
 import signal
 import sys
@@ -19,6 +20,8 @@ def start(options: ServeOptions, *, log: int | None = None, die_with_us: bool = 
     It has a session of its own and none of our descriptors; what it prints goes to the descriptor `log`, or
     nowhere. With `die_with_us` it ends when this thread does, however that comes about.
     """
+    # Whoever ignores it has no children to wait for, and we may have inherited that.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     ours, its = os.pipe()
     parent = os.getpid() if die_with_us else None
     pid = os.fork()
@@ -65,7 +68,7 @@ def _become_server(options: ServeOptions, pipe: int, log: int | None, parent: in
     code = FAILED
     try:
         os.setsid()
-        _keep_only(pipe, log)
+        pipe = _keep_only(pipe, log)
         if parent is not None:
             _die_with(parent)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -80,15 +83,18 @@ def _become_server(options: ServeOptions, pipe: int, log: int | None, parent: in
         os._exit(code)
 
 
-def _keep_only(pipe: int, log: int | None) -> None:
-    """Close every descriptor but the pipe; point 0 to nowhere, 1 and 2 to the log."""
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    output = nowhere if log is None else log
+def _keep_only(pipe: int, log: int | None) -> int:
+    """Close everything but the pipe, whose new number it returns; 0 leads nowhere, 1 and 2 to the log."""
+    # Above the first three, which may have been closed when we started.
+    pipe = fcntl.fcntl(pipe, fcntl.F_DUPFD_CLOEXEC, 3)
+    nowhere = fcntl.fcntl(os.open(os.devnull, os.O_RDWR), fcntl.F_DUPFD_CLOEXEC, 3)
+    output = nowhere if log is None else fcntl.fcntl(log, fcntl.F_DUPFD_CLOEXEC, 3)
     os.dup2(nowhere, 0)
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.closerange(3, pipe)
     os.closerange(pipe + 1, os.sysconf("SC_OPEN_MAX"))
+    return pipe
 
 
 def _die_with(parent: int) -> None:

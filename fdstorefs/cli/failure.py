@@ -3,6 +3,7 @@
 import os
 import sys
 
+from fdstorefs.cli.visible import printable
 from fdstorefs.errors import StoreError
 
 FAILED, USAGE = 1, 2
@@ -29,9 +30,9 @@ class UsageError(Failure):
 
 def say(message: str, hint: str | None = None) -> None:
     """Print an error for people."""
-    print(f"fdstorefs: {message}", file=sys.stderr)
+    print(f"fdstorefs: {printable(message)}", file=sys.stderr)
     if hint:
-        print(f"  hint: {hint}", file=sys.stderr)
+        print(f"  hint: {printable(hint)}", file=sys.stderr)
 
 
 def report(error: Failure | OSError) -> int:

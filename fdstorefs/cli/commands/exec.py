@@ -59,15 +59,20 @@ def run(options: "argparse.Namespace") -> int:
     if not options.command:
         raise UsageError("no command to run", hint="give it after `--`: `fdstorefs exec NAME -- COMMAND`")
     plan = placement.plan(options.stdin, options.numbered, options.names)
+    _require_numbers(plan)
     if options.take:
         _require_runnable(options.command[0])
     mount, retrieved = _retrieve(options.at, plan.names, take=options.take)
-    environment = placement.environment(plan, os.environ, mount)
-    copies = placement.place({number: retrieved[name].fileno() for number, name in plan.at.items()})
-    code = execute(options.command, environment)
-    if options.take:
-        _put_back(mount, {name: copies[number] for number, name in plan.at.items()})
-    return code
+    files = {name: file.fileno() for name, file in retrieved.items()}
+    try:
+        environment = placement.environment(plan, os.environ, mount)
+        copies = placement.place({number: files[name] for number, name in plan.at.items()})
+        files = {name: copies[number] for number, name in plan.at.items()}
+        return execute(options.command, environment)
+    finally:
+        # Nobody comes here but after a failure: otherwise we are the command by now.
+        if options.take:
+            _put_back(mount, files)
 
 
 def _retrieve(at: str | None, names: "Sequence[str]", *, take: bool) -> "tuple[str, dict[str, Retrieved]]":
@@ -75,6 +80,18 @@ def _retrieve(at: str | None, names: "Sequence[str]", *, take: bool) -> "tuple[s
 
     with connect(at) as store:
         return store.mount, store.take_many(names) if take else store.retrieve_many(names)
+
+
+def _require_numbers(plan: placement.Placement) -> None:
+    """Refuse a number that no descriptor of ours can have."""
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(plan.at)
+    if limit != resource.RLIM_INFINITY and highest + len(plan.at) >= limit:
+        raise UsageError(
+            f"descriptor {highest} is too near the limit, which is {limit}", hint="see `ulimit -n`"
+        )
 
 
 def _require_runnable(command: str) -> None:

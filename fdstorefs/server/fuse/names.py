@@ -33,16 +33,16 @@ from pyfuse3 import (
 )
 
 from fdstorefs.core.access import Action, Target, permits
-from fdstorefs.core.name import NAME_BYTES, RESERVED
+from fdstorefs.core.name import NAME_BYTES
 from fdstorefs.core.node import Box, Entry
 from fdstorefs.core.subject import Subject
-from fdstorefs.errors import EntryExists, InvalidArgument, IsABox, NoSuchEntry, NotABox, NotPermitted
-from fdstorefs.host.recursion import INODE_PREFIX, INODE_PREFIX_SHIFT
+from fdstorefs.errors import EntryExists, InvalidArgument, NoSuchEntry, NotPermitted
 from fdstorefs.server.context import Context
 from fdstorefs.server.fuse import own_sockets
 from fdstorefs.server.fuse.caller import Caller
 from fdstorefs.server.fuse.driver import Session, stand_in_for_trio
 from fdstorefs.server.fuse.handles import Handles
+from fdstorefs.server.fuse.inodes import Inodes, plain, presented, text_of
 from fdstorefs.server.fuse.listing import Listed, Listing, refresh
 from fdstorefs.server.fuse.opening import Opening
 from fdstorefs.server.fuse.own_sockets import OwnSocket, OwnSockets
@@ -52,9 +52,6 @@ log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_INO_MASK = (1 << INODE_PREFIX_SHIFT) - 1
-_PREFIX = INODE_PREFIX << INODE_PREFIX_SHIFT
 
 
 def _answered(handler: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
@@ -73,17 +70,8 @@ def _answered(handler: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Corou
     return answered
 
 
-def _text(name: bytes) -> str:
-    return name.decode("utf-8", "surrogateescape")
-
-
 def _caller(ctx: RequestContext) -> Caller:
     return Caller(ctx.uid, ctx.gid, ctx.pid)
-
-
-def _presented(ino: int) -> InodeT:
-    """The inode number that clients see: the prefix makes a file of any instance known as such."""
-    return InodeT(_PREFIX | ino)
 
 
 class Names(pyfuse3.Operations):
@@ -96,6 +84,7 @@ class Names(pyfuse3.Operations):
     def __init__(self, context: Context, handles: Handles, opening: Opening) -> None:
         super().__init__()
         self.sockets = OwnSockets()
+        self._inodes = Inodes(context.store, self.sockets)
         self._context = context
         self._store = context.store
         self._handles = handles
@@ -109,30 +98,6 @@ class Names(pyfuse3.Operations):
     def _subject(self, ctx: RequestContext) -> Subject:
         return self._context.subjects.subject(ctx.pid, ctx.uid, ctx.gid)
 
-    def _node(self, inode: int) -> Entry | Box:
-        node = self._store.tree.nodes.get(inode & _INO_MASK)
-        if node is None:
-            raise NoSuchEntry("the inode is gone")
-        return node
-
-    def _box(self, inode: int) -> Box:
-        node = self._node(inode)
-        if not isinstance(node, Box):
-            raise NotABox("an entry is not a box")
-        return node
-
-    def _entry(self, inode: int) -> Entry:
-        node = self._node(inode)
-        if isinstance(node, Box):
-            raise IsABox("a box is not an entry")
-        return node
-
-    def _target(self, inode: int, name: bytes) -> Target:
-        return self._store.target(self._box(inode), _text(name))
-
-    def _is_reserved(self, box: Box, name: str) -> bool:
-        return box is self._store.root and name in RESERVED
-
     def _known(self, node: Entry | Box) -> EntryAttributes:
         """The attributes of a node that the kernel gets to know with this answer."""
         self._store.remember(node)
@@ -141,8 +106,8 @@ class Names(pyfuse3.Operations):
     @_answered
     async def lookup(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> EntryAttributes:
         """What a name stands for."""
-        box, text = self._box(parent_inode), _text(name)
-        if self._is_reserved(box, text):
+        box, text = self._inodes.box(parent_inode), text_of(name)
+        if self._inodes.is_reserved(box, text):
             return self._lookup_socket(box, text, ctx)
         return self._known(self._store.lookup(self._subject(ctx), box, text))
 
@@ -156,14 +121,14 @@ class Names(pyfuse3.Operations):
     async def forget(self, inode_list: Sequence[tuple[InodeT, int]]) -> None:
         """The kernel gives references back."""
         for inode, count in inode_list:
-            self._store.forget(inode & _INO_MASK, count)
+            self._store.forget(plain(inode), count)
 
     # Attributes
 
     @_answered
     async def getattr(self, inode: InodeT, ctx: RequestContext) -> EntryAttributes:
         """The attributes of an inode: whoever found it may know them."""
-        return _attributes(self.sockets.by_ino(inode & _INO_MASK) or self._node(inode))
+        return _attributes(self._inodes.socket(inode) or self._inodes.node(inode))
 
     @_answered
     async def setattr(
@@ -175,7 +140,7 @@ class Names(pyfuse3.Operations):
         ctx: RequestContext,
     ) -> EntryAttributes:
         """Change mode, owner, group. Times are the store's own record: setting them has no effect."""
-        node, subject = self._node(inode), self._subject(ctx)
+        node, subject = self._inodes.node(inode), self._subject(ctx)
         if fields.update_size:
             raise InvalidArgument(
                 "an entry has no size", hint="open it with O_TRUNC to replace what it holds"
@@ -191,9 +156,9 @@ class Names(pyfuse3.Operations):
     @_answered
     async def access(self, inode: InodeT, mode: ModeT, ctx: RequestContext) -> bool:
         """Whether access(2) and chdir(2) succeed, by the mode bits."""
-        if self.sockets.by_ino(inode & _INO_MASK) is not None:
+        if self._inodes.socket(inode) is not None:
             return not mode & os.X_OK
-        return permits(self._subject(ctx), self._node(inode), mode & 7)
+        return permits(self._subject(ctx), self._inodes.node(inode), mode & 7)
 
     @_answered
     async def statfs(self, ctx: RequestContext) -> StatvfsData:
@@ -209,19 +174,15 @@ class Names(pyfuse3.Operations):
 
     # Making and removing
 
-    def _refuse_reserved(self, box: Box, name: str) -> None:
-        if self._is_reserved(box, name):
-            raise NotPermitted(f"`{name}` is the store's own", name=name)
-
     @_answered
     async def mknod(
         self, parent_inode: InodeT, name: FileNameT, mode: ModeT, rdev: int, ctx: RequestContext
     ) -> EntryAttributes:
         """An empty entry; or, for the server itself, one of its sockets."""
-        box, text = self._box(parent_inode), _text(name)
+        box, text = self._inodes.box(parent_inode), text_of(name)
         if stat.S_ISREG(mode):
             return self._known(self._store.create(self._subject(ctx), box, text, stat.S_IMODE(mode)))
-        if not (stat.S_ISSOCK(mode) and self._is_reserved(box, text)):
+        if not (stat.S_ISSOCK(mode) and self._inodes.is_reserved(box, text)):
             raise NotPermitted("only entries and boxes can be made here", name=text)
         return self._bind(text, ctx)
 
@@ -236,14 +197,14 @@ class Names(pyfuse3.Operations):
         self, parent_inode: InodeT, name: FileNameT, mode: ModeT, ctx: RequestContext
     ) -> EntryAttributes:
         """A box."""
-        box, permissions = self._box(parent_inode), stat.S_IMODE(mode)
-        return self._known(self._store.make_box(self._subject(ctx), box, _text(name), permissions))
+        box, permissions = self._inodes.box(parent_inode), stat.S_IMODE(mode)
+        return self._known(self._store.make_box(self._subject(ctx), box, text_of(name), permissions))
 
     @_answered
     async def unlink(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
         """Discard; or, for the server itself, remove one of its sockets."""
-        box, text = self._box(parent_inode), _text(name)
-        if self._is_reserved(box, text):
+        box, text = self._inodes.box(parent_inode), text_of(name)
+        if self._inodes.is_reserved(box, text):
             own_sockets.require_ourselves(ctx.pid, text)
             self.sockets.unbind(text)
         else:
@@ -252,7 +213,7 @@ class Names(pyfuse3.Operations):
     @_answered
     async def rmdir(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
         """Remove an empty box."""
-        self._store.remove_box(self._subject(ctx), self._target(parent_inode, name))
+        self._store.remove_box(self._subject(ctx), self._inodes.target(parent_inode, name))
 
     @_answered
     async def rename(
@@ -267,9 +228,12 @@ class Names(pyfuse3.Operations):
         """Give an entry or a box another name; RENAME_NOREPLACE is honoured, other flags are not."""
         if flags & ~pyfuse3.RENAME_NOREPLACE:
             raise InvalidArgument("entries cannot be exchanged")
-        source, goal = self._target(parent_inode_old, name_old), self._target(parent_inode_new, name_new)
+        source, goal = (
+            self._inodes.target(parent_inode_old, name_old),
+            self._inodes.target(parent_inode_new, name_new),
+        )
         for target in (source, goal):
-            self._refuse_reserved(target.box, target.name)
+            self._inodes.refuse_reserved(target)
         replace = not flags & pyfuse3.RENAME_NOREPLACE
         self._store.rename(self._subject(ctx), source, goal, replace=replace)
 
@@ -278,11 +242,9 @@ class Names(pyfuse3.Operations):
         self, inode: InodeT, new_parent_inode: InodeT, new_name: FileNameT, ctx: RequestContext
     ) -> EntryAttributes:
         """A second name for an entry."""
-        if self.sockets.by_ino(inode & _INO_MASK) is not None:
-            raise NotPermitted("the store's own sockets have one name")
-        subject, box = self._subject(ctx), self._box(new_parent_inode)
-        source = self._store.target_of(self._node(inode))
-        return self._known(self._store.link(subject, source, box, _text(new_name)))
+        subject, box = self._subject(ctx), self._inodes.box(new_parent_inode)
+        source = self._store.target_of(self._inodes.node(inode))
+        return self._known(self._store.link(subject, source, box, text_of(new_name)))
 
     @_answered
     async def symlink(
@@ -301,7 +263,7 @@ class Names(pyfuse3.Operations):
     @_answered
     async def open(self, inode: InodeT, flags: FlagT, ctx: RequestContext) -> FileInfo:
         """A handle that stashes, or one on the stored file."""
-        number = self._opening.open(self._subject(ctx), _caller(ctx), self._entry(inode), flags)
+        number = self._opening.open(self._subject(ctx), _caller(ctx), self._inodes.entry(inode), flags)
         return FileInfo(fh=FileHandleT(number))
 
     @_answered
@@ -309,11 +271,11 @@ class Names(pyfuse3.Operations):
         self, parent_inode: InodeT, name: FileNameT, mode: ModeT, flags: FlagT, ctx: RequestContext
     ) -> tuple[FileInfo, EntryAttributes]:
         """An empty entry and a handle on it. If somebody else made it a moment ago, open that one."""
-        box, text, subject = self._box(parent_inode), _text(name), self._subject(ctx)
+        box, text, subject = self._inodes.box(parent_inode), text_of(name), self._subject(ctx)
         there = None if flags & os.O_EXCL else self._store.target(box, text).node
         if there is not None:
             found = self._store.lookup(subject, box, text)
-            number = self._opening.open(subject, _caller(ctx), self._entry(found.ino), flags)
+            number = self._opening.open(subject, _caller(ctx), self._inodes.entry(found.ino), flags)
             return FileInfo(fh=FileHandleT(number)), self._known(found)
         entry = self._store.create(subject, box, text, stat.S_IMODE(mode))
         number = self._opening.created(_caller(ctx), entry, flags)
@@ -335,7 +297,7 @@ class Names(pyfuse3.Operations):
     @_answered
     async def opendir(self, inode: InodeT, ctx: RequestContext) -> FileHandleT:
         """A listing for whoever opens it."""
-        box, subject = self._box(inode), self._subject(ctx)
+        box, subject = self._inodes.box(inode), self._subject(ctx)
         self._store.require(subject, Action.LIST, Target(box, "", box))
         self._next_listing += 1
         self._listings[self._next_listing] = Listing(subject, box)
@@ -366,33 +328,33 @@ class Names(pyfuse3.Operations):
     @_answered
     async def getxattr(self, inode: InodeT, name: XAttrNameT, ctx: RequestContext) -> bytes:
         """What is inside, or the label."""
-        if self.sockets.by_ino(inode & _INO_MASK) is not None:
+        if self._inodes.socket(inode) is not None:
             raise OSError(errno.ENODATA, "a socket of the store has no attributes")
-        value = self._xattrs.get(self._subject(ctx), self._node(inode), _text(name))
+        value = self._xattrs.get(self._subject(ctx), self._inodes.node(inode), text_of(name))
         return value.encode("utf-8", "surrogateescape")
 
     @_answered
     async def listxattr(self, inode: InodeT, ctx: RequestContext) -> Sequence[XAttrNameT]:
         """The attributes that the subject may read."""
-        if self.sockets.by_ino(inode & _INO_MASK) is not None:
+        if self._inodes.socket(inode) is not None:
             return []
-        names = self._xattrs.names(self._subject(ctx), self._node(inode))
+        names = self._xattrs.names(self._subject(ctx), self._inodes.node(inode))
         return [XAttrNameT(name.encode()) for name in names]
 
     @_answered
     async def setxattr(self, inode: InodeT, name: XAttrNameT, value: bytes, ctx: RequestContext) -> None:
         """Set the label, or stash a descriptor by its number."""
-        self._xattrs.set(_caller(ctx), self._subject(ctx), self._node(inode), _text(name), value)
+        self._xattrs.set(_caller(ctx), self._subject(ctx), self._inodes.node(inode), text_of(name), value)
 
     @_answered
     async def removexattr(self, inode: InodeT, name: XAttrNameT, ctx: RequestContext) -> None:
         """Remove the label."""
-        self._xattrs.remove(self._subject(ctx), self._node(inode), _text(name))
+        self._xattrs.remove(self._subject(ctx), self._inodes.node(inode), text_of(name))
 
 
 def _attributes(listed: Listed) -> EntryAttributes:
     attributes = EntryAttributes()
-    attributes.st_ino = _presented(listed.ino)
+    attributes.st_ino = InodeT(presented(listed.ino))
     attributes.entry_timeout = attributes.attr_timeout = 0
     attributes.st_uid, attributes.st_gid = listed.uid, listed.gid
     if isinstance(listed, OwnSocket):

@@ -16,9 +16,9 @@ Result = TypeVar("Result")
 class Transfer(ABC, Generic[Result]):
     """A call that moves data. `attempt` runs in a thread, all else in the loop.
 
-    `on_exhausted` is called when there was less to move than asked for, or nothing. `patience` ends a wait that may not last.
-    `tried` is False until the first attempt, which is made in any case: a file may have an error to tell, and
-    never become ready.
+    `on_exhausted` is called when there was less to move than asked for, or nothing. `patience` ends a wait that
+    may not last. `tried` is False until the first attempt, which is made in any case: a file may have an error
+    to tell and never become ready.
     """
 
     def __init__(self, file: OpenFile, call: Call, on_exhausted: Callable[[], None]) -> None:

@@ -66,9 +66,10 @@ class Sender:
             task = procfs.read_task_checked(pid, pidfd)
         except (ProcessLookupError, PermissionError):
             return NOTHING_MORE
-        if task.uids != (uid, uid, uid, uid):
+        if uid not in task.uids:
             return NOTHING_MORE
-        capabilities = task.cap_effective if task.userns == procfs.own_user_namespace() else 0
+        ours = task.userns is not None and task.userns == procfs.own_user_namespace()
+        capabilities = task.cap_effective if ours else 0
         return Credentials(groups=task.groups, capabilities=capabilities)
 
     def _hold_process(self) -> int | None:

@@ -101,6 +101,15 @@ def test_what_is_denied_is_exit_code_three(fdstorefs: Run, instance: Instance, s
     assert "`mine`" in fdstorefs("rm", "mine", user="daemon", expect=3).stderr
 
 
+def test_errors_cannot_draw_either(fdstorefs: Run) -> None:
+    """A name in a message is anybody's."""
+    said = fdstorefs("stat", "evil\x1b[2J\nfdstorefs: all is well", expect=4).stderr
+
+    assert "\x1b" not in said
+    assert said.count("fdstorefs: ") == 2
+    assert [line for line in said.splitlines() if line.startswith("fdstorefs: all")] == []
+
+
 @pytest.mark.usefixtures("some")
 def test_names_are_changed(fdstorefs: Run) -> None:
     """Renamed, linked, discarded, sealed and unsealed."""

@@ -198,6 +198,17 @@ def test_a_command_that_cannot_be_run_ends_as_in_a_shell(
     assert fdstorefs("ls").stdout == "a\n"
 
 
+def test_a_number_beyond_the_limit_is_refused_before_anything_is_taken(
+    fdstorefs: Run, files: Callable[..., None]
+) -> None:
+    """No descriptor can have it."""
+    files("a")
+    said = fdstorefs("exec", "--take", "--fd", "999999999=a", "--", "true", expect=2).stderr
+
+    assert "descriptor 999999999 is too near the limit" in said
+    assert fdstorefs("ls").stdout == "a\n"
+
+
 def test_taking_takes(fdstorefs: Run, files: Callable[..., None]) -> None:
     """The command has it, the store doesn't."""
     files("a", "b")

@@ -82,6 +82,19 @@ def test_the_server_has_nothing_of_its_parents(mount: str) -> None:
         run("umount", mount)
 
 
+def test_it_starts_without_standard_descriptors(mount: str) -> None:
+    """As some service managers and cron jobs run commands; also where SIGCHLD is ignored."""
+    script = 'trap "" CHLD; exec "$@" <&- >&- 2>&-'
+    started = subprocess.run(
+        ["bash", "-c", script, "bash", *COMMAND, "mount", mount], timeout=30, check=False
+    )
+    try:
+        assert started.returncode == 0
+        assert server_of(mount) > 0
+    finally:
+        run("umount", mount)
+
+
 def test_the_server_writes_to_the_log(mount: str, tmp_path: Path) -> None:
     """Which is appended to, and closed to others."""
     log = tmp_path / "log"
@@ -229,6 +242,17 @@ def test_the_instance_dies_with_run(running: Callable[..., tuple[Process, int]])
         process.kill()
 
     assert process.wait(10) == -signal.SIGKILL
+
+
+def test_run_waits_where_children_are_ignored() -> None:
+    """SIGCHLD may have been ignored by whoever started it; nothing would be heard of the command's end."""
+    done = subprocess.run(
+        ["bash", "-c", 'trap "" CHLD; exec "$@"', "bash", *COMMAND, "run", "--", "sh", "-c", "exit 9"],
+        timeout=30,
+        check=False,
+    )
+
+    assert done.returncode == 9
 
 
 def test_run_says_when_the_instance_ends_first(running: Callable[..., tuple[Process, int]]) -> None:

@@ -121,7 +121,8 @@ def test_a_cancelled_call_leaves_no_reply_behind(tmp_path: Path) -> None:
     async def story(store: fdstorefs.aio.Store) -> None:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(store.status(), 0.05)
-        assert not (await store.retrieve("web")).close()
+        with await store.retrieve("web") as retrieved:
+            assert retrieved.name == "web"
 
     play(tmp_path, story, [SILENCE], [FOUND])
 
@@ -130,7 +131,8 @@ def test_what_can_be_done_twice_is_done_again(tmp_path: Path) -> None:
     """When the instance went away."""
 
     async def story(store: fdstorefs.aio.Store) -> None:
-        assert not (await store.retrieve("web")).close()
+        with await store.retrieve("web") as retrieved:
+            assert retrieved.name == "web"
 
     play(tmp_path, story, [HANG_UP], [FOUND])
 

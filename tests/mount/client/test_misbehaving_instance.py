@@ -75,7 +75,8 @@ def test_descriptors_beside_an_error_are_closed(play: Play) -> None:
     with pytest.raises(fdstorefs.NoSuchEntry):
         store.retrieve("web")
 
-    assert not store.retrieve("web").close()
+    with store.retrieve("web") as retrieved:
+        assert retrieved.name == "web"
 
 
 def test_descriptors_beside_a_listing_are_closed(play: Play) -> None:

@@ -36,6 +36,7 @@ class MountedStore:
         handle = os.open(self.path(name), flags, mode)
         try:
             os.write(handle, f"{descriptor}\n".encode())
+            os.chmod(self.path(name), mode)
         finally:
             os.close(handle)
 
@@ -72,15 +73,17 @@ class MountedStore:
         close_streams(self._process)
 
     def _take_away(self) -> None:
-        for mount in procfs.mounts().mounts:
-            if mount.mount_point == self.root:
-                syscalls.umount2(self.root, syscalls.MNT_DETACH)
+        assert self._process.stdin is not None
+        self._process.stdin.close()
         try:
             status = self._process.wait(5)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(5)
             raise
+        finally:
+            if any(mount.mount_point == self.root for mount in procfs.mounts().mounts):
+                syscalls.umount2(self.root, syscalls.MNT_DETACH)
         assert status == 0
 
     def holds(self) -> dict[str, int]:
@@ -120,12 +123,6 @@ class MountedStore:
         printed, _ = process.communicate(timeout=20)
         assert expect == process.returncode
         return printed.strip()
-
-    def unmount(self) -> None:
-        """Have the server unmount, and see it end well."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        assert self._process.wait(10) == 0
 
     def wait(self) -> int:
         """Wait for the server to end; returns its exit status."""

@@ -49,7 +49,8 @@ class Questions:
         question = os.read(0, 4096).decode().strip()
         if not question:
             self._loop.unregister(0)
-            self._loop.in_thread(lambda: unmount(self._mountpoint, lazy=True), answer)
+            self.close()  # what is bound inside keeps a mount
+            self._loop.in_thread(lambda: unmount(self._mountpoint, lazy=True), lambda _result: None)
         elif question == "?":
             answer(json.dumps(self._report()))
         else:

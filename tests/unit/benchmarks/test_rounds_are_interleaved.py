@@ -58,6 +58,15 @@ def test_the_first_round_warms_up_and_does_not_count() -> None:
     assert all(len(values) == 5 and min(values) > 5 for row in rows for values in row.series.values())
 
 
+def test_without_warming_up_every_round_counts() -> None:
+    """Where each run starts from nothing there is nothing to warm up."""
+    journal = Journal()
+    rows = play(_contests(journal), Plan(rounds=2, seconds=60, warm_up=False), random.Random(1))
+
+    assert len(journal.ran) == 2 * 5
+    assert {2} == {len(values) for row in rows for values in row.series.values()}
+
+
 def test_when_time_is_up_a_few_rounds_are_played_all_the_same() -> None:
     """Time limits rounds, but never to fewer than have quartiles; all contestants have equally many."""
     rows = play(_contests(Journal()), Plan(rounds=1000, seconds=0), random.Random(1))
