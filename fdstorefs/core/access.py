@@ -5,8 +5,8 @@ is asked after them, and both must allow.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from fdstorefs.core.node import Box, Entry
 from fdstorefs.core.subject import (
@@ -38,8 +38,7 @@ class Action(StrEnum):
     CHANGE = "change"
 
 
-@dataclass(slots=True, frozen=True)
-class Target:
+class Target(NamedTuple):
     """What an action is about: a name in a box and, where there is one, the node it names."""
 
     box: Box

@@ -44,8 +44,9 @@ class Finder:
             if not isinstance(node, Box):
                 raise NotABox(f"`{part}` in `{path}` is an entry, not a box", name=path)
             box = node
-        self._authority(subject, Action.SEARCH, self.target(box, parts[-1]))
-        return self.target(box, parts[-1])
+        target = Target(box, parts[-1], box.children.get(parts[-1]))
+        self._authority(subject, Action.SEARCH, target)
+        return target
 
     @staticmethod
     def _self(box: Box) -> Target:

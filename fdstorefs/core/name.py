@@ -23,7 +23,7 @@ def check(name: str) -> str:
         raise InvalidName(f"`{name}` is not a name", name=name, hint="use 1 to 255 bytes, not `.` or `..`")
     if "/" in name or "\0" in name:
         raise InvalidName(f"{name!r} is not a name: it holds a slash or a NUL", name=name)
-    if len(encode(name)) > NAME_BYTES:
+    if (len(name) > NAME_BYTES or not name.isascii()) and len(encode(name)) > NAME_BYTES:
         raise NameTooLong(f"`{name[:32]}...` is over {NAME_BYTES} bytes long", name=name)
     return name
 
@@ -33,7 +33,7 @@ def split(path: str) -> list[str]:
 
     The root itself splits to no components. Errors: InvalidName, NameTooLong.
     """
-    if len(encode(path)) > PATH_BYTES:
+    if (len(path) > PATH_BYTES or not path.isascii()) and len(encode(path)) > PATH_BYTES:
         raise NameTooLong(f"`{path[:32]}...` is over {PATH_BYTES} bytes long", name=path)
     inner = path.removeprefix("/").removesuffix("/")
     return [check(part) for part in inner.split("/")] if inner else []

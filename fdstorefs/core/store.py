@@ -55,7 +55,7 @@ class Store(Finder):
 
     def create(self, subject: Subject, box: Box, name: str, mode: int = ENTRY_MODE) -> Entry:
         """An empty entry; errors: EntryExists, Denied, QuotaExceeded, Busy (sealed box)."""
-        target = self._free(subject, Action.STASH, box, name)
+        target = self._free(subject, box, name)
         self.usage.check(subject.uid)
         entry = self._new_entry(subject, box, mode)
         self._attach(target, entry)
@@ -77,13 +77,13 @@ class Store(Finder):
         if isinstance(target.node, Box):
             raise IsABox(f"`{path}` is a box", name=path)
         if target.node is None:
-            self._free(subject, Action.STASH, target.box, target.name)
-        if target.node is not None and target.node.file is not None and not replace:
+            self._require_free(subject, target)
+            self.usage.check(subject.uid)
+            return target
+        if target.node.file is not None and not replace:
             raise EntryExists(f"`{path}` exists", name=path, hint="ask to replace it, or discard it first")
         self._authority(subject, Action.STASH, target)
         self._unsealed(target.box)
-        if target.node is None:
-            self.usage.check(subject.uid)
         return target
 
     def stash(
@@ -103,6 +103,19 @@ class Store(Finder):
         Denied, Busy, QuotaExceeded and those of `locate`.
         """
         target = self.check_stash(subject, path, replace=replace)
+        return self.put(subject, target, file, stasher, mode=mode, label=label)
+
+    def put(
+        self,
+        subject: Subject,
+        target: Target,
+        file: OpenFile,
+        stasher: Stasher,
+        *,
+        mode: int = ENTRY_MODE,
+        label: str | None = None,
+    ) -> tuple[Entry, bool]:
+        """The second half of `stash`: do what `check_stash` has just allowed. Cannot fail."""
         entry = target.node
         if not isinstance(entry, Entry):
             entry = self._new_entry(subject, target.box, mode)
@@ -169,7 +182,7 @@ class Store(Finder):
 
     def make_box(self, subject: Subject, box: Box, name: str, mode: int = 0o700) -> Box:
         """A new box; errors as for `create`."""
-        target = self._free(subject, Action.STASH, box, name)
+        target = self._free(subject, box, name)
         self.usage.check(subject.uid)
         now, inherited = self._clock(), box.mode & SET_GROUP_ID
         made = Box(
@@ -240,7 +253,7 @@ class Store(Finder):
             raise NotPermitted(f"`{source.path}` is a box: boxes have one name", name=source.path)
         self._authority(subject, Action.LINK, source)
         self._unsealed(source.box)
-        goal = self._free(subject, Action.STASH, box, name)
+        goal = self._free(subject, box, name)
         self.tree.attach(goal.box, goal.name, entry)
         entry.changed = self._clock()
         self._tell(Change.LINKED, box, name, entry)
@@ -296,17 +309,21 @@ class Store(Finder):
             raise NoSuchEntry(f"no entry `{target.path}`", name=target.path)
         return target.node
 
-    def _free(self, subject: Subject, action: Action, box: Box, name: str) -> Target:
+    def _free(self, subject: Subject, box: Box, name: str) -> Target:
         target = self.target(box, name)
-        if box is self.root and name in RESERVED:
-            raise EntryExists(f"`{name}` is the store's own", name=name)
+        self._require_free(subject, target)
+        return target
+
+    def _require_free(self, subject: Subject, target: Target) -> None:
+        box = target.box
+        if box is self.root and target.name in RESERVED:
+            raise EntryExists(f"`{target.name}` is the store's own", name=target.name)
         if target.node is not None:
             raise EntryExists(f"`{target.path}` exists", name=target.path)
         if not box.is_attached:
             raise NoSuchEntry("the box is gone: it was removed")
-        self._authority(subject, action, target)
+        self._authority(subject, Action.STASH, target)
         self._unsealed(box)
-        return target
 
     @staticmethod
     def _unsealed(box: Box) -> None:

@@ -1,7 +1,5 @@
 """The Varlink interface, in one file that the server returns, the clients speak and the docs include."""
 
-from importlib.resources import files
-
 NAME = "io.fdstorefs.Store"
 MAX_DESCRIPTORS = 253
 """Most descriptors that one message can carry (SCM_MAX_FD of Linux)."""
@@ -12,4 +10,7 @@ MAX_MESSAGE = 1 << 20
 
 def description() -> str:
     """The interface definition, as GetInterfaceDescription returns it."""
+    # Imported here: it is slow, and clients want only the constants.
+    from importlib.resources import files
+
     return files(__package__).joinpath(f"{NAME}.varlink").read_text(encoding="utf-8")

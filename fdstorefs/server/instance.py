@@ -10,6 +10,7 @@ from typing import Any
 from fdstorefs import __version__
 from fdstorefs.core.limits import Limits
 from fdstorefs.core.store import Store
+from fdstorefs.host import procfs
 from fdstorefs.host.descriptors import Descriptors, raise_limit
 from fdstorefs.host.recursion import RecursionGuard
 from fdstorefs.server import doorway, fuse, varlink
@@ -94,11 +95,12 @@ class Instance:
         self._loop.in_thread(self._unmount, lambda _result: self._loop.stop())
 
     def _unmount(self) -> None:
+        if procfs.mounts().on_device(self._mounted.device) is None:
+            return
         try:
             unmount(self._mounted.path, lazy=True)
         except MountError as error:
-            # Somebody was faster: gone is what we want.
-            log.info("not unmounted: %s", error.message)
+            log.warning("%s", error.message)
 
     def _close(self) -> None:
         self._mount_server.close()
