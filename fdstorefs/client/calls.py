@@ -5,8 +5,9 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from fdstorefs.client import records, wire
 from fdstorefs.client.retrieved import Retrieved, adopt
-from fdstorefs.client.wire import MAX_DESCRIPTORS, Parameters
+from fdstorefs.client.wire import Parameters
 from fdstorefs.errors import InvalidArgument
+from fdstorefs.interface import MAX_DESCRIPTORS
 
 Result = TypeVar("Result")
 

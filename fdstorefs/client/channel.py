@@ -7,8 +7,9 @@ import socket
 from collections.abc import Sequence
 
 from fdstorefs.client.retrieved import close_all
-from fdstorefs.client.wire import MAX_DESCRIPTORS, Inbox
+from fdstorefs.client.wire import Inbox
 from fdstorefs.errors import BadDescriptor, Overloaded
+from fdstorefs.interface import MAX_DESCRIPTORS
 
 _ROOM = socket.CMSG_SPACE(MAX_DESCRIPTORS * array.array("i").itemsize)
 _CHUNK = 1 << 16

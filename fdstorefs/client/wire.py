@@ -1,17 +1,15 @@
 """The wire: calls become bytes, bytes become replies. No sockets here, and no descriptors.
 
-A message is a JSON object and a NUL. Constants are repeated from `fdstorefs.interface` because that package
-reads a file and is slow to import; a test holds them together.
+A message is a JSON object and a NUL.
 """
 
 import json
 from typing import Any
 
 from fdstorefs.errors import BY_IDENTIFIER, InvalidArgument, ProtocolError, StoreError
+from fdstorefs.interface import MAX_MESSAGE
+from fdstorefs.interface import NAME as INTERFACE
 
-INTERFACE = "io.fdstorefs.Store"
-MAX_DESCRIPTORS = 253
-MAX_MESSAGE = 1 << 20
 MAX_REPLY = 1 << 24
 """Most bytes of one reply that a client is willing to hold: 16 MiB."""
 

@@ -35,16 +35,20 @@ class Finder:
 
         Errors: InvalidName, NameTooLong, NoSuchEntry or NotABox for a box on the way, Denied.
         """
+        box = self.root
+        if path and "/" not in path:
+            return self._searched(subject, self.target(box, path))
         parts = split(path)
         if not parts:
-            return Target(self.root, "", self.root)
-        box = self.root
+            return Target(box, "", box)
         for part in parts[:-1]:
             node = self.lookup(subject, box, part)
             if not isinstance(node, Box):
                 raise NotABox(f"`{part}` in `{path}` is an entry, not a box", name=path)
             box = node
-        target = Target(box, parts[-1], box.children.get(parts[-1]))
+        return self._searched(subject, Target(box, parts[-1], box.children.get(parts[-1])))
+
+    def _searched(self, subject: Subject, target: Target) -> Target:
         self._authority(subject, Action.SEARCH, target)
         return target
 

@@ -33,9 +33,9 @@ class Device:
         except OSError as error:
             if error.errno in _NO_REQUEST:
                 return None
-            if error.errno == errno.ENODEV:
-                raise Unmounted from None
-            raise
+            if error.errno != errno.ENODEV:
+                log.error("the connection to the kernel is broken: %s", error)
+            raise Unmounted from error
         return self._view[:length]
 
     def answer(self, unique: int, error: int, payload: Payload = b"") -> None:

@@ -16,7 +16,8 @@ log = logging.getLogger(__name__)
 
 Session = Coroutine[Any, None, None]
 
-_LARGEST_MESSAGE = 1 << 20
+# Requests and answers are shorter than 128 KiB and their headers.
+_LARGEST_MESSAGE = 1 << 18
 
 
 class ClosedResourceError(Exception):
@@ -93,6 +94,8 @@ class Driver:
 
     def __init__(self, library: Library) -> None:
         self._library = library
+        self._answer = bytearray(_LARGEST_MESSAGE)
+        self._view = memoryview(self._answer)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._requests = ours
         for end in (ours, theirs):
@@ -112,9 +115,10 @@ class Driver:
         self._requests.send(request)
         self._step()
         try:
-            return self._requests.recv(_LARGEST_MESSAGE)
+            length = self._requests.recv_into(self._answer)
         except BlockingIOError:
             return None
+        return bytes(self._view[:length])
 
     def _step(self) -> None:
         try:

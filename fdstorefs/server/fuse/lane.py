@@ -81,6 +81,8 @@ class Lane:
         if self._active is not None:
             return
         self._stop_waiting()
+        while self._queue and self._queue[0].call.answered:
+            _settle(self._queue.popleft())  # the mount is gone: nobody must lose data to it
         if self._queue and (not self._queue[0].tried or self._is_ready()):
             self._begin(self._queue.popleft())
             return

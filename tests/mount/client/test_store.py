@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import fdstorefs
-from fdstorefs.client.wire import MAX_DESCRIPTORS
+from fdstorefs.interface import MAX_DESCRIPTORS
 from tests.mount.client.conftest import open_descriptors
 from tests.mount.instance import Instance
 

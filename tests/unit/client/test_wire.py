@@ -31,13 +31,6 @@ def errors_of_the_interface() -> list[str]:
     return re.findall(r"^error (\w+)", interface.description(), re.MULTILINE)
 
 
-def test_constants_are_those_of_the_interface() -> None:
-    """The client repeats three constants because importing them is slow; they agree."""
-    assert wire.INTERFACE == interface.NAME
-    assert wire.MAX_DESCRIPTORS == interface.MAX_DESCRIPTORS
-    assert wire.MAX_MESSAGE == interface.MAX_MESSAGE
-
-
 def test_a_call_names_the_method_in_full_and_ends_with_a_nul() -> None:
     """This is what goes over the socket."""
     expected = b'{"method":"io.fdstorefs.Store.Seal","parameters":{"name":"blue"}}\0'

@@ -212,3 +212,16 @@ class Stuck(Read):
     def attempt(self) -> bytes:
         """Wait."""
         return os.read(self._blocker, 1)
+
+
+def test_nothing_is_read_for_a_call_that_was_answered(bench: Bench) -> None:
+    """As when the mount is gone: what comes then stays where it is."""
+    bench.read(1).fail(errno.ENOTCONN)
+    bench.until(1)
+    gone = bench.read(2)
+    bench.until_it_waits()
+    gone.fail(errno.ENOTCONN)
+    os.write(bench.writer, b"data")
+    bench.settle()
+
+    assert b"data" == os.read(bench.reader, 99)
