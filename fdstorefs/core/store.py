@@ -219,6 +219,7 @@ class Store(Finder):
         self._authority(subject, Action.RENAME if goal.node is not None else Action.STASH, goal)
         self._unsealed(source.box)
         self._unsealed(goal.box)
+        self._require_not_reserved(goal)
         self._fits(moved, goal, replace)
         if goal.node is not None:
             self._remove(goal)
@@ -316,14 +317,17 @@ class Store(Finder):
 
     def _require_free(self, subject: Subject, target: Target) -> None:
         box = target.box
-        if box is self.root and target.name in RESERVED:
-            raise EntryExists(f"`{target.name}` is the store's own", name=target.name)
+        self._require_not_reserved(target)
         if target.node is not None:
             raise EntryExists(f"`{target.path}` exists", name=target.path)
         if not box.is_attached:
             raise NoSuchEntry("the box is gone: it was removed")
         self._authority(subject, Action.STASH, target)
         self._unsealed(box)
+
+    def _require_not_reserved(self, target: Target) -> None:
+        if target.box is self.root and target.name in RESERVED:
+            raise EntryExists(f"`{target.name}` is the store's own", name=target.name)
 
     @staticmethod
     def _unsealed(box: Box) -> None:

@@ -83,6 +83,12 @@ def stash(
     if entry.file is not None and not replacing:
         raise EntryExists("the entry has been filled meanwhile", hint="open it with O_TRUNC to replace")
     subject = context.subjects.subject(caller.tid, caller.uid, caller.gid)
+    if expected is not None and not subject.owns(entry.uid):
+        # Or a program with more rights, made to write a text of somebody's choice to a file of somebody's
+        # choice, would give its descriptors away.
+        raise NotPermitted(
+            "only the entry's owner can stash into it by writing a number", hint="use the socket: `fdstorefs put`"
+        )
     context.store.require(subject, Action.STASH, context.store.target_of(entry))
     file = context.intake.accept(taking.take(caller, number, expected))
     try:

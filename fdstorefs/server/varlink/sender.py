@@ -66,7 +66,7 @@ class Sender:
             task = procfs.read_task_checked(pid, pidfd)
         except (ProcessLookupError, PermissionError):
             return NOTHING_MORE
-        if uid not in task.uids:
+        if task.uids != (uid, uid, uid, uid):
             return NOTHING_MORE
         ours = task.userns is not None and task.userns == procfs.own_user_namespace()
         capabilities = task.cap_effective if ours else 0

@@ -298,3 +298,19 @@ def test_a_process_that_is_killed_while_it_writes_leaves_nothing(store: MountedS
         store.wait_until_holds(handles=0)
 
     assert store.holds()["files"] <= 1
+
+
+def test_a_number_written_to_somebody_elses_entry_takes_nothing(store: MountedStore) -> None:
+    """A program with more rights, made to write a text to a file of somebody's choice, gives nothing away."""
+    store.run(
+        "import os, sys\nos.close(os.open(sys.argv[1] + '/trap', os.O_CREAT | os.O_WRONLY))\n"
+        "os.chmod(sys.argv[1] + '/trap', 0o666)\n",
+        user=NOBODY,
+        group=NOBODY,
+        extra_groups=[],
+    )
+    handle = store.keep(os.open(store.path("trap"), os.O_WRONLY))
+
+    with pytest.raises(PermissionError):
+        os.write(handle, b"%d\n" % store.memfd(b"secret"))
+    assert kind(store, "trap") == "empty"

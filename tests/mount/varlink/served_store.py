@@ -35,11 +35,10 @@ class ServedStore:
         limits: Limits | None = None,
         authority: Authority = mode_bits,
         mode: int = 0o1777,
-        spin: float | None = None,
     ) -> None:
         self.path = path
         self.descriptors = Descriptors()
-        self.loop = Loop(spin=spin)
+        self.loop = Loop()
         self.store = Store(
             uid=os.geteuid(),
             gid=os.getegid(),

@@ -158,6 +158,8 @@ def test_the_stores_own_sockets_keep_their_names(filled: Store, ada: Person, nam
     """They are reserved in the root and free elsewhere."""
     with pytest.raises(EntryExists):
         filled.create(ada.subject, filled.root, name)
+    with pytest.raises(EntryExists):
+        rename(filled, ada, "a", name)
     box = filled.locate(ada.subject, "box").node
     filled.create(ada.subject, box, name)  # type: ignore[arg-type]
 

@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -31,10 +31,20 @@ def pipe() -> Iterator[tuple[int, int]]:
         os.close(end)
 
 
+def note_and_stop(loop: Loop, seen: list[int]) -> Callable[[int], None]:
+    """A callback that keeps the events and ends the loop."""
+
+    def note(events: int) -> None:
+        seen.append(events)
+        loop.stop()
+
+    return note
+
+
 def test_a_descriptor_that_is_ready_is_reported(loop: Loop, pipe: tuple[int, int]) -> None:
     """With the events that came."""
-    seen = []
-    loop.register(pipe[0], lambda events: (seen.append(events), loop.stop()) and None)
+    seen: list[int] = []
+    loop.register(pipe[0], note_and_stop(loop, seen))
     os.write(pipe[1], b"x")
     loop.run()
 
@@ -43,8 +53,8 @@ def test_a_descriptor_that_is_ready_is_reported(loop: Loop, pipe: tuple[int, int
 
 def test_events_can_be_changed(loop: Loop, pipe: tuple[int, int]) -> None:
     """A writing end that is ready is silent until it is asked for."""
-    seen = []
-    loop.register(pipe[1], lambda events: (seen.append(events), loop.stop()) and None, 0)
+    seen: list[int] = []
+    loop.register(pipe[1], note_and_stop(loop, seen), 0)
     loop.call_soon(lambda: loop.modify(pipe[1], EPOLLOUT))
     loop.run()
 
@@ -269,8 +279,14 @@ def test_signals_are_called_in_the_loop(loop: Loop) -> None:
     """A signal that comes while the loop sleeps wakes it; several kinds are told apart."""
     seen: list[str] = []
     former = signal.getsignal(signal.SIGHUP)
-    loop.add_signal(signal.SIGUSR1, lambda: seen.append("usr1"))
-    loop.add_signal(signal.SIGHUP, lambda: (seen.append("hup"), loop.stop()) and None)
+
+    def note(name: str) -> None:
+        seen.append(name)
+        if len(seen) == 2:
+            loop.stop()
+
+    loop.add_signal(signal.SIGUSR1, lambda: note("usr1"))
+    loop.add_signal(signal.SIGHUP, lambda: note("hup"))
     main = threading.get_ident()
 
     def send() -> None:
@@ -305,7 +321,7 @@ def test_signals_belong_to_the_main_thread() -> None:
 
 
 def test_an_idle_loop_blocks(loop: Loop) -> None:
-    """Once it has nothing to do it waits without a time limit, spinning or not."""
+    """Once it has nothing to do it waits without a time limit."""
     waits: list[float] = []
     poll = loop._epoll.poll
 
