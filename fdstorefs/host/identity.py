@@ -1,78 +1,105 @@
 """Which stored file is this? Two descriptors are one open file when the kernel (kcmp) says so."""
 
-from collections.abc import Hashable
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from collections.abc import Sequence
+from typing import Generic, Protocol, TypeVar
 
 from fdstorefs.host import syscalls
 
-Token = TypeVar("Token", bound=Hashable)
-_Key = tuple[int, int]
+
+class Stored(Protocol):
+    """A stored file: a descriptor of it that stays open, and its device and inode number."""
+
+    @property
+    def descriptor(self) -> int:
+        """A descriptor of it."""
+
+    @property
+    def device(self) -> int:
+        """The device that it is on."""
+
+    @property
+    def inode(self) -> int:
+        """Its inode number there."""
 
 
-@dataclass(slots=True)
-class _Bucket(Generic[Token]):
-    """The stored files of one inode, in the kernel's order where it tells one."""
-
-    fds: list[int] = field(default_factory=list)
-    tokens: list[Token] = field(default_factory=list)
+File = TypeVar("File", bound=Stored)
 
 
-class IdentityIndex(Generic[Token]):
+class IdentityIndex(Generic[File]):
     """The open files of the store, found by any descriptor of them.
 
-    All eventfds of the machine share one inode, so one bucket may hold everything: it is kept sorted by
-    kcmp's order, and a look-up costs a logarithm of system calls. Without kcmp it costs one call per file.
-    The descriptors added must stay open until after `remove`.
+    Most are the only open file of their inode. But all eventfds of the machine share one, so that a bucket may
+    hold everything: it is kept sorted by kcmp's order, and a look-up costs a logarithm of system calls.
+    Without kcmp it costs one call per file. What was added must stay open until after `remove`.
     """
 
     def __init__(self) -> None:
-        self._buckets: dict[_Key, _Bucket[Token]] = {}
-        self._places: dict[Token, tuple[_Key, int]] = {}
+        # There may be very many: a lone file costs no more than its place in the dictionary.
+        self._lone: dict[int, File] = {}
+        self._buckets: dict[int, list[File]] = {}
+        self._count = 0
 
     def __len__(self) -> int:
-        return len(self._places)
+        return self._count
 
-    def find(self, fd: int, dev: int, ino: int) -> Token | None:
-        """The token of the stored file that `fd` is another descriptor of. Raises OSError (EBADF)."""
-        bucket = self._buckets.get((dev, ino))
-        if bucket is None:
-            return None
-        position, is_there = _position(bucket.fds, fd)
-        return bucket.tokens[position] if is_there else None
+    def find(self, fd: int, device: int, inode: int) -> File | None:
+        """The stored file that `fd` is another descriptor of. Raises OSError (EBADF)."""
+        files = self._of(_key(device, inode))
+        position, is_there = _position(files, fd)
+        return files[position] if is_there else None
 
-    def add(self, fd: int, dev: int, ino: int, token: Token) -> None:
-        """Remember a stored file. Raises ValueError when it, or the token, is there already."""
-        if token in self._places:
-            raise ValueError(f"{token!r} is indexed already")
-        bucket = self._buckets.setdefault((dev, ino), _Bucket())
-        position, is_there = _position(bucket.fds, fd)
+    def add(self, file: File) -> None:
+        """Remember a file. Raises ValueError when it is there already."""
+        key = _key(file.device, file.inode)
+        files = self._of(key)
+        position, is_there = _position(files, file.descriptor)
         if is_there:
-            raise ValueError(f"the open file of descriptor {fd} is indexed already")
-        bucket.fds.insert(position, fd)
-        bucket.tokens.insert(position, token)
-        self._places[token] = ((dev, ino), fd)
+            raise ValueError(f"the open file of descriptor {file.descriptor} is indexed already")
+        files.insert(position, file)
+        self._put(key, files)
+        self._count += 1
 
-    def remove(self, token: Token) -> None:
-        """Forget a stored file, while its descriptor is still open. Raises KeyError when it isn't there."""
-        key, fd = self._places.pop(token)
-        bucket = self._buckets[key]
-        position, _ = _position(bucket.fds, fd)
-        del bucket.fds[position], bucket.tokens[position]
-        if not bucket.fds:
-            del self._buckets[key]
+    def remove(self, file: File) -> None:
+        """Forget a file, while its descriptor is still open. Raises KeyError when it isn't there."""
+        key = _key(file.device, file.inode)
+        files = self._of(key)
+        position, is_there = _position(files, file.descriptor)
+        if not is_there:
+            raise KeyError(f"the open file of descriptor {file.descriptor} is not indexed")
+        del files[position]
+        self._put(key, files)
+        self._count -= 1
+
+    def _of(self, key: int) -> list[File]:
+        if key in self._lone:
+            return [self._lone[key]]
+        return self._buckets.get(key, [])
+
+    def _put(self, key: int, files: list[File]) -> None:
+        self._lone.pop(key, None)
+        if len(files) > 1:
+            self._buckets[key] = files
+            return
+        self._buckets.pop(key, None)
+        if files:
+            self._lone[key] = files[0]
 
 
-def _position(fds: list[int], fd: int) -> tuple[int, bool]:
-    """Where `fd` is or belongs among sorted descriptors, and whether it is there."""
-    low, high = 0, len(fds)
+def _key(device: int, inode: int) -> int:
+    return device << 64 | inode
+
+
+def _position(files: Sequence[Stored], fd: int) -> tuple[int, bool]:
+    """Where `fd` is or belongs among sorted files, and whether it is there."""
+    low, high = 0, len(files)
     while low < high:
         middle = (low + high) // 2
-        order = syscalls.same_file_order(fds[middle], fd)
+        there = files[middle].descriptor
+        order = syscalls.same_file_order(there, fd) if there != fd else syscalls.SAME_FILE
         if order == syscalls.SAME_FILE:
             return middle, True
         if order == syscalls.DIFFERENT_WITHOUT_ORDER:
-            return _position_without_order(fds, fd)
+            return _position_without_order(files, fd)
         if order == syscalls.ORDERED_BEFORE:
             low = middle + 1
         else:
@@ -80,8 +107,8 @@ def _position(fds: list[int], fd: int) -> tuple[int, bool]:
     return low, False
 
 
-def _position_without_order(fds: list[int], fd: int) -> tuple[int, bool]:
-    for position, other in enumerate(fds):
-        if syscalls.same_file_order(other, fd) == syscalls.SAME_FILE:
+def _position_without_order(files: Sequence[Stored], fd: int) -> tuple[int, bool]:
+    for position, other in enumerate(files):
+        if syscalls.same_file_order(other.descriptor, fd) == syscalls.SAME_FILE:
             return position, True
-    return len(fds), False
+    return len(files), False

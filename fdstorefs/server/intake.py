@@ -23,6 +23,8 @@ class Intake:
         self._guard = guard
         self._identities: IdentityIndex[OpenFile] = IdentityIndex()
         self._numbers = 0
+        # Kept because there may be as many as open files: one bound method for all of them.
+        self._on_release = self._release
         self.limit = limit
         self.files = 0
 
@@ -81,9 +83,9 @@ class Intake:
             may_block_on_close=facts.may_block_on_close,
             pollable=facts.pollable,
             number=self._numbers,
-            release=self._release,
+            release=self._on_release,
         )
-        self._identities.add(descriptor, facts.dev, facts.ino, file)
+        self._identities.add(file)
         self.files += 1
         return file
 

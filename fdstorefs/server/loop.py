@@ -38,6 +38,7 @@ EPOLLERR = select.EPOLLERR
 EVENTS_AT_ONCE = 64
 MOST_POSTED_AT_ONCE = 1024
 FEW_TIMERS = 64
+
 log = logging.getLogger(__name__)
 
 

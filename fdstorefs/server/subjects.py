@@ -12,6 +12,7 @@ class Subjects:
         # Where our own map covers every id, 65534 is a user like any other; elsewhere it means "somebody else".
         self._stranger = None if procfs.identity_is_whole() else procfs.overflow_uid()
         self._userns = procfs.own_user_namespace()
+        self._latest = Stasher(0, 0, 0)
 
     def subject(self, pid: int, uid: int, gid: int) -> Subject:
         """The subject with these ids; `pid` is a process or thread id, 0 if it cannot be seen from here."""
@@ -37,8 +38,11 @@ class Subjects:
         return Credentials(groups=frozenset(task.groups), capabilities=capabilities)
 
     def stasher(self, subject: Subject) -> Stasher:
-        """The record of who stashed."""
-        return Stasher(subject.pid, subject.uid, subject.gid, self._command(subject.pid))
+        """The record of who stashed; the same one again for a process that stashes many."""
+        made = Stasher(subject.pid, subject.uid, subject.gid, self._command(subject.pid))
+        if made != self._latest:
+            self._latest = made
+        return self._latest
 
     @staticmethod
     def _command(pid: int) -> str | None:

@@ -87,7 +87,8 @@ def stash(
         # Or a program with more rights, made to write a text of somebody's choice to a file of somebody's
         # choice, would give its descriptors away.
         raise NotPermitted(
-            "only the entry's owner can stash into it by writing a number", hint="use the socket: `fdstorefs put`"
+            "only the entry's owner can stash into it by writing a number",
+            hint="use the socket: `fdstorefs put`",
         )
     context.store.require(subject, Action.STASH, context.store.target_of(entry))
     file = context.intake.accept(taking.take(caller, number, expected))

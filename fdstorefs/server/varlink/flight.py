@@ -3,7 +3,7 @@
 The kernel lets a user have no more of them than RLIMIT_NOFILE, over all its sockets, and then refuses every
 further one (ETOOMANYREFS). So a client that calls and never reads could make the server unable to send
 descriptors to anybody. Therefore those of each connection are counted until the client has read everything
-(SIOCOUTQ is 0), and there is a bound for one connection, for one user, and for all.
+(SIOCOUTQ), and there is a bound for one connection, for one user, and for all.
 """
 
 import fcntl
@@ -17,6 +17,8 @@ from fdstorefs.server.varlink.shares import Share, Shares
 
 SIOCOUTQ = 0x5411
 INT = Struct("i")
+SMALLEST_PACKET = 256
+"""No packet counts for less. The kernel wakes us when the last one goes and only then counts its last byte."""
 PER_CONNECTION = 512
 STEP = 64
 USERS_PART = 16
@@ -28,10 +30,10 @@ def bounds(limit: int) -> Shares:
     return Shares(max(limit // USERS_PART, MAX_DESCRIPTORS), max(limit // ALL_PART, MAX_DESCRIPTORS))
 
 
-def unread_bytes(connected: socket.socket) -> int:
-    """How much of what was sent still waits for the peer (in kernel memory, not in payload; 0 is exact)."""
+def has_read_everything(connected: socket.socket) -> bool:
+    """Whether nothing of what was sent still waits for the peer."""
     answer = fcntl.ioctl(connected.fileno(), SIOCOUTQ, bytes(INT.size))
-    return int(INT.unpack(answer)[0])
+    return int(INT.unpack(answer)[0]) < SMALLEST_PACKET
 
 
 class Flight:
@@ -76,7 +78,7 @@ class Flight:
 
     def landed(self) -> bool:
         """True if the client has read everything, which is then no longer counted."""
-        if self._count and unread_bytes(self._socket):
+        if self._count and not has_read_everything(self._socket):
             return False
         self._count = 0
         return True

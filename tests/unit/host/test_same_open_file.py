@@ -2,6 +2,7 @@
 
 import os
 import random
+from typing import NamedTuple
 
 import pytest
 
@@ -10,6 +11,14 @@ from fdstorefs.host.identity import IdentityIndex
 from tests.unit.host.conftest import Keep
 
 DEV, INO = 1, 2
+
+
+class Stored(NamedTuple):
+    """A stored file."""
+
+    descriptor: int
+    device: int = DEV
+    inode: int = INO
 
 
 @pytest.fixture(params=["kcmp", "fcntl alone"])
@@ -30,61 +39,59 @@ def _skip_without_fcntl(fd: int) -> None:
 
 def test_a_copy_is_the_same_file(comparison: str, keep: Keep) -> None:
     """A duplicate is found, another eventfd of the same inode isn't."""
-    index: IdentityIndex[str] = IdentityIndex()
+    index: IdentityIndex[Stored] = IdentityIndex()
     stored, other = keep(os.eventfd(0)), keep(os.eventfd(0))
-    index.add(stored, DEV, INO, "entry")
+    index.add(Stored(stored))
 
-    assert index.find(keep(os.dup(stored)), DEV, INO) == "entry"
+    assert index.find(keep(os.dup(stored)), DEV, INO) == Stored(stored)
     assert index.find(other, DEV, INO) is None
 
 
 def test_the_same_path_opened_twice_is_two_files(comparison: str, keep: Keep) -> None:
     """One inode, two open files with an offset each: not the same."""
-    index: IdentityIndex[str] = IdentityIndex()
+    index: IdentityIndex[Stored] = IdentityIndex()
     first, second = keep(os.open("/", os.O_RDONLY)), keep(os.open("/", os.O_RDONLY))
-    index.add(first, DEV, INO, "entry")
+    index.add(Stored(first))
 
     assert index.find(second, DEV, INO) is None
 
 
 def test_removed_files_are_not_found(comparison: str, keep: Keep) -> None:
     """After removal in any order, each remaining file is found and each removed one isn't."""
-    index: IdentityIndex[int] = IdentityIndex()
+    index: IdentityIndex[Stored] = IdentityIndex()
     fds = [keep(os.eventfd(0)) for _ in range(40)]
     for fd in fds:
-        index.add(fd, DEV, INO, fd)
+        index.add(Stored(fd))
     removed = set(random.Random(7).sample(fds, 20))
     for fd in removed:
-        index.remove(fd)
+        index.remove(Stored(fd))
 
-    assert [None if fd in removed else fd for fd in fds] == [index.find(fd, DEV, INO) for fd in fds]
+    assert [None if fd in removed else Stored(fd) for fd in fds] == [index.find(fd, DEV, INO) for fd in fds]
     assert len(index) == 20
 
 
 def test_nothing_is_indexed_twice(comparison: str, keep: Keep) -> None:
-    """The same open file, or the same token, a second time is an error."""
-    index: IdentityIndex[str] = IdentityIndex()
-    fd, other = keep(os.eventfd(0)), keep(os.eventfd(0))
-    index.add(fd, DEV, INO, "entry")
+    """The same open file a second time is an error."""
+    index: IdentityIndex[Stored] = IdentityIndex()
+    fd = keep(os.eventfd(0))
+    index.add(Stored(fd))
 
     with pytest.raises(ValueError, match="indexed already"):
-        index.add(keep(os.dup(fd)), DEV, INO, "second")
-    with pytest.raises(ValueError, match="indexed already"):
-        index.add(other, DEV, INO, "entry")
+        index.add(Stored(keep(os.dup(fd))))
 
 
-def test_what_was_never_added_cannot_be_removed() -> None:
-    """Removing an unknown token is an error."""
+def test_what_was_never_added_cannot_be_removed(keep: Keep) -> None:
+    """Removing an unknown file is an error."""
     with pytest.raises(KeyError):
-        IdentityIndex[str]().remove("entry")
+        IdentityIndex[Stored]().remove(Stored(keep(os.eventfd(0))))
 
 
 def test_a_full_bucket_costs_a_logarithm(monkeypatch: pytest.MonkeyPatch, keep: Keep) -> None:
     """Among 1,000 eventfds, which all have one inode, a look-up makes ten comparisons at most."""
-    index: IdentityIndex[int] = IdentityIndex()
+    index: IdentityIndex[Stored] = IdentityIndex()
     fds = [keep(os.eventfd(0)) for _ in range(1000)]
     for fd in fds:
-        index.add(fd, DEV, INO, fd)
+        index.add(Stored(fd))
     comparisons = 0
     order = syscalls.same_file_order
 
@@ -97,14 +104,14 @@ def test_a_full_bucket_costs_a_logarithm(monkeypatch: pytest.MonkeyPatch, keep: 
     if order(fds[0], fds[1]) == syscalls.DIFFERENT_WITHOUT_ORDER:
         pytest.skip("needs kcmp: CONFIG_KCMP, and no seccomp filter against it")
 
-    assert index.find(fds[500], DEV, INO) == fds[500]
+    assert index.find(fds[500], DEV, INO) == Stored(fds[500])
     assert comparisons <= 10
 
 
 def test_a_closed_descriptor_is_an_error(keep: Keep) -> None:
     """Asking about a descriptor that isn't open is an error, not `unknown`."""
-    index: IdentityIndex[str] = IdentityIndex()
-    index.add(keep(os.eventfd(0)), DEV, INO, "entry")
+    index: IdentityIndex[Stored] = IdentityIndex()
+    index.add(Stored(keep(os.eventfd(0))))
     closed = os.eventfd(0)
     os.close(closed)
 
