@@ -75,10 +75,12 @@ def permits(subject: Subject, node: Entry | Box, wanted: int) -> bool:
     return reading and subject.capable(CAP_DAC_READ_SEARCH)
 
 
+_BITS_OF_ACCESS = {"r": READ, "w": WRITE, "rw": READ | WRITE, "path": READ}
+
+
 def bits_to_retrieve(entry: Entry) -> int:
     """What a copy of the stored file can do is what its mode must grant: reading, writing, or both."""
-    access = entry.file.access if entry.file is not None else "r"
-    return {"r": READ, "w": WRITE, "path": READ}.get(access, READ | WRITE)
+    return _BITS_OF_ACCESS[entry.file.access] if entry.file is not None else READ
 
 
 def is_owner(subject: Subject, node: Entry | Box) -> bool:
@@ -89,7 +91,7 @@ def is_owner(subject: Subject, node: Entry | Box) -> bool:
 def _need(subject: Subject, node: Entry | Box, wanted: int, target: Target, what: str) -> None:
     # Most requests are decided here, without another call: by the owner's bits, or because both other
     # classes grant it and it does not matter which one is the subject's.
-    refused = ~(node.mode >> 6) if subject.owns(node.uid) else ~node.mode | ~(node.mode >> 3)
+    refused = ~(node.mode >> 6) if subject.owner_id == node.uid else ~node.mode | ~(node.mode >> 3)
     if wanted & refused == 0:
         return
     if not permits(subject, node, wanted):

@@ -48,6 +48,11 @@ class Events:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody listens."""
+        return bool(self._listeners)
+
     def publish(self, event: Event) -> None:
         """Tell every listener."""
         for listener in tuple(self._listeners):

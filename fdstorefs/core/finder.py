@@ -37,7 +37,7 @@ class Finder:
         """
         box = self.root
         if path and "/" not in path:
-            return self._searched(subject, self.target(box, path))
+            return self._searched(subject, self.target(box, path))  # the usual case, without a detour
         parts = split(path)
         if not parts:
             return Target(box, "", box)
@@ -57,8 +57,9 @@ class Finder:
         return Target(box, "", box)
 
     def target(self, box: Box, name: str) -> Target:
-        """The name and whatever it stands for now; decides nothing."""
-        return Target(box, check(name), box.children.get(name))
+        """The name and whatever it stands for now; decides nothing. Errors: InvalidName, NameTooLong."""
+        node = box.children.get(name)
+        return Target(box, name if node is not None else check(name), node)
 
     def target_of(self, node: Entry | Box) -> Target:
         """A target for a node known by its inode; NoSuchEntry once it has no name."""

@@ -375,4 +375,5 @@ class Store(Finder):
             former.drop()
 
     def _tell(self, change: Change, box: Box, name: str, node: Entry | Box) -> None:
-        self.events.publish(Event(change, box, name, node))
+        if self.events.wanted:
+            self.events.publish(Event(change, box, name, node))

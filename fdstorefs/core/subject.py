@@ -31,7 +31,7 @@ class Subject:
     look alike, so such a subject owns nothing and belongs to no group.
     """
 
-    __slots__ = ("_credentials", "_look_up", "gid", "known", "pid", "uid")
+    __slots__ = ("_credentials", "_look_up", "gid", "known", "owner_id", "pid", "uid")
 
     def __init__(
         self,
@@ -46,6 +46,8 @@ class Subject:
         self.gid = gid
         self.pid = pid
         self.known = known
+        # What owner ids are compared with; no id is negative.
+        self.owner_id = uid if known else -1
         self._look_up = look_up
         self._credentials: Credentials | None = None
 
@@ -58,7 +60,7 @@ class Subject:
 
     def owns(self, uid: int) -> bool:
         """True if the subject is this user."""
-        return self.known and self.uid == uid
+        return self.owner_id == uid
 
     def in_group(self, gid: int) -> bool:
         """True if the subject is in this group, by its first or a supplementary group."""
