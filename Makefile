@@ -25,7 +25,7 @@ check: setup ## ruff, mypy, import-linter
 
 test: setup check ## the checks, then every test
 	$(bin)/python -m pytest -n auto tests/unit
-	$(bin)/python -m pytest tests/mount
+	$(bin)/python -m pytest -n auto tests/mount
 
 bench: setup-bench ## measure, and write benchmarks/results/
 	$(bin)/python -m benchmarks

@@ -19,6 +19,7 @@ from fdstorefs.server.intake import Intake
 from fdstorefs.server.loop import Loop
 from fdstorefs.server.mounting import Mounted, MountError, mount_instance, unmount
 from fdstorefs.server.options import ServeOptions
+from fdstorefs.server.readiness_notice import announce
 from fdstorefs.server.record import Records
 from fdstorefs.server.subjects import Subjects
 
@@ -81,7 +82,7 @@ class Instance:
             return
         self._socket_server = varlink.serve(self._context, listening)
         log.info("serving %s", self._mounted.path)
-        announce(self._options.ready_fd, "ready\n")
+        announce(self._options.ready_fd)
 
     def _end(self) -> None:
         """Take the mount away while the loop still answers it, then stop. Called for every reason to end."""
@@ -129,13 +130,6 @@ class Instance:
             "method": self._mounted.method,
             "kernel": os.uname().release,
         }
-
-
-def announce(ready_fd: int | None, line: str) -> None:
-    """Write one line to whoever waits for this instance, and close the descriptor."""
-    if ready_fd is not None:
-        os.write(ready_fd, line.encode())
-        os.close(ready_fd)
 
 
 def serve(options: ServeOptions) -> None:
