@@ -62,17 +62,17 @@ def test_descriptors_under_way_are_bounded(
     late, other = connect(), connect()
     other.stash("a", some_file)
     names = ["a"] * 100
-    for _ in range(50):
+    for _ in range(20):
         late.send(encode("Retrieve", {"names": names}))
     other.retrieve("a")
     bound = in_flight(served)
     counts = []
-    for _ in range(50):
+    for _ in range(20):
         counts.append(len(late.reply()["entries"]))
         late.drop()
 
     assert bound <= PER_CONNECTION + 1
-    assert counts == [100] * 50
+    assert counts == [100] * 20
 
 
 def test_one_user_cannot_use_up_what_the_kernel_lets_be_under_way(
