@@ -15,7 +15,7 @@ from benchmarks.spread import Spread, spread
 NAME = "entries"
 SIZES = (10, 100, 1000, 10_000, 100_000)
 QUICK_SIZES = (10, 1000, 4000)
-RESERVE = 200
+RESERVE = 1_600
 """Descriptors of a server's limit left for what is not an entry, and for what is stashed to be measured."""
 
 BATCH, NEW = 192, 64

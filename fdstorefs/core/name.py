@@ -1,9 +1,10 @@
 """Names: what an entry or a box may be called, and how a path splits into names."""
 
-from fdstorefs.errors import InvalidName, NameTooLong
+from fdstorefs.errors import InvalidArgument, InvalidName, NameTooLong
 
 NAME_BYTES = 255
 PATH_BYTES = 4095
+LABEL_BYTES = 255
 
 RESERVED = frozenset({".fdstore", ".notify"})
 """Names in the root box that are the store's own sockets."""
@@ -26,6 +27,13 @@ def check(name: str) -> str:
     if (len(name) > NAME_BYTES or not name.isascii()) and len(encode(name)) > NAME_BYTES:
         raise NameTooLong(f"`{name[:32]}...` is over {NAME_BYTES} bytes long", name=name)
     return name
+
+
+def check_label(label: str) -> str:
+    """Return `label` if it may be one: any text of at most 255 bytes; InvalidArgument otherwise."""
+    if len(label.encode("utf-8", "surrogatepass")) > LABEL_BYTES:
+        raise InvalidArgument(f"the label is over {LABEL_BYTES} bytes long")
+    return label
 
 
 def split(path: str) -> list[str]:

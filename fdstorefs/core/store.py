@@ -294,7 +294,8 @@ class Store(Finder):
         target = self.target_of(entry)
         self._authority(subject, Action.CHANGE, target)
         self._unsealed(target.box)
-        entry.label, entry.changed = label, self._clock()
+        entry.label = check_label(label) if label is not None else None
+        entry.changed = self._clock()
         self._tell(Change.CHANGED, target.box, target.name, entry)
 
     # Inside

@@ -7,8 +7,8 @@ from fdstorefs.host.file_kind import FileFacts, classify
 from fdstorefs.host.identity import IdentityIndex
 from fdstorefs.host.recursion import RecursionGuard
 
-RESERVE = 64
-"""Descriptors kept back for connections, handles and the server's own needs."""
+LEAST_RESERVE, MOST_RESERVE = 64, 1536
+"""Descriptors kept back: for a full message, a thousand connections, handles and the server's own needs."""
 
 
 class Intake:
@@ -30,8 +30,9 @@ class Intake:
 
     @property
     def capacity(self) -> int:
-        """How many different open files fit, all in all."""
-        return max(self.limit - RESERVE, 0)
+        """How many different open files fit, all in all: seven eighths of a low limit, nearly all of a high one."""
+        reserve = max(LEAST_RESERVE, min(MOST_RESERVE, self.limit // 8))
+        return max(self.limit - reserve, 0)
 
     def accept(self, descriptor: int) -> OpenFile:
         """The open file behind `descriptor`: one the store has already, or a new one, held by nobody yet.

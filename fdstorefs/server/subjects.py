@@ -4,6 +4,9 @@ from fdstorefs.core.node import Stasher
 from fdstorefs.core.subject import NOTHING_MORE, Credentials, Subject
 from fdstorefs.host import procfs
 
+FILE_SYSTEM = 3
+"""Which of a task's four uids a request through the mount carries."""
+
 
 class Subjects:
     """Makes the core's subjects. Uids are those of the server's user namespace, which is the instance's."""
@@ -25,16 +28,20 @@ class Subjects:
         )
 
     def _credentials(self, pid: int, uid: int) -> Credentials:
-        """Groups and capabilities of a task; nothing more than its ids if it is gone or is another by now."""
+        """Groups and capabilities of a task that waits for our answer, so that it is still what it was.
+
+        Nothing more than its ids if it is gone or has other ids than its request.
+        """
         if not pid:
             return NOTHING_MORE
         try:
             task = procfs.read_task(pid)
         except (ProcessLookupError, PermissionError):
             return NOTHING_MORE
-        if uid not in task.uids:
+        if uid != task.uids[FILE_SYSTEM]:
             return NOTHING_MORE
-        capabilities = task.cap_effective if task.userns == self._userns else 0
+        ours = task.userns is not None and task.userns == self._userns
+        capabilities = task.cap_effective if ours else 0
         return Credentials(groups=frozenset(task.groups), capabilities=capabilities)
 
     def stasher(self, subject: Subject) -> Stasher:

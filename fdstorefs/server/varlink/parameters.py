@@ -5,13 +5,13 @@ A parameter that is null counts as absent, as in every Varlink interface.
 
 from collections.abc import Set
 
+from fdstorefs.core.name import check_label
 from fdstorefs.errors import InvalidArgument
 from fdstorefs.interface import MAX_DESCRIPTORS
 from fdstorefs.server.varlink.call import Parameters
 from fdstorefs.server.varlink.standard import invalid_parameter
 
 HIGHEST_MODE = 0o7777
-LABEL_BYTES = 255
 
 
 def only(parameters: Parameters, known: Set[str]) -> None:
@@ -75,9 +75,7 @@ def mode(parameters: Parameters, default: int) -> int:
 def label(parameters: Parameters) -> str | None:
     """A label or None; InvalidArgument if it is too long."""
     value = optional_text(parameters, "label")
-    if value is not None and len(value.encode("utf-8", "surrogatepass")) > LABEL_BYTES:
-        raise InvalidArgument(f"the label is over {LABEL_BYTES} bytes long")
-    return value
+    return check_label(value) if value is not None else None
 
 
 def named(parameters: Parameters) -> list[tuple[str, int]]:

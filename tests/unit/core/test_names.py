@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fdstorefs.core import name
-from fdstorefs.errors import InvalidName, NameTooLong
+from fdstorefs.core.store import Store
+from fdstorefs.errors import InvalidArgument, InvalidName, NameTooLong
+from tests.unit.core.people import Files, Person
 
 COMPONENT = st.text(min_size=1, max_size=40).filter(lambda text: "/" not in text and "\0" not in text)
 
@@ -62,3 +64,13 @@ def test_splitting_undoes_joining(parts: list[str]) -> None:
         assert name.split(path) == parts
     except InvalidName:
         assert any(not part.isprintable() or "\ud800" <= max(part) <= "\udfff" for part in parts)
+
+
+def test_labels_have_at_most_255_bytes(store: Store, files: Files, ada: Person) -> None:
+    """By whatever door they come."""
+    entry, _ = store.stash(ada.subject, "x", files(), ada.stasher)
+
+    with pytest.raises(InvalidArgument):
+        store.set_label(ada.subject, entry, "é" * 128)
+    store.set_label(ada.subject, entry, "é" * 127)
+    assert entry.label == "é" * 127
