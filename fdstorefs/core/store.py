@@ -10,7 +10,7 @@ from fdstorefs.core.access import Action, Authority, Target, check_chown, mode_b
 from fdstorefs.core.event import Change, Event, Events
 from fdstorefs.core.finder import Finder
 from fdstorefs.core.limits import Limits, Usage
-from fdstorefs.core.name import RESERVED
+from fdstorefs.core.name import RESERVED, check_label
 from fdstorefs.core.node import Box, Entry, OpenFile, Stasher
 from fdstorefs.core.subject import Subject
 from fdstorefs.core.tree import ROOT_INO, Tree
