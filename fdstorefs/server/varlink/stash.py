@@ -29,14 +29,12 @@ def stash(context: Context, call: Call) -> Reply:
     replace = parameters.flag(given, "replace")
     mode, label = parameters.mode(given, ENTRY_MODE), parameters.label(given)
     _check_indexes(entries, call.descriptors)
-    _check_names(context, call, [name for name, _ in entries], replace)
+    targets = _targets(context, call, [name for name, _ in entries], replace)
     with _accepted(context.intake, entries, call.descriptors) as files:
         stasher = context.subjects.stasher(call.subject)
         ids = [
-            context.store.stash(
-                call.subject, name, files[index], stasher, replace=replace, mode=mode, label=label
-            )[0].ino
-            for name, index in entries
+            context.store.put(call.subject, target, files[index], stasher, mode=mode, label=label)[0].ino
+            for target, (_, index) in zip(targets, entries, strict=True)
         ]
     return success({"ids": ids})
 
@@ -51,12 +49,14 @@ def _check_indexes(entries: Named, descriptors: list[int]) -> None:
             )
 
 
-def _check_names(context: Context, call: Call, names: list[str], replace: bool) -> None:
+def _targets(context: Context, call: Call, names: list[str], replace: bool) -> list[Target]:
+    """What the names stand for, if all of them may be stashed to."""
     store = context.store
     targets = [store.check_stash(call.subject, name, replace=replace) for name in names]
     if len({_place(target) for target in targets}) != len(targets):
         raise InvalidArgument("the same name is given twice; an entry holds one descriptor")
     store.usage.check(call.subject.uid, sum(not isinstance(target.node, Entry) for target in targets))
+    return targets
 
 
 def _place(target: Target) -> tuple[int, str]:
