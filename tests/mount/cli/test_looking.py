@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -174,14 +175,15 @@ def watching(instance: Instance) -> Callable[..., Process]:
 
     def start(*arguments: str) -> Process:
         with client.connect(instance.mount) as store:
-            before = store.status().connections
             process = instance.popen([*COMMAND, "watch", "--at", instance.mount, *arguments])
-            while store.status().connections == before and process.poll() is None:
-                pass
             assert process.stdout is not None
+            # Only a change that it tells of shows that it watches. What it tells is in order, so that after
+            # the last of ours nothing of ours follows.
+            while not select.select([process.stdout], [], [], 0.05)[0]:
+                store.stash("probe", 0, replace=True)
             store.stash("begun", 0)
-            while "begun" not in process.stdout.readline():
-                store.stash("begun", 0, replace=True)
+            while "begun" not in (line := process.stdout.readline()):
+                assert line, "the watch has ended"
         return process
 
     return start
