@@ -1,5 +1,6 @@
 """An instance that breaks the protocol or goes away: the client says so, leaks nothing, and goes on."""
 
+import select
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -121,10 +122,18 @@ def test_what_may_have_been_done_is_not_done_again(
     assert raised.value.message.endswith(f"whether it did the {subject} is unknown")
 
 
+def hung_up(store: fdstorefs.Store) -> None:
+    """Wait until the other side's end is closed."""
+    channel = store._connection._channel
+    assert channel is not None
+    assert select.select([channel], [], [], 10)[0]
+
+
 def test_what_was_not_even_sent_is_sent_again(play: Play) -> None:
     """A take whose connection was closed before it began is harmless."""
     store = play([Say(b'{"parameters":{}}', hang_up=True)], [FOUND])
     store.discard("x")
+    hung_up(store)
 
     with store.take("web") as taken:
         assert taken.name == "web"

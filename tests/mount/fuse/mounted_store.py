@@ -104,9 +104,7 @@ class MountedStore:
 
     def wait_until_holds(self, **expected: int) -> None:
         """Wait for the server to hold this: what is released takes a moment to be."""
-        wait_for(
-            lambda: expected.items() <= self.holds().items(), what=f"{expected}; there is {self.holds()}"
-        )
+        wait_for(lambda: expected.items() <= self.holds().items(), what=f"{expected}")
 
     def client(self, code: str, *arguments: object, **popen: Any) -> Client:
         """Start a Python client; `sys.argv[1]` is the mount, the rest follows. It is killed after the test."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from fdstorefs.host import syscalls
 from tests.mount.fuse.mounted_store import STASHING, MountedStore
+from tests.mount.waiting import wait_for
 
 ErrnoOf = Callable[..., int]
 
@@ -39,13 +40,20 @@ def use_everything(store: MountedStore, errno_of: ErrnoOf) -> None:
 
 
 def test_the_server_ends_up_as_it_began(store: MountedStore, errno_of: ErrnoOf) -> None:
-    """Descriptors, handles, stored files and inodes after ten rounds are what they were after the first."""
+    """Descriptors, handles, stored files and inodes after ten rounds are no more than after the first.
+
+    After the first a few may still be closing, but fewer than ten rounds would leak.
+    """
     use_everything(store, errno_of)
     store.wait_until_holds(handles=0, files=0)
     before = store.holds()
     for _ in range(10):
         use_everything(store, errno_of)
-    store.wait_until_holds(handles=0, files=0, nodes=before["nodes"], descriptors=before["descriptors"])
+    store.wait_until_holds(handles=0, files=0, nodes=before["nodes"])
+
+    wait_for(
+        lambda: store.holds()["descriptors"] <= before["descriptors"], what="all descriptors to be closed"
+    )
 
 
 def test_a_discarded_entry_that_the_kernel_forgets_is_forgotten(store: MountedStore) -> None:
