@@ -13,8 +13,20 @@ from fdstorefs.errors import ProtocolError, StoreError
 
 def exchange(channel: Channel, call: Call[Result]) -> Result:
     """Send a call and read the one reply to it."""
-    channel.send_all(call.message, call.descriptors)
+    try:
+        channel.send_all(call.message, call.descriptors)
+    except Disconnected as lost:
+        _raise_last_words(channel, call)
+        raise lost from None
     return result_of(call, channel)
+
+
+def _raise_last_words(channel: Channel, call: Call[Result]) -> None:
+    """Raise what the instance said before it closed the connection, if it said anything: why."""
+    try:
+        result_of(call, channel)
+    except Disconnected:
+        return
 
 
 class Connection:

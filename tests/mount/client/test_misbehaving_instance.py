@@ -2,6 +2,7 @@
 
 import select
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -137,6 +138,21 @@ def test_what_was_not_even_sent_is_sent_again(play: Play) -> None:
 
     with store.take("web") as taken:
         assert taken.name == "web"
+
+
+def test_the_last_words_of_an_instance_that_turns_us_away_are_heard(tmp_path: Path) -> None:
+    """It says why before it closes the connection, though the client could send nothing any more."""
+    why = b'{"error":"io.fdstorefs.Store.Overloaded","parameters":{"message":"too many"}}\0'
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / ".fdstore"))
+        listening.listen()
+        with fdstorefs.connect(tmp_path) as store:
+            with listening.accept()[0] as accepted:
+                accepted.sendall(why)
+            hung_up(store)
+
+            with pytest.raises(fdstorefs.Overloaded, match="too many"):
+                store.take("web")
 
 
 def test_an_interrupted_call_leaves_no_reply_behind(play: Play) -> None:

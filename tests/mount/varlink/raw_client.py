@@ -56,7 +56,10 @@ class RawClient:
         self, method: str, parameters: Parameters | None = None, descriptors: Sequence[int] = ()
     ) -> Parameters:
         """Make a call and return the parameters of its reply; raises ErrorReply."""
-        self.send(encode(method, parameters), descriptors)
+        try:
+            self.send(encode(method, parameters), descriptors)
+        except BrokenPipeError:
+            pass  # whoever closes the connection says why first
         return self.reply()
 
     def reply(self) -> Parameters:
