@@ -7,7 +7,7 @@ from typing import TypeVar
 from fdstorefs.client.address import open_socket
 from fdstorefs.client.calls import Call, Result
 from fdstorefs.client.channel import Channel, Disconnected
-from fdstorefs.client.reply import gone, outcome_unknown, result_of
+from fdstorefs.client.reply import gone, outcome_unknown, raise_last_words, result_of
 from fdstorefs.errors import ProtocolError, StoreError
 
 Outcome = TypeVar("Outcome")
@@ -56,7 +56,12 @@ async def _ready(channel: Channel, *, to_send: bool) -> None:
 
 async def exchange(channel: Channel, call: Call[Result]) -> Result:
     """Send a call and read the one reply to it."""
-    await send_all(channel, call.message, call.descriptors)
+    try:
+        await send_all(channel, call.message, call.descriptors)
+    except Disconnected as lost:
+        # The other end is closed: what it said is here, and nothing has to be waited for.
+        raise_last_words(call, channel)
+        raise lost from None
     return await receive(channel, lambda: result_of(call, channel))
 
 

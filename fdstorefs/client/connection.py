@@ -7,7 +7,7 @@ from fdstorefs.client.address import open_socket
 from fdstorefs.client.calls import Call, Result
 from fdstorefs.client.channel import Channel, Disconnected
 from fdstorefs.client.forked import abandon_in_children
-from fdstorefs.client.reply import gone, outcome_unknown, result_of
+from fdstorefs.client.reply import gone, outcome_unknown, raise_last_words, result_of
 from fdstorefs.errors import ProtocolError, StoreError
 
 
@@ -16,17 +16,9 @@ def exchange(channel: Channel, call: Call[Result]) -> Result:
     try:
         channel.send_all(call.message, call.descriptors)
     except Disconnected as lost:
-        _raise_last_words(channel, call)
+        raise_last_words(call, channel)
         raise lost from None
     return result_of(call, channel)
-
-
-def _raise_last_words(channel: Channel, call: Call[Result]) -> None:
-    """Raise what the instance said before it closed the connection, if it said anything: why."""
-    try:
-        result_of(call, channel)
-    except Disconnected:
-        return
 
 
 class Connection:

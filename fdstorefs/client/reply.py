@@ -4,7 +4,7 @@ import errno
 import os
 
 from fdstorefs.client.calls import Call, Result
-from fdstorefs.client.channel import Channel
+from fdstorefs.client.channel import Channel, Disconnected
 from fdstorefs.client.retrieved import close_all
 from fdstorefs.client.wire import Parameters, decode
 from fdstorefs.errors import Denied, NoInstance, ProtocolError
@@ -28,6 +28,14 @@ def result_of(call: Call[Result], channel: Channel) -> Result:
         close_all(descriptors)
         raise
     return call.read(parameters, descriptors)
+
+
+def raise_last_words(call: Call[Result], channel: Channel) -> None:
+    """Raise what the instance said before it closed the connection, if it said anything: why."""
+    try:
+        result_of(call, channel)
+    except Disconnected:
+        return
 
 
 def part_of(call: Call[Result], channel: Channel) -> tuple[Result, bool]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -151,3 +152,19 @@ def test_no_instance_is_said_at_once(tmp_path: Path) -> None:
     """Connecting fails, not the first call."""
     with pytest.raises(fdstorefs.NoInstance):
         asyncio.run(fdstorefs.aio.connect(tmp_path))
+
+
+def test_the_last_words_of_an_instance_that_turns_us_away_are_heard(tmp_path: Path) -> None:
+    """As with the client that blocks: it says why before it closes the connection."""
+    why = b'{"error":"io.fdstorefs.Store.Overloaded","parameters":{"message":"too many"}}\0'
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / ".fdstore"))
+        listening.listen()
+
+        async def story(store: fdstorefs.aio.Store) -> None:
+            with listening.accept()[0] as accepted:
+                accepted.sendall(why)
+            with pytest.raises(fdstorefs.Overloaded, match="too many"):
+                await store.take("web")
+
+        tell(tmp_path, story)
