@@ -3,6 +3,7 @@
 from fdstorefs.core.node import Stasher
 from fdstorefs.core.subject import NOTHING_MORE, Credentials, Subject
 from fdstorefs.host import procfs
+from fdstorefs.host.procfs import TaskFacts
 
 FILE_SYSTEM = 3
 """Which of a task's four uids a request through the mount carries."""
@@ -40,9 +41,12 @@ class Subjects:
             return NOTHING_MORE
         if uid != task.uids[FILE_SYSTEM]:
             return NOTHING_MORE
+        return self.credentials_of(task)
+
+    def credentials_of(self, task: TaskFacts) -> Credentials:
+        """The groups of a task and, if it is in the instance's user namespace, its capabilities."""
         ours = task.userns is not None and task.userns == self._userns
-        capabilities = task.cap_effective if ours else 0
-        return Credentials(groups=frozenset(task.groups), capabilities=capabilities)
+        return Credentials(groups=task.groups, capabilities=task.cap_effective if ours else 0)
 
     def stasher(self, subject: Subject) -> Stasher:
         """The record of who stashed; the same one again for a process that stashes many."""

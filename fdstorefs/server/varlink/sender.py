@@ -68,9 +68,7 @@ class Sender:
             return NOTHING_MORE
         if task.uids != (uid, uid, uid, uid):
             return NOTHING_MORE
-        ours = task.userns is not None and task.userns == procfs.own_user_namespace()
-        capabilities = task.cap_effective if ours else 0
-        return Credentials(groups=task.groups, capabilities=capabilities)
+        return self._subjects.credentials_of(task)
 
     def _hold_process(self) -> int | None:
         if self._pidfd is None and kernel_knows_peer_pidfds():
