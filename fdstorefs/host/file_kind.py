@@ -190,11 +190,6 @@ def classify(fd: int) -> FileFacts:
     return _facts(fd, cached, flags, kind, filesystem)
 
 
-def forget_mounts() -> None:
-    """Call this after entering another mount namespace, so that its mounts are looked at."""
-    _live_mounts.forget()
-
-
 def _on_a_mount(fd: int, cached: CachedStat, flags: int) -> FileFacts:
     filesystem = _live_mounts.current().filesystem(cached.dev, cached.mnt_id)
     if not cached.mode and not cached.ino:

@@ -43,14 +43,6 @@ class TaskFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class BlockedSyscall:
-    """The system call that a thread sleeps in, with its six argument registers."""
-
-    number: int
-    arguments: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class IdRange:
     """One line of a uid or gid map: `count` ids from `inside` on are `outside` and up in the parent."""
 
@@ -92,22 +84,6 @@ def read_task_checked(tid: int, pidfd: int) -> TaskFacts:
     if holder not in (tid, facts.tgid):
         raise _gone(tid)
     return facts
-
-
-def read_groups(tid: int) -> frozenset[int]:
-    """The supplementary groups of a thread, at the price of one file. Raises ProcessLookupError."""
-    return frozenset(map(int, _status(tid)["Groups"].split()))
-
-
-def task_syscall(tid: int) -> BlockedSyscall | None:
-    """The system call a thread is blocked in; None when it runs, or sleeps outside any system call.
-
-    Raises ProcessLookupError, and PermissionError where we may not trace the thread.
-    """
-    number, *registers = _task_file(tid, "syscall").split()
-    if number in (b"running", b"-1"):
-        return None
-    return BlockedSyscall(int(number), tuple(int(register, 16) for register in registers[:6]))
 
 
 def fdinfo(fd: int, pid: int | str = "self") -> Fdinfo:
@@ -183,11 +159,6 @@ def open_descriptors() -> int:
     # Linux 6.2 and later say it in the size; counting 15,000 names takes milliseconds.
     counted = os.stat("/proc/self/fd").st_size
     return counted or len(os.listdir("/proc/self/fd")) - 1
-
-
-def boot_id() -> str:
-    """The random name of this boot of the machine."""
-    return _read("/proc/sys/kernel/random/boot_id").decode().strip()
 
 
 def open_mountinfo() -> int:

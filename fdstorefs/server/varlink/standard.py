@@ -65,19 +65,9 @@ def method_not_found(method: str) -> StandardError:
     return StandardError("MethodNotFound", method=method)
 
 
-def method_not_implemented(method: str) -> StandardError:
-    """The interface declares the method and this server cannot do it."""
-    return StandardError("MethodNotImplemented", method=method)
-
-
 def invalid_parameter(parameter: str) -> StandardError:
     """A parameter is missing, unknown, or of the wrong type."""
     return StandardError("InvalidParameter", parameter=parameter)
-
-
-def permission_denied() -> StandardError:
-    """Nobody is behind the call whom the kernel could name."""
-    return StandardError("PermissionDenied")
 
 
 def expected_more() -> StandardError:

@@ -1,7 +1,6 @@
-"""procfs: what the kernel says of tasks, id maps and this boot."""
+"""procfs: what the kernel says of tasks and id maps."""
 
 import os
-import re
 import select
 import subprocess
 import sys
@@ -14,7 +13,6 @@ import pytest
 
 from fdstorefs.host import procfs, syscalls
 from tests.unit.host.conftest import Keep
-from tests.unit.host.waiting import wait_until
 
 
 def test_ourselves() -> None:
@@ -24,7 +22,7 @@ def test_ourselves() -> None:
     assert facts.tgid == os.getpid()
     assert facts.uids[:3] == os.getresuid()
     assert facts.gids[:3] == os.getresgid()
-    assert facts.groups == set(os.getgroups()) == procfs.read_groups(os.getpid())
+    assert facts.groups == set(os.getgroups())
     assert facts.userns == os.stat("/proc/self/ns/user").st_ino
     assert facts.mntns == os.stat("/proc/self/ns/mnt").st_ino
     assert facts.pidns == os.stat("/proc/self/ns/pid").st_ino
@@ -85,7 +83,7 @@ def test_an_ended_task_is_gone() -> None:
     child = subprocess.Popen(["true"])
     child.wait()
 
-    for read in (procfs.read_task, procfs.read_groups, procfs.task_syscall):
+    for read in (procfs.read_task, procfs.command):
         with pytest.raises(ProcessLookupError, match=f"`{child.pid}` has ended"):
             read(child.pid)
 
@@ -115,33 +113,6 @@ def test_checked_facts_of_an_ended_process_are_refused(keep: Keep) -> None:
 
     with pytest.raises(ProcessLookupError):
         procfs.read_task_checked(os.getpid(), pidfd)
-
-
-def test_the_system_call_that_a_thread_sleeps_in() -> None:
-    """A thread that reads a pipe is seen in read(2), with its arguments."""
-    read_number = {"x86_64": 0, "aarch64": 63}[os.uname().machine]
-    with _sleeping_thread() as thread:
-        tid = thread.native_id or 0
-        wait_until(lambda: _number(tid) == read_number)
-        blocked = procfs.task_syscall(tid)
-
-    assert blocked is not None
-    assert blocked.arguments[2] == 77
-
-
-def test_a_running_thread_is_in_no_system_call() -> None:
-    """A shell that counts for ever is in none, whenever it is seen running."""
-    child = subprocess.Popen(["sh", "-c", "while :; do :; done"])
-    try:
-        wait_until(lambda: procfs.task_syscall(child.pid) is None)
-    finally:
-        child.kill()
-        child.wait()
-
-
-def _number(tid: int) -> int | None:
-    blocked = procfs.task_syscall(tid)
-    return None if blocked is None else blocked.number
 
 
 def test_fdinfo_has_what_the_kernel_says_of_a_descriptor(keep: Keep) -> None:
@@ -188,6 +159,5 @@ def test_open_descriptors_are_counted() -> None:
 
 
 def test_the_machine() -> None:
-    """The overflow uid and the boot id are what the kernel's files hold."""
+    """The overflow uid is what the kernel's file holds."""
     assert procfs.overflow_uid() == int(Path("/proc/sys/kernel/overflowuid").read_text())
-    assert re.fullmatch(r"[0-9a-f-]{36}", procfs.boot_id())
