@@ -235,11 +235,12 @@ def test_too_many_descriptors_for_one_message(served: ServedStore, connect: Conn
                 client.reply()
             except BlockingIOError:
                 client.socket.setblocking(True)
+    # It tells why before it closes: once it answers again it has done so.
+    served.ask(lambda: None)
     served.descriptors.drain(10)
 
     assert told.value.identifier == "InvalidArgument"
     assert "253" in told.value.parameters["message"]
-    # The server has closed its end by now.
     assert open_descriptors() == before - 1
 
 
