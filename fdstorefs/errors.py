@@ -9,7 +9,11 @@ from typing import ClassVar
 
 
 class StoreError(OSError):
-    """Something the store refused; `errno`, `strerror` say what, `name` which entry, `hint` what to do."""
+    """Something the store refused; `errno`, `strerror` say what, `name` which entry, `hint` what to do.
+
+    For what was denied, `reason` says which rule or that mode bits did it, and `decision` is the id of the
+    record in the instance's audit log.
+    """
 
     code: ClassVar[int] = errno.EIO
     identifier: ClassVar[str] = "Failed"
@@ -20,6 +24,8 @@ class StoreError(OSError):
         self.message = message
         self.name = name
         self.hint = hint
+        self.reason: str | None = None
+        self.decision: str | None = None
 
     def __str__(self) -> str:
         return self.message

@@ -5,8 +5,9 @@ import sys
 from collections.abc import Sequence
 from types import TracebackType
 
+from fdstorefs.cli.choice import HELP, choose
 from fdstorefs.cli.failure import BROKEN_PIPE, FAILED, INTERRUPTED, Failure, UsageError, report, say
-from fdstorefs.cli.verbs import VERBS, load, split_command
+from fdstorefs.cli.verbs import FAMILIES, load, split_command
 
 
 def entry() -> None:
@@ -38,13 +39,16 @@ def _dispatch(argv: list[str]) -> int:
     at, argv = _leading_at(argv)
     if not argv:
         raise UsageError("no command given", hint="`fdstorefs --help` lists them")
-    verb, *arguments = argv
-    if verb in ("--help", "-h", "help"):
-        return _help(arguments)
-    if verb == "--version":
+    if argv[0] in (*HELP, "help"):
+        return _help(argv[1:])
+    if argv[0] == "--version":
         return _version()
-    if verb not in VERBS:
-        raise UsageError(f"`{verb}` is no command of fdstorefs", hint=_suggestion(verb))
+    if argv[0] in FAMILIES:
+        more, rest = _leading_at(argv[1:])
+        if rest and rest[0] in (*HELP, "help"):
+            return _help([argv[0], *rest[1:]])
+        at, argv = [*at, *more], [argv[0], *rest]
+    verb, arguments = choose(argv)
     return _run(verb, [*at, *arguments])
 
 
@@ -69,12 +73,15 @@ def _run(verb: str, arguments: list[str]) -> int:
     return command.run(options)
 
 
-def _help(arguments: list[str]) -> int:
-    if arguments and arguments[0] in VERBS:
-        return _run(arguments[0], ["--help"])
-    from fdstorefs.cli.overview import overview
+def _help(words: list[str]) -> int:
+    from fdstorefs.cli.overview import family_overview, overview
 
-    print(overview())
+    if not words or words[0].startswith("-"):
+        print(overview())
+    elif words[0] in FAMILIES and len(words) == 1:
+        print(family_overview(words[0]))
+    else:
+        return _run(choose(words)[0], ["--help"])
     return 0
 
 
@@ -83,13 +90,6 @@ def _version() -> int:
 
     print(f"fdstorefs {__version__}")
     return 0
-
-
-def _suggestion(verb: str) -> str:
-    from difflib import get_close_matches
-
-    close = get_close_matches(verb, VERBS, n=1)
-    return f"did you mean `{close[0]}`?" if close else "`fdstorefs --help` lists them"
 
 
 def _silence_stdout() -> None:

@@ -1,6 +1,8 @@
 """What `fdstorefs --help` says."""
 
-from fdstorefs.cli.verbs import VERBS
+from collections.abc import Mapping
+
+from fdstorefs.cli.verbs import FAMILIES, VERBS, Verb, members
 
 _INTRODUCTION = """\
 usage: fdstorefs [--at MOUNT] COMMAND [ARGUMENT...]
@@ -28,7 +30,22 @@ def overview() -> str:
     width = max(map(len, VERBS))
     lines = [_INTRODUCTION]
     for group in dict.fromkeys(verb.group for verb in VERBS.values()):
-        lines.append(f"{group}:")
-        lines += [f"  {name:<{width}}  {verb.summary}" for name, verb in VERBS.items() if verb.group == group]
-        lines.append("")
+        grouped = {name: verb for name, verb in VERBS.items() if verb.group == group}
+        lines += [f"{group}:", *_summaries(grouped, width), ""]
     return "\n".join([*lines, _CONCLUSION])
+
+
+def family_overview(family: str) -> str:
+    """The verbs that begin with the same word."""
+    known = members(family)
+    lines = [
+        f"usage: fdstorefs {family} COMMAND [ARGUMENT...]\n",
+        f"{FAMILIES[family].capitalize()}.\n",
+        *_summaries(known, max(map(len, known))),
+        f"\n`fdstorefs {family} COMMAND --help` has options, examples.",
+    ]
+    return "\n".join(lines)
+
+
+def _summaries(verbs: Mapping[str, Verb], width: int) -> list[str]:
+    return [f"  {name:<{width}}  {verb.summary}" for name, verb in verbs.items()]

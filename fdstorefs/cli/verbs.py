@@ -27,6 +27,13 @@ class Verb(NamedTuple):
 
 
 INSTANCES, ENTRIES, ABOUT = "Instances", "Entries", "Looking into it"
+POLICY, AUDIT = "Policy", "Audit log"
+
+FAMILIES: dict[str, str] = {
+    "policy": "write policies, try them out, and see which is in force",
+    "audit": "read the audit log",
+}
+"""The first words of the verbs that have two."""
 
 VERBS: dict[str, Verb] = {
     "serve": Verb("serve", "run an instance in the foreground", INSTANCES),
@@ -43,6 +50,18 @@ VERBS: dict[str, Verb] = {
     "seal": Verb("seal", "seal a box: nothing goes in or out", ENTRIES),
     "unseal": Verb("unseal", "unseal a box", ENTRIES),
     "watch": Verb("watch", "print changes as they happen", ENTRIES),
+    "policy check": Verb("policy_check", "find what is wrong in policies, and say what to do", POLICY),
+    "policy explain": Verb("policy_explain", "say whether a request is allowed, and why", POLICY),
+    "policy test": Verb("policy_test", "decide the cases that belong to policies", POLICY),
+    "policy diff": Verb("policy_diff", "say what a change of policies allows and denies", POLICY),
+    "policy compile": Verb("policy_compile", "turn policies into the tables that decide", POLICY),
+    "policy schema": Verb("policy_schema", "print the JSON Schema of policies, for editors", POLICY),
+    "policy status": Verb("policy_status", "say which policies an instance has in force", POLICY),
+    "audit tail": Verb("audit_tail", "print the last records, and new ones as they come", AUDIT),
+    "audit query": Verb("audit_query", "find records", AUDIT),
+    "audit stats": Verb("audit_stats", "count records: what was denied, to whom, by which rule", AUDIT),
+    "audit verify": Verb("audit_verify", "look for what is missing or damaged", AUDIT),
+    "audit replay": Verb("audit_replay", "decide what is on record again, with other policies", AUDIT),
     "status": Verb("status", "say what this instance is and what is in force", ABOUT),
     "doctor": Verb("doctor", "say what this machine can do and how to get more", ABOUT),
     "completion": Verb("completion", "print the completion script for a shell", ABOUT),
@@ -54,6 +73,11 @@ def load(verb: str) -> Command:
     from importlib import import_module
 
     return cast(Command, import_module(f"fdstorefs.cli.commands.{VERBS[verb].module}"))
+
+
+def members(family: str) -> dict[str, Verb]:
+    """The verbs of a family, each under its second word."""
+    return {name.split()[1]: verb for name, verb in VERBS.items() if name.startswith(f"{family} ")}
 
 
 def split_command(verb: str, arguments: Sequence[str]) -> tuple[list[str], list[str] | None]:

@@ -11,32 +11,60 @@ _fdstorefs() {
             --at) at=(--at "${COMP_WORDS[i + 1]}"); ((i++)) ;;
             --) [[ $verb == exec || $verb == run ]] && { _fdstorefs_command "$i"; return; } ;;
             -*) ;;
-            *) [[ -z $verb ]] && verb=$word ;;
+            *)
+                case $verb in
+                    '') verb=$word ;;
+                    policy | audit) verb+=" $word" ;;
+                esac
+                ;;
         esac
     done
 
     case $prev in
-        --at | --log) _fdstorefs_files; return ;;
+        --at | --log | --output | --policy) _fdstorefs_files; return ;;
+        --action) _fdstorefs_words stash retrieve take discard list describe rename link seal serve; return ;;
+        --verdict) _fdstorefs_words allow deny; return ;;
+        --access) _fdstorefs_words r w rw path; return ;;
+        --kind) _fdstorefs_words socket pipe memfd regular directory device eventfd pidfd namespace epoll timerfd \
+            signalfd inotify fanotify userfaultfd io_uring bpf perf_event seccomp_notify symlink other empty box
+            return ;;
+        --userns | --stasher-userns | --opener-userns) _fdstorefs_words same below other; return ;;
+        --subject) _fdstorefs_words uid: pid: comm: exe: cgroup:; compopt -o nospace; return ;;
+        --since | --until) _fdstorefs_words 10m 1h today yesterday; return ;;
         --stdin) _fdstorefs_entries; return ;;
-        --listen) COMPREPLY=($(compgen -W 'tcp: udp: unix:' -- "$cur")); compopt -o nospace; return ;;
+        --listen) _fdstorefs_words tcp: udp: unix:; compopt -o nospace; return ;;
         --mode | --entries | --entries-per-uid | --label | --ready-fd | --fd) return ;;
+        --entry | --also | --filesystem | --uid | --gid | --cgroup | --cap) return ;;
+        --stasher-uid | --stasher-cap | --opener-uid | --opener-cap) return ;;
+        --rule | --instance | --reason | --lines | -n) return ;;
     esac
 
     if [[ -z $verb ]]; then
-        COMPREPLY=($(compgen -W 'serve mount umount run put exec ls stat rm mv ln seal unseal watch status
-            doctor completion --at --help --version' -- "$cur"))
+        _fdstorefs_words serve mount umount run put exec ls stat rm mv ln seal unseal watch policy audit \
+            status doctor completion --at --help --version
+    elif [[ $verb == policy ]]; then
+        _fdstorefs_words check explain test diff compile schema status --help
+    elif [[ $verb == audit ]]; then
+        _fdstorefs_words tail query stats verify replay --help
     elif [[ $cur == -* ]]; then
-        COMPREPLY=($(compgen -W "$(_fdstorefs_options "$verb") --help" -- "$cur"))
+        _fdstorefs_words $(_fdstorefs_options "$verb") --help
     else
         case $verb in
             serve | mount | umount) _fdstorefs_files ;;
             put | exec | ls | stat | rm | mv | ln | seal | unseal | watch) _fdstorefs_entries ;;
-            completion) COMPREPLY=($(compgen -W 'bash zsh fish' -- "$cur")) ;;
+            completion) _fdstorefs_words bash zsh fish ;;
+            policy\ schema | policy\ status) ;;
+            policy\ * | audit\ *) _fdstorefs_files ;;
         esac
     fi
 }
 
+_fdstorefs_words() {
+    COMPREPLY=($(compgen -W "$*" -- "$cur"))
+}
+
 _fdstorefs_options() {
+    local filters='--since --until --subject --entry --verdict --action --rule --instance --reason'
     case $1 in
         serve) echo --ready-fd --mode --entries --entries-per-uid ;;
         mount) echo --log --mode --entries --entries-per-uid ;;
@@ -48,6 +76,17 @@ _fdstorefs_options() {
         mv) echo --replace --at ;;
         stat | watch | status | doctor) echo --json --at ;;
         rm | ln | seal | unseal) echo --at ;;
+        policy\ check) echo --strict --json ;;
+        policy\ explain) echo --action --entry --also --kind --filesystem --access --label --uid --gid --cgroup --cap \
+            --userns --stasher-uid --stasher-cap --stasher-userns --opener-uid --opener-cap --opener-userns --json ;;
+        policy\ test) echo --verbose --json ;;
+        policy\ diff) echo --exit-code --json ;;
+        policy\ compile) echo --output --json ;;
+        policy\ status) echo --json --at ;;
+        audit\ tail) echo --follow --lines $filters --json --at ;;
+        audit\ query | audit\ stats) echo $filters --json --at ;;
+        audit\ verify) echo --json --at ;;
+        audit\ replay) echo --policy $filters --json --at ;;
     esac
 }
 

@@ -9,23 +9,40 @@ function __fdstorefs_entries
     fdstorefs ls --names $at '**' 2>/dev/null
 end
 
+# Whether the verb, or the first word of it, is one of these.
 function __fdstorefs_in
-    set -l words (commandline -opc)
-    for verb in $argv
-        contains -- $verb $words[2..]; and return 0
-    end
-    return 1
+    set -l words (__fdstorefs_words)
+    contains -- "$words[1]" $argv
+end
+
+function __fdstorefs_words
+    set -l words (commandline -opc)[2..]
+    set -l at (contains -i -- --at $words); and set -e words[$at..(math $at + 1)]
+    string match -v -- '-*' $words
+end
+
+# Whether the command line says the first word, then one of the others.
+function __fdstorefs_at
+    set -l words (__fdstorefs_words)
+    test "$words[1]" = "$argv[1]"; and contains -- "$words[2]" $argv[2..]
+end
+
+# Whether it says this word and not yet the next.
+function __fdstorefs_after
+    set -l words (__fdstorefs_words)
+    test "$words[1]" = "$argv[1]"; and test (count $words) -eq 1
 end
 
 set -l instance serve mount umount run
 set -l entries put exec ls stat rm mv ln seal unseal watch
+set -l families policy audit
 set -l about status doctor completion
-set -l all $instance $entries $about
+set -l all $instance $entries $families $about
 
 complete -c fdstorefs -f
 complete -c fdstorefs -l help -d 'show help'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -l version -d 'show the version'
-complete -c fdstorefs -n "not __fdstorefs_in $instance completion" -l at -r -a '(__fish_complete_directories)' -d 'the instance mounted there'
+complete -c fdstorefs -n "not __fdstorefs_in $instance policy completion" -l at -r -a '(__fish_complete_directories)' -d 'the instance mounted there'
 
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a serve -d 'run an instance in the foreground'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a mount -d 'start an instance in the background'
@@ -41,6 +58,8 @@ complete -c fdstorefs -n "not __fdstorefs_in $all" -a ln -d 'give an entry a sec
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a seal -d 'seal a box'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a unseal -d 'unseal a box'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a watch -d 'print changes as they happen'
+complete -c fdstorefs -n "not __fdstorefs_in $all" -a policy -d 'write policies and try them out'
+complete -c fdstorefs -n "not __fdstorefs_in $all" -a audit -d 'read the audit log'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a status -d 'say what is in force'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a doctor -d 'say what this machine can do'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a completion -d 'print a completion script'
@@ -66,3 +85,62 @@ complete -c fdstorefs -n '__fdstorefs_in exec' -l take -d 'take the entries out 
 complete -c fdstorefs -n '__fdstorefs_in ls' -s l -l long -d 'with owner, kind and what it is'
 complete -c fdstorefs -n '__fdstorefs_in ls' -l names -d 'names as they are'
 complete -c fdstorefs -n '__fdstorefs_in ls stat watch status doctor' -l json -d 'as JSON'
+
+complete -c fdstorefs -n '__fdstorefs_after policy' -a check -d 'find what is wrong in policies'
+complete -c fdstorefs -n '__fdstorefs_after policy' -a explain -d 'say whether a request is allowed, and why'
+complete -c fdstorefs -n '__fdstorefs_after policy' -a test -d 'decide the cases that belong to policies'
+complete -c fdstorefs -n '__fdstorefs_after policy' -a diff -d 'say what a change allows and denies'
+complete -c fdstorefs -n '__fdstorefs_after policy' -a compile -d 'turn policies into tables'
+complete -c fdstorefs -n '__fdstorefs_after policy' -a schema -d 'print the JSON Schema'
+complete -c fdstorefs -n '__fdstorefs_after policy' -a status -d 'say which policies are in force'
+complete -c fdstorefs -n '__fdstorefs_after audit' -a tail -d 'print the last records, and new ones'
+complete -c fdstorefs -n '__fdstorefs_after audit' -a query -d 'find records'
+complete -c fdstorefs -n '__fdstorefs_after audit' -a stats -d 'count records'
+complete -c fdstorefs -n '__fdstorefs_after audit' -a verify -d 'look for what is missing or damaged'
+complete -c fdstorefs -n '__fdstorefs_after audit' -a replay -d 'decide again with other policies'
+
+set -l actions stash retrieve take discard list describe rename link seal serve
+set -l kinds socket pipe memfd regular directory device eventfd pidfd namespace epoll timerfd signalfd inotify \
+    fanotify userfaultfd io_uring bpf perf_event seccomp_notify symlink other empty box
+
+complete -c fdstorefs -n '__fdstorefs_at policy check explain test diff compile' -F
+complete -c fdstorefs -n '__fdstorefs_at policy check explain test diff compile status' -l json -d 'as JSON'
+complete -c fdstorefs -n '__fdstorefs_at policy status' -l at -r -a '(__fish_complete_directories)' -d 'the instance mounted there'
+complete -c fdstorefs -n '__fdstorefs_at policy check' -l strict -d 'warnings fail'
+complete -c fdstorefs -n '__fdstorefs_at policy test' -s v -l verbose -d 'a line for each case'
+complete -c fdstorefs -n '__fdstorefs_at policy diff' -l exit-code -d 'end with 1 if there are differences'
+complete -c fdstorefs -n '__fdstorefs_at policy compile' -s o -l output -r -F -d 'write to FILE'
+complete -c fdstorefs -n '__fdstorefs_at policy explain' -l action -x -a "$actions" -d 'what is asked for'
+complete -c fdstorefs -n '__fdstorefs_at policy explain' -l entry -x -a '(__fdstorefs_entries)' -d 'the entry'
+complete -c fdstorefs -n '__fdstorefs_at policy explain' -l also -x -a '(__fdstorefs_entries)' -d 'another name of the same open file'
+complete -c fdstorefs -n '__fdstorefs_at policy explain' -l kind -x -a "$kinds" -d 'what it is'
+complete -c fdstorefs -n '__fdstorefs_at policy explain' -l filesystem -x -d 'where its file is'
+complete -c fdstorefs -n '__fdstorefs_at policy explain' -l access -x -a 'r w rw path' -d 'how it is open'
+complete -c fdstorefs -n '__fdstorefs_at policy explain' -l label -x -d 'its label'
+complete -c fdstorefs -n '__fdstorefs_at policy explain' -l uid -x -a '(__fish_complete_users)' -d 'of the subject'
+complete -c fdstorefs -n '__fdstorefs_at policy explain' -l gid -x -a '(__fish_complete_groups)' -d 'of the subject'
+complete -c fdstorefs -n '__fdstorefs_at policy explain' -l cgroup -x -d 'of the subject'
+complete -c fdstorefs -n '__fdstorefs_at policy explain' -l cap -x -d 'of the subject'
+complete -c fdstorefs -n '__fdstorefs_at policy explain' -l userns -x -a 'same below other' -d 'of the subject'
+complete -c fdstorefs -n '__fdstorefs_at policy explain' -l stasher-uid -x -a '(__fish_complete_users)' -d 'of the stasher'
+complete -c fdstorefs -n '__fdstorefs_at policy explain' -l stasher-cap -x -d 'of the stasher'
+complete -c fdstorefs -n '__fdstorefs_at policy explain' -l stasher-userns -x -a 'same below other' -d 'of the stasher'
+complete -c fdstorefs -n '__fdstorefs_at policy explain' -l opener-uid -x -a '(__fish_complete_users)' -d 'of the opener'
+complete -c fdstorefs -n '__fdstorefs_at policy explain' -l opener-cap -x -d 'of the opener'
+complete -c fdstorefs -n '__fdstorefs_at policy explain' -l opener-userns -x -a 'same below other' -d 'of the opener'
+
+set -l filtered tail query stats replay
+complete -c fdstorefs -n "__fdstorefs_at audit verify $filtered" -F
+complete -c fdstorefs -n "__fdstorefs_at audit verify $filtered" -l json -d 'as JSON'
+complete -c fdstorefs -n "__fdstorefs_at audit $filtered" -l since -x -a '10m 1h today yesterday' -d 'not before'
+complete -c fdstorefs -n "__fdstorefs_at audit $filtered" -l until -x -a '10m 1h today yesterday' -d 'before'
+complete -c fdstorefs -n "__fdstorefs_at audit $filtered" -l subject -x -a 'uid: pid: comm: exe: cgroup:' -d 'who asked'
+complete -c fdstorefs -n "__fdstorefs_at audit $filtered" -l entry -x -a '(__fdstorefs_entries)' -d 'what for'
+complete -c fdstorefs -n "__fdstorefs_at audit $filtered" -l verdict -x -a 'allow deny' -d 'what was decided'
+complete -c fdstorefs -n "__fdstorefs_at audit $filtered" -l action -x -a "$actions" -d 'what was asked'
+complete -c fdstorefs -n "__fdstorefs_at audit $filtered" -l rule -x -d 'which rule decided'
+complete -c fdstorefs -n "__fdstorefs_at audit $filtered" -l instance -x -a '(__fish_complete_directories)' -d 'where'
+complete -c fdstorefs -n "__fdstorefs_at audit $filtered" -l reason -x -d 'why'
+complete -c fdstorefs -n '__fdstorefs_at audit tail' -s f -l follow -d 'go on with new records'
+complete -c fdstorefs -n '__fdstorefs_at audit tail' -s n -l lines -x -d 'begin with the last N'
+complete -c fdstorefs -n '__fdstorefs_at audit replay' -l policy -r -F -d 'decide with this'

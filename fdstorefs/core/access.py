@@ -1,14 +1,14 @@
 """Who may do what: actions, and the mode bits (DAC) that each needs.
 
-`Store` asks one function, an `Authority`, before every action. Mode bits are the first authority; a policy
-is asked after them, and both must allow.
+`Store` asks an `Authority` before every action. Mode bits are the first one; a policy is asked after them, and
+both must allow.
 """
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from fdstorefs.core.node import Box, Entry
+from fdstorefs.core.node import Box, Entry, OpenFile, Stasher
 from fdstorefs.core.subject import (
     CAP_CHOWN,
     CAP_DAC_OVERRIDE,
@@ -38,12 +38,28 @@ class Action(StrEnum):
     CHANGE = "change"
 
 
+class Coming(NamedTuple):
+    """What is to stand under a name: an open file, nothing yet, or a box, and what will be said of it.
+
+    `stasher` None: whoever asks.
+    """
+
+    file: OpenFile | None = None
+    label: str | None = None
+    stasher: Stasher | None = None
+    is_box: bool = False
+
+
 class Target(NamedTuple):
-    """What an action is about: a name in a box and, where there is one, the node it names."""
+    """What an action is about: a name in a box and, where there is one, the node it names.
+
+    `coming` is what a stash, or the goal of a rename or link, would put there.
+    """
 
     box: Box
     name: str
     node: Entry | Box | None = None
+    coming: Coming | None = None
 
     @property
     def path(self) -> str:
@@ -52,8 +68,49 @@ class Target(NamedTuple):
         return f"{prefix}/{self.name}" if prefix and self.name else self.name or prefix or "/"
 
 
-Authority = Callable[[Subject, Action, Target], None]
-"""Returns if the subject may do it and raises Denied or NotPermitted if not."""
+class Authority(Protocol):
+    """Decides for a store. Each request is put to `require` once, which may keep a record of it."""
+
+    def require(self, subject: Subject, action: Action, target: Target, /) -> None:
+        """Raise Denied or NotPermitted if mode bits or policy refuse it."""
+
+    def require_mode(self, subject: Subject, action: Action, target: Target, /) -> None:
+        """The same as far as mode bits say: before it is known what is to be stashed."""
+
+    def require_policy(self, subject: Subject, action: Action, target: Target, /) -> None:
+        """The same as far as the policy says: for what an action implies, such as discarding what it replaces."""
+
+    def may(self, subject: Subject, action: Action, target: Target) -> bool:
+        """Whether `require` would return; leaves no record."""
+
+    def exists(self, subject: Subject, target: Target, intent: Action, /) -> bool:
+        """Whether the policy lets the subject know of the node. It asked for it by name, to do `intent`."""
+
+
+Check = Callable[[Subject, Action, Target], None]
+
+
+class Checked:
+    """An authority that knows only one check, and no policy."""
+
+    def __init__(self, check: Check) -> None:
+        self.require = check
+        self.require_mode = check
+
+    def require_policy(self, _subject: Subject, _action: Action, _target: Target) -> None:
+        """There is none."""
+
+    def may(self, subject: Subject, action: Action, target: Target) -> bool:
+        """Whether the check passes."""
+        try:
+            self.require(subject, action, target)
+        except (Denied, NotPermitted):
+            return False
+        return True
+
+    def exists(self, _subject: Subject, _target: Target, _intent: Action) -> bool:
+        """To mode bits everything exists."""
+        return True
 
 
 def granted(subject: Subject, node: Entry | Box) -> int:
@@ -185,6 +242,9 @@ _RULES: dict[Action, Callable[[Subject, Target], None]] = {
 def mode_bits(subject: Subject, action: Action, target: Target) -> None:
     """The DAC authority: raise Denied or NotPermitted where owner and mode bits do not allow the action."""
     _RULES[action](subject, target)
+
+
+MODE_BITS = Checked(mode_bits)
 
 
 def check_chown(

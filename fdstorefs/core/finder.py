@@ -7,7 +7,7 @@ from fdstorefs.core.name import check, split
 from fdstorefs.core.node import Box, Entry
 from fdstorefs.core.subject import Subject
 from fdstorefs.core.tree import Tree
-from fdstorefs.errors import Denied, NoSuchEntry, NotABox, NotPermitted
+from fdstorefs.errors import NoSuchEntry, NotABox
 
 
 class Finder:
@@ -22,19 +22,26 @@ class Finder:
         """The box that is mounted."""
         return self.tree.root
 
-    def lookup(self, subject: Subject, box: Box, name: str) -> Entry | Box:
-        """What `name` stands for in `box`; errors: Denied, NoSuchEntry."""
+    def lookup(self, subject: Subject, box: Box, name: str, intent: Action = Action.LIST) -> Entry | Box:
+        """What `name` stands for in `box`; errors: Denied, NoSuchEntry, also where the subject may not know."""
         target = self.target(box, name)
-        self._authority(subject, Action.SEARCH, target)
-        if target.node is None:
+        self._authority.require(subject, Action.SEARCH, target)
+        if target.node is None or not self._authority.exists(subject, target, intent):
             raise NoSuchEntry(f"no entry `{target.path}`", name=target.path)
         return target.node
 
-    def locate(self, subject: Subject, path: str) -> Target:
-        """Walk `path`; the last name need not exist yet.
+    def locate(self, subject: Subject, path: str, intent: Action = Action.LIST) -> Target:
+        """Walk `path`; the last name need not exist yet. To the subject, what it may not list doesn't.
 
         Errors: InvalidName, NameTooLong, NoSuchEntry or NotABox for a box on the way, Denied.
         """
+        target = self.locate_goal(subject, path)
+        if target.node is None or target.node is self.root or self._authority.exists(subject, target, intent):
+            return target
+        raise NoSuchEntry(f"no entry `{target.path}`", name=target.path)
+
+    def locate_goal(self, subject: Subject, path: str) -> Target:
+        """As `locate`, for a name that something is to get: what stands there is in the way, seen or not."""
         box = self.root
         if path and "/" not in path:
             return self._searched(subject, self.target(box, path))  # the usual case, without a detour
@@ -49,7 +56,7 @@ class Finder:
         return self._searched(subject, Target(box, parts[-1], box.children.get(parts[-1])))
 
     def _searched(self, subject: Subject, target: Target) -> Target:
-        self._authority(subject, Action.SEARCH, target)
+        self._authority.require(subject, Action.SEARCH, target)
         return target
 
     @staticmethod
@@ -61,18 +68,27 @@ class Finder:
         node = box.children.get(name)
         return Target(box, name if node is not None else check(name), node)
 
-    def target_of(self, node: Entry | Box) -> Target:
-        """A target for a node known by its inode; NoSuchEntry once it has no name."""
+    def target_of(self, subject: Subject, node: Entry | Box) -> Target:
+        """A target for a node known by its inode: a name that the subject can reach and may know, or else any.
+
+        A second name in a box that is closed to the subject must not keep it from the first. NoSuchEntry once
+        it has no name.
+        """
         if isinstance(node, Box):
             return Target(node.parent or node, node.name, node)
-        if not node.places:
+        if not node.is_named:
             raise NoSuchEntry("the entry is gone: it was discarded")
-        box, name = node.places[0]
-        return Target(box, name, node)
+        targets = [Target(box, name, node) for box, name in node.places]
+        if len(targets) == 1:
+            return targets[0]
+        may = self._authority.may
+        reached = [target for target in targets if may(subject, Action.SEARCH, target)]
+        known = [target for target in reached if may(subject, Action.LIST, target)]
+        return (known or reached or targets)[0]
 
     def names(self, subject: Subject, box: Box) -> list[tuple[str, Entry | Box]]:
         """The names in `box` that the subject may list, sorted; Denied if it may not read the box."""
-        self._authority(subject, Action.LIST, self._self(box))
+        self._authority.require(subject, Action.LIST, self._self(box))
         listed = sorted(box.children.items())
         return [
             (name, node) for name, node in listed if self.may(subject, Action.LIST, Target(box, name, node))
@@ -94,15 +110,15 @@ class Finder:
 
     def may(self, subject: Subject, action: Action, target: Target) -> bool:
         """Whether the authority allows it."""
-        try:
-            self._authority(subject, action, target)
-        except (Denied, NotPermitted):
-            return False
-        return True
+        return self._authority.may(subject, action, target)
 
     def require(self, subject: Subject, action: Action, target: Target) -> None:
         """Raise what the authority raises if the subject may not do it."""
-        self._authority(subject, action, target)
+        self._authority.require(subject, action, target)
+
+    def require_mode(self, subject: Subject, action: Action, target: Target) -> None:
+        """Raise what the mode bits alone make it raise."""
+        self._authority.require_mode(subject, action, target)
 
     def remember(self, node: Entry | Box) -> None:
         """Count one reference that the kernel got through the mount."""

@@ -9,7 +9,7 @@ Invariants, kept by `store.Store`:
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 @dataclass(slots=True, eq=False)
@@ -31,6 +31,24 @@ class OpenFile:
     number: int = 0
     holds: int = 0
     release: Callable[["OpenFile"], None] | None = field(default=None, repr=False)
+    _within: "Entry | list[Entry] | None" = field(default=None, repr=False)
+
+    @property
+    def entries(self) -> "tuple[Entry, ...]":
+        """The entries that hold it."""
+        within = self._within
+        if within is None:
+            return ()
+        return tuple(within) if isinstance(within, list) else (within,)
+
+    def enter(self, entry: "Entry") -> None:
+        """Note that an entry holds it. Most files are in one only, so there is seldom a list."""
+        self._within = [*self.entries, entry] if self._within is not None else entry
+
+    def leave(self, entry: "Entry") -> None:
+        """Note that an entry holds it no longer."""
+        left = [other for other in self.entries if other is not entry]
+        self._within = left[0] if len(left) == 1 else left or None
 
     def hold(self) -> "OpenFile":
         """Keep it open for one more user."""
@@ -48,19 +66,26 @@ class OpenFile:
 
 @dataclass(slots=True, frozen=True)
 class Stasher:
-    """Who stashed: as the kernel told it at that moment."""
+    """Who stashed: as the kernel told it at that moment. One object serves all that a process stashes.
+
+    `userns` is the number of the user namespace, then those of the ones above it, and `capabilities` are the
+    effective ones over the instance's. None: not told, or, for capabilities, not asked for.
+    """
 
     pid: int
     uid: int
     gid: int
     command: str | None = None
+    userns: tuple[int, ...] | None = None
+    capabilities: int | None = None
 
 
 @dataclass(slots=True, eq=False)
 class Node:
     """What entries and boxes share: number, owner, mode (permission bits), times in ns since the epoch.
 
-    `lookups` counts the references that the kernel holds through the mount.
+    `lookups` counts the references that the kernel holds through the mount. `stasher` is who stashed what is in
+    an entry, or who made an empty one or a box. `judged` is for the authority to remember by.
     """
 
     is_box: ClassVar[bool] = False
@@ -71,21 +96,48 @@ class Node:
     created: int
     changed: int
     lookups: int = 0
+    stasher: Stasher | None = None
+    judged: object = None
 
 
 @dataclass(slots=True, eq=False)
 class Entry(Node):
-    """What a name stands for: one open file, or nothing yet. `places` are its names: box and name in it."""
+    """What a name stands for: one open file, or nothing yet.
+
+    `places` are its names: each a box and a name in it, in turn, so that an entry with one name is small.
+    """
 
     file: OpenFile | None = None
-    stasher: Stasher | None = None
     label: str | None = None
-    places: list[tuple["Box", str]] = field(default_factory=list)
+    _places: tuple[Any, ...] = ()
+
+    @property
+    def places(self) -> "list[tuple[Box, str]]":
+        """Its names, oldest first: each a box and the name in it."""
+        flat = self._places
+        return list(zip(flat[::2], flat[1::2], strict=True))
+
+    @property
+    def is_named(self) -> bool:
+        """True while it has a name."""
+        return bool(self._places)
 
     @property
     def links(self) -> int:
         """How many names it has."""
-        return len(self.places)
+        return len(self._places) // 2
+
+    def add_place(self, box: "Box", name: str) -> None:
+        """It has one more name."""
+        self._places = (*self._places, box, name)
+        self.judged = None
+
+    def remove_place(self, box: "Box", name: str) -> None:
+        """It has one name less."""
+        places = self.places
+        places.remove((box, name))
+        self._places = tuple(part for place in places for part in place)
+        self.judged = None
 
     @property
     def kind(self) -> str:

@@ -11,12 +11,14 @@ ROOT_INO = 1
 class Tree:
     """Boxes and entries by inode number and by name. Numbers are never used twice."""
 
-    __slots__ = ("_next_ino", "nodes", "root")
+    __slots__ = ("_next_ino", "moved_boxes", "nodes", "root")
 
     def __init__(self, root: Box) -> None:
         self.root = root
         self.nodes: dict[int, Entry | Box] = {root.ino: root}
         self._next_ino = root.ino
+        self.moved_boxes = 0
+        """Counts how often a box was given another name, and all paths below it with it."""
 
     def next_ino(self) -> int:
         """A fresh inode number."""
@@ -32,13 +34,19 @@ class Tree:
         if isinstance(node, Box):
             node.parent, node.name = box, name
         else:
-            node.places.append((box, name))
+            node.add_place(box, name)
+
+    def move(self, source: Box, name: str, goal: Box, new_name: str) -> None:
+        """Give what `name` stands for another name, which must be free."""
+        node = self.detach(source, name)
+        self.attach(goal, new_name, node)
+        self.moved_boxes += node.is_box
 
     def detach(self, box: Box, name: str) -> Entry | Box:
         """Take the name away and return what it stood for."""
         node = box.children.pop(name)
         if isinstance(node, Entry):
-            node.places.remove((box, name))
+            node.remove_place(box, name)
         self.collect(node)
         return node
 
@@ -50,7 +58,7 @@ class Tree:
     @staticmethod
     def is_named(node: Entry | Box) -> bool:
         """True while the node can be reached by a name."""
-        return node.is_attached if isinstance(node, Box) else bool(node.places)
+        return node.is_attached if isinstance(node, Box) else node.is_named
 
     def walk(self, box: Box, prefix: str = "") -> Iterator[tuple[str, Box, str, Entry | Box]]:
         """Everything below `box`, sorted: path, box, name, node. What changes meanwhile may be missed."""

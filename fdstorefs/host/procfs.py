@@ -14,7 +14,11 @@ from fdstorefs.host.mount_table import MountTable
 
 Fdinfo = dict[str, str | list[str]]
 
+START_TIME_FIELD = 19
+"""Where in what `parse_stat` returns the time is when the task started, in clock ticks since boot."""
+
 _EVERY_ID = 2**32 - 1
+_RECORD_BYTES = 65536
 _NAMESPACES = ("user", "mnt", "pid")
 
 
@@ -80,10 +84,32 @@ def read_task_checked(tid: int, pidfd: int) -> TaskFacts:
     cannot be given away again while the task that `pidfd` holds still has it.
     """
     facts = read_task(tid)
-    holder = int(fdinfo_field(fdinfo(pidfd), "Pid"))
+    holder = _pid_behind(pidfd)
     if holder not in (tid, facts.tgid):
         raise _gone(tid)
     return facts
+
+
+def check_pidfd(pidfd: int, pid: int) -> None:
+    """Raise ProcessLookupError unless the process behind `pidfd` is there and has this number in /proc.
+
+    It holds for what was opened or read under the number before: a number cannot be given away again while the
+    process that `pidfd` holds still has it.
+    """
+    if _pid_behind(pidfd) != pid:
+        raise _gone(pid)
+
+
+def task_path(tid: int) -> str:
+    """The directory of a task, with a slash at its end."""
+    return f"/proc/{tid}/"
+
+
+def parse_stat(text: bytes) -> tuple[str, list[bytes]]:
+    """The name in a task's stat file, and the fields after it, the first of which is the state."""
+    # The name may contain anything, `) S 1 (` too: the last parenthesis is the kernel's.
+    head, _, tail = text.rpartition(b")")
+    return head.partition(b"(")[2].decode(errors="surrogateescape"), tail.split()
 
 
 def fdinfo(fd: int, pid: int | str = "self") -> Fdinfo:
@@ -121,9 +147,9 @@ def id_map(kind: str, pid: int | str = "self") -> list[IdRange]:
     return [IdRange(*map(int, line.split())) for line in lines]
 
 
-def identity_is_whole() -> bool:
-    """Whether our user namespace maps every uid, so that 65534 is a user and not `somebody we can't name`."""
-    return sum(mapped.count for mapped in id_map("uid")) == _EVERY_ID
+def identity_is_whole(kind: str = "uid") -> bool:
+    """Whether our user namespace maps every `uid` (or `gid`), so that 65534 is not `somebody we can't name`."""
+    return sum(mapped.count for mapped in id_map(kind)) == _EVERY_ID
 
 
 def own_user_namespace() -> int | None:
@@ -154,6 +180,11 @@ def overflow_uid() -> int:
     return int(_read("/proc/sys/kernel/overflowuid"))
 
 
+def overflow_gid() -> int:
+    """The gid that stands for every group our user namespace doesn't map."""
+    return int(_read("/proc/sys/kernel/overflowgid"))
+
+
 def open_descriptors() -> int:
     """How many descriptors this process has open."""
     # Linux 6.2 and later say it in the size; counting 15,000 names takes milliseconds.
@@ -172,9 +203,12 @@ def mounts(pid: int | str = "self") -> MountTable:
 
 
 def _comm_and_start_time(tid: int) -> tuple[str, int]:
-    # The name may contain anything, `) S 1 (` too: the last parenthesis is the kernel's.
-    head, _, tail = _task_file(tid, "stat").rpartition(b")")
-    return head.partition(b"(")[2].decode(errors="surrogateescape"), int(tail.split()[19])
+    name, fields = parse_stat(_task_file(tid, "stat"))
+    return name, int(fields[START_TIME_FIELD])
+
+
+def _pid_behind(pidfd: int) -> int:
+    return int(fdinfo_field(fdinfo(pidfd), "Pid"))
 
 
 def _status(tid: int) -> dict[str, str]:
@@ -246,3 +280,13 @@ def read_all(fd: int) -> bytes:
         parts.append(part)
         offset += len(part)
     return b"".join(parts)
+
+
+def read_record(fd: int) -> bytes:
+    """The whole of a task's file that the kernel writes in one piece: status, stat, cgroup.
+
+    Of such a file less than was asked for is all there is. To make sure by reading on would make the kernel
+    write it once more.
+    """
+    text = os.pread(fd, _RECORD_BYTES, 0)
+    return text if len(text) < _RECORD_BYTES else read_all(fd)

@@ -1,56 +1,74 @@
 """Subjects: who is behind a request, from what the kernel attached to it."""
 
 from fdstorefs.core.node import Stasher
-from fdstorefs.core.subject import NOTHING_MORE, Credentials, Subject
+from fdstorefs.core.subject import NOTHING_TOLD, Facts, FourIds, Subject, Userns
 from fdstorefs.host import procfs
-from fdstorefs.host.procfs import TaskFacts
+from fdstorefs.host.task import Task
+from fdstorefs.server.kernel_facts import Home, KernelFacts
 
 FILE_SYSTEM = 3
 """Which of a task's four uids a request through the mount carries."""
+
+
+class ThreadFacts(KernelFacts):
+    """The facts about a thread that waits for our answer.
+
+    While it waits in the kernel it can neither execute a program nor end, so its number is its own. But
+    somebody else may act in its name (a file system stacked on the mount), with his own uid: then its facts
+    don't count.
+    """
+
+    __slots__ = ()
+
+    def _are_its(self, uids: FourIds) -> bool:
+        return uids[FILE_SYSTEM] == self._uid
+
+    def _still_asks(self) -> bool:
+        # The file-system uid is another than the effective one in few programs, and costs more to read.
+        return self._task.effective_uid() == self._uid or self._checked_status() is not None
 
 
 class Subjects:
     """Makes the core's subjects. Uids are those of the server's user namespace, which is the instance's."""
 
     def __init__(self) -> None:
-        # Where our own map covers every id, 65534 is a user like any other; elsewhere it means "somebody else".
-        self._stranger = None if procfs.identity_is_whole() else procfs.overflow_uid()
-        self._userns = procfs.own_user_namespace()
+        self.home = Home()
         self._latest = Stasher(0, 0, 0)
 
+    @property
+    def userns(self) -> Userns:
+        """The instance's own user namespace."""
+        return self.home.userns
+
     def subject(self, pid: int, uid: int, gid: int) -> Subject:
-        """The subject with these ids; `pid` is a process or thread id, 0 if it cannot be seen from here."""
+        """The subject with these ids; `pid` is a process or thread id, 0 if it cannot be seen from here.
+
+        The task must be waiting for our answer: its facts are read by its number.
+        """
         return Subject(
             uid,
             gid,
             pid,
-            known=uid != self._stranger,
-            look_up=lambda: self._credentials(pid, uid),
+            known=self.home.knows_uid(uid),
+            look_up=lambda: self._look_up(pid, uid, gid),
         )
 
-    def _credentials(self, pid: int, uid: int) -> Credentials:
-        """Groups and capabilities of a task that waits for our answer, so that it is still what it was.
+    def _look_up(self, pid: int, uid: int, gid: int) -> Facts:
+        return ThreadFacts(self.home, Task(pid), uid, gid) if pid else NOTHING_TOLD
 
-        Nothing more than its ids if it is gone or has other ids than its request.
+    def stasher(self, subject: Subject, *, with_capabilities: bool = False) -> Stasher:
+        """The record of who stashed, or made a box; the same one again for a process that stashes many.
+
+        Capabilities cost as much again as all the rest, so they are recorded on request.
         """
-        if not pid:
-            return NOTHING_MORE
-        try:
-            task = procfs.read_task(pid)
-        except (ProcessLookupError, PermissionError):
-            return NOTHING_MORE
-        if uid != task.uids[FILE_SYSTEM]:
-            return NOTHING_MORE
-        return self.credentials_of(task)
-
-    def credentials_of(self, task: TaskFacts) -> Credentials:
-        """The groups of a task and, if it is in the instance's user namespace, its capabilities."""
-        ours = task.userns is not None and task.userns == self._userns
-        return Credentials(groups=task.groups, capabilities=task.cap_effective if ours else 0)
-
-    def stasher(self, subject: Subject) -> Stasher:
-        """The record of who stashed; the same one again for a process that stashes many."""
-        made = Stasher(subject.pid, subject.uid, subject.gid, self._command(subject.pid))
+        made = Stasher(
+            subject.pid,
+            subject.uid,
+            subject.gid,
+            self._command(subject.pid),
+            subject.userns,
+            subject.capabilities if with_capabilities else None,
+        )
         if made != self._latest:
             self._latest = made
         return self._latest

@@ -181,7 +181,7 @@ class Names(pyfuse3.Operations):
         """An empty entry; or, for the server itself, one of its sockets."""
         box, text = self._inodes.box(parent_inode), text_of(name)
         if stat.S_ISREG(mode):
-            return self._known(self._store.create(self._subject(ctx), box, text, stat.S_IMODE(mode)))
+            return self._known(self._create(self._subject(ctx), box, text, mode))
         if not (stat.S_ISSOCK(mode) and self._inodes.is_reserved(box, text)):
             raise NotPermitted("only entries and boxes can be made here", name=text)
         return self._bind(text, ctx)
@@ -198,7 +198,9 @@ class Names(pyfuse3.Operations):
     ) -> EntryAttributes:
         """A box."""
         box, permissions = self._inodes.box(parent_inode), stat.S_IMODE(mode)
-        return self._known(self._store.make_box(self._subject(ctx), box, text_of(name), permissions))
+        subject = self._subject(ctx)
+        stasher = self._context.subjects.stasher(subject)
+        return self._known(self._store.make_box(subject, box, text_of(name), permissions, stasher))
 
     @_answered
     async def unlink(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
@@ -243,7 +245,7 @@ class Names(pyfuse3.Operations):
     ) -> EntryAttributes:
         """A second name for an entry."""
         subject, box = self._subject(ctx), self._inodes.box(new_parent_inode)
-        source = self._store.target_of(self._inodes.node(inode))
+        source = self._store.target_of(subject, self._inodes.node(inode))
         return self._known(self._store.link(subject, source, box, text_of(new_name)))
 
     @_answered
@@ -272,14 +274,23 @@ class Names(pyfuse3.Operations):
     ) -> tuple[FileInfo, EntryAttributes]:
         """An empty entry and a handle on it. If somebody else made it a moment ago, open that one."""
         box, text, subject = self._inodes.box(parent_inode), text_of(name), self._subject(ctx)
-        there = None if flags & os.O_EXCL else self._store.target(box, text).node
+        there = None if flags & os.O_EXCL else self._seen(subject, box, text)
         if there is not None:
-            found = self._store.lookup(subject, box, text)
-            number = self._opening.open(subject, _caller(ctx), self._inodes.entry(found.ino), flags)
-            return FileInfo(fh=FileHandleT(number)), self._known(found)
-        entry = self._store.create(subject, box, text, stat.S_IMODE(mode))
+            number = self._opening.open(subject, _caller(ctx), self._inodes.entry(there.ino), flags)
+            return FileInfo(fh=FileHandleT(number)), self._known(there)
+        entry = self._create(subject, box, text, mode)
         number = self._opening.created(_caller(ctx), entry, flags)
         return FileInfo(fh=FileHandleT(number)), self._known(entry)
+
+    def _create(self, subject: Subject, box: Box, name: str, mode: int) -> Entry:
+        stasher = self._context.subjects.stasher(subject)
+        return self._store.create(subject, box, name, stat.S_IMODE(mode), stasher)
+
+    def _seen(self, subject: Subject, box: Box, name: str) -> Entry | Box | None:
+        try:
+            return self._store.lookup(subject, box, name)
+        except NoSuchEntry:
+            return None
 
     async def flush(self, fh: FileHandleT) -> None:
         """Nothing is kept back that could be flushed."""

@@ -13,7 +13,6 @@ from fdstorefs.server.fuse.caller import Caller
 from fdstorefs.server.fuse.data_handle import DataHandle
 from fdstorefs.server.fuse.handles import Handles
 from fdstorefs.server.fuse.lane import Lanes
-from fdstorefs.server.fuse.place import place_for
 from fdstorefs.server.fuse.readiness import Readiness
 from fdstorefs.server.fuse.stash_handle import StashHandle
 
@@ -60,12 +59,12 @@ class Opening:
 
     def _to_stash(self, subject: Subject, caller: Caller, entry: Entry, *, replacing: bool) -> int:
         store = self._context.store
-        store.require(subject, Action.STASH, place_for(store, subject, entry))
+        store.require_mode(subject, Action.STASH, store.target_of(subject, entry))
         return self._handles.add(StashHandle(self._context, entry, caller, replacing=replacing))
 
     def _to_use(self, subject: Subject, caller: Caller, entry: Entry, mode: int) -> int:
         store = self._context.store
-        file = store.retrieve(subject, place_for(store, subject, entry))
+        file = store.retrieve(subject, store.target_of(subject, entry))
         for_equals = lending.needs_equal(file)
         _require_mode(file, mode)
         if for_equals:

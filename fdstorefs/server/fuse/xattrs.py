@@ -10,7 +10,6 @@ from fdstorefs.core.subject import Subject
 from fdstorefs.errors import InvalidArgument, IsABox, NotPermitted
 from fdstorefs.server.context import Context
 from fdstorefs.server.fuse.caller import Caller
-from fdstorefs.server.fuse.place import place_for
 from fdstorefs.server.fuse.stash_handle import stash
 from fdstorefs.server.fuse.taking import parse_number
 from fdstorefs.server.record import Record
@@ -41,7 +40,7 @@ class Xattrs:
         read = _READABLE.get(name)
         if read is None:
             raise _no_data(name)
-        target = place_for(self._context.store, subject, node)
+        target = self._context.store.target_of(subject, node)
         if name != KIND:
             self._context.store.require(subject, Action.DESCRIBE, target)
         value = read(self._record(subject, target, node, name))
@@ -57,7 +56,7 @@ class Xattrs:
     def names(self, subject: Subject, node: Entry | Box) -> list[str]:
         """The attributes that there are and that the subject may read."""
         store = self._context.store
-        if isinstance(node, Box) or not store.may(subject, Action.DESCRIBE, place_for(store, subject, node)):
+        if isinstance(node, Box) or not store.may(subject, Action.DESCRIBE, store.target_of(subject, node)):
             return [KIND]
         there = {KIND: True, INFO: node.file, STASHER: node.stasher, LABEL: node.label}
         return [name for name, value in there.items() if value is not None]

@@ -21,7 +21,7 @@ Details = dict[str, str]
 def describe(context: Context, call: Call) -> "Reply | Describing":
     """The record and what the kernel tells of the open file."""
     parameters.only(call.parameters, PARAMETERS)
-    target = context.store.locate(call.subject, parameters.text(call.parameters, "name"))
+    target = context.store.locate(call.subject, parameters.text(call.parameters, "name"), Action.DESCRIBE)
     node = target.node
     if node is None:
         raise NoSuchEntry(f"no entry `{target.path}`", name=target.path)

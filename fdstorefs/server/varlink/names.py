@@ -1,5 +1,6 @@
 """Names and boxes: Discard, Rename, Link, MakeBox, RemoveBox, Seal, Unseal."""
 
+from fdstorefs.core.access import Action
 from fdstorefs.core.node import Box
 from fdstorefs.core.subject import Subject
 from fdstorefs.errors import NoSuchEntry, NotABox
@@ -32,8 +33,8 @@ def rename(context: Context, call: Call) -> Reply:
     replace = parameters.flag(given, "replace")
     store.rename(
         call.subject,
-        store.locate(call.subject, source),
-        store.locate(call.subject, goal),
+        store.locate(call.subject, source, Action.RENAME),
+        store.locate_goal(call.subject, goal),
         replace=replace,
     )
     return success({})
@@ -43,8 +44,8 @@ def link(context: Context, call: Call) -> Reply:
     """Give an entry a second name."""
     given, store = call.parameters, context.store
     parameters.only(given, FROM_TO)
-    source = store.locate(call.subject, parameters.text(given, "from"))
-    goal = store.locate(call.subject, parameters.text(given, "to"))
+    source = store.locate(call.subject, parameters.text(given, "from"), Action.LINK)
+    goal = store.locate_goal(call.subject, parameters.text(given, "to"))
     store.link(call.subject, source, goal.box, goal.name)
     return success({})
 
@@ -54,15 +55,16 @@ def make_box(context: Context, call: Call) -> Reply:
     given, store = call.parameters, context.store
     parameters.only(given, NAME_MODE)
     mode = parameters.mode(given, BOX_MODE)
-    target = store.locate(call.subject, parameters.text(given, "name"))
-    return success({"id": store.make_box(call.subject, target.box, target.name, mode).ino})
+    target = store.locate_goal(call.subject, parameters.text(given, "name"))
+    stasher = context.subjects.stasher(call.subject)
+    return success({"id": store.make_box(call.subject, target.box, target.name, mode, stasher).ino})
 
 
 def remove_box(context: Context, call: Call) -> Reply:
     """Remove an empty box."""
     parameters.only(call.parameters, NAME)
     name = parameters.text(call.parameters, "name")
-    context.store.remove_box(call.subject, context.store.locate(call.subject, name))
+    context.store.remove_box(call.subject, context.store.locate(call.subject, name, Action.DISCARD))
     return success({})
 
 
@@ -84,7 +86,7 @@ def _box(context: Context, call: Call) -> Box:
 
 
 def _box_called(context: Context, subject: Subject, name: str) -> Box:
-    target = context.store.locate(subject, name)
+    target = context.store.locate(subject, name, Action.SEAL)
     if target.node is None:
         raise NoSuchEntry(f"no box `{target.path}`", name=target.path)
     if not isinstance(target.node, Box):

@@ -22,15 +22,10 @@ def take(context: Context, call: Call) -> Reply:
     """Copies of the descriptors of all names; once the kernel has them for the client, the entries go."""
     parameters.only(call.parameters, PARAMETERS)
     names = parameters.names(call.parameters)
-    reply = _reply(names, context.store.check_take(call.subject, names))
-    reply.sent = lambda: _remove(context, call, names)
+    taken = context.store.check_take(call.subject, names)
+    reply = _reply(names, [file for _, file in taken])
+    reply.sent = lambda: context.store.remove_taken([target for target, _ in taken])
     return reply
-
-
-def _remove(context: Context, call: Call, names: list[str]) -> None:
-    # Nothing has happened since `check_take`, so this cannot be refused.
-    for file in context.store.take_many(call.subject, names):
-        file.drop()
 
 
 def _reply(names: list[str], files: list[OpenFile]) -> Reply:

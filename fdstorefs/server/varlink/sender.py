@@ -1,104 +1,59 @@
 """The sender of a message: a subject made from what the kernel attached to it.
 
-Uid, gid and pid were true when the message was sent. Supplementary groups and capabilities are looked up when
-a decision asks for them, and that is later: the pid may belong to somebody else, or the process may have
-executed a set-user-ID program since and so gained what it did not have. So they count only
-- for the process that made the connection, held by a pidfd, while it has not ended,
-- and while all its uids are the one that the message was sent with.
-Every other sender is its uid and gid alone.
+Uid, gid and pid were true when the message was sent. What else a decision asks for is known of the process that
+made the connection only (see `peer`). Of every other sender the rest is unknown, which is not the same as none.
 """
 
-import errno
-import os
 import socket
-from collections.abc import Callable
-from functools import cache
-from typing import NamedTuple
 
-from fdstorefs.core.subject import NOTHING_MORE, Credentials, Subject
-from fdstorefs.host import procfs
+from fdstorefs.core.subject import NOTHING_TOLD, Facts, Subject
+from fdstorefs.server.kernel_facts import Home
 from fdstorefs.server.subjects import Subjects
-from fdstorefs.server.varlink.ancillary import SO_PEERPIDFD, UCRED
-
-
-class _Whoever(NamedTuple):
-    """What all subjects have in common whose messages came with the same credentials."""
-
-    pid: int
-    uid: int
-    gid: int
-    known: bool
-    look_up: Callable[[], Credentials]
+from fdstorefs.server.varlink.ancillary import UCRED
+from fdstorefs.server.varlink.peer import LatestDetails, Peer, PeerFacts
 
 
 class Sender:
-    """Makes the subjects of one connection."""
+    """Makes the subjects of one connection. Of descriptors it has no more than a `Peer`."""
 
     def __init__(self, connected: socket.socket, subjects: Subjects) -> None:
-        self._socket = connected
-        self._subjects = subjects
-        peer = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED.size)
-        self.pid, self.uid, _ = UCRED.unpack(peer)
-        self._latest_credentials = peer
-        self._latest = self._meet(peer)
-        # A newer kernel can name the process that connected at any time. An older one knows only its number,
-        # which is turned into a pidfd while the connection is fresh.
-        self._pidfd = None if kernel_knows_peer_pidfds() else _pidfd_of(self.pid)
+        credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED.size)
+        self.pid, self.uid, _ = UCRED.unpack(credentials)
+        self._home = subjects.home
+        self._peer = Peer(connected, self.pid)
+        self._latest_credentials = credentials
+        self._latest = _Whoever(self._home, self._peer, credentials)
 
     def subject(self, credentials: bytes) -> Subject:
         """The subject behind a `struct ucred`. A new one each time: what is looked up is kept in it."""
         if credentials != self._latest_credentials:
-            self._latest = self._meet(credentials)
+            self._latest = _Whoever(self._home, self._peer, credentials)
             self._latest_credentials = credentials
-        latest = self._latest
-        return Subject(latest.uid, latest.gid, latest.pid, known=latest.known, look_up=latest.look_up)
-
-    def _meet(self, credentials: bytes) -> "_Whoever":
-        pid, uid, gid = UCRED.unpack(credentials)
-        known = self._subjects.subject(pid, uid, gid).known
-        return _Whoever(pid, uid, gid, known, lambda: self._look_up(pid, uid))
-
-    def _look_up(self, pid: int, uid: int) -> Credentials:
-        pidfd = self._hold_process()
-        if pidfd is None or pid != self.pid:
-            return NOTHING_MORE
-        try:
-            task = procfs.read_task_checked(pid, pidfd)
-        except (ProcessLookupError, PermissionError):
-            return NOTHING_MORE
-        if task.uids != (uid, uid, uid, uid):
-            return NOTHING_MORE
-        return self._subjects.credentials_of(task)
-
-    def _hold_process(self) -> int | None:
-        if self._pidfd is None and kernel_knows_peer_pidfds():
-            try:
-                self._pidfd = self._socket.getsockopt(socket.SOL_SOCKET, SO_PEERPIDFD)
-            except OSError:
-                return None  # it has ended, or we are out of descriptors
-        return self._pidfd
+        return self._latest.subject()
 
     def close(self) -> None:
         """Let go of the process."""
-        if self._pidfd is not None:
-            os.close(self._pidfd)
-            self._pidfd = None
+        self._peer.close()
 
 
-@cache
-def kernel_knows_peer_pidfds() -> bool:
-    """Whether SO_PEERPIDFD exists (Linux 6.5)."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX)
-    with ours, theirs:
-        try:
-            os.close(ours.getsockopt(socket.SOL_SOCKET, SO_PEERPIDFD))
-        except OSError as error:
-            return error.errno != errno.ENOPROTOOPT
-        return True
+class _Whoever:
+    """What all subjects have in common whose messages came with the same credentials."""
 
+    __slots__ = ("_details", "_gid", "_home", "_known", "_peer", "_pid", "_uid")
 
-def _pidfd_of(pid: int) -> int | None:
-    try:
-        return os.pidfd_open(pid)
-    except OSError:
-        return None
+    def __init__(self, home: Home, peer: Peer, credentials: bytes) -> None:
+        self._pid, self._uid, self._gid = UCRED.unpack(credentials)
+        self._known = home.knows_uid(self._uid)
+        self._home = home
+        self._peer = peer
+        self._details = LatestDetails()
+
+    def subject(self) -> Subject:
+        """A new subject."""
+        return Subject(self._uid, self._gid, self._pid, known=self._known, look_up=self._look_up)
+
+    def _look_up(self) -> Facts:
+        task = self._peer.task() if self._pid == self._peer.pid else None
+        if task is None:
+            return NOTHING_TOLD
+        return PeerFacts(self._home, task, self._uid, self._gid, self._details)

@@ -31,6 +31,8 @@ def stash(context: Context, call: Call) -> Reply:
     _check_indexes(entries, call.descriptors)
     targets = _targets(context, call, [name for name, _ in entries], replace)
     with _accepted(context.intake, entries, call.descriptors) as files:
+        for target, (_, index) in zip(targets, entries, strict=True):
+            context.store.check_put(call.subject, target, files[index], label)
         stasher = context.subjects.stasher(call.subject)
         ids = [
             context.store.put(call.subject, target, files[index], stasher, mode=mode, label=label)[0].ino

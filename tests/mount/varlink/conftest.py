@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fdstorefs.server.varlink.sender import kernel_knows_peer_pidfds
+from fdstorefs.server.varlink.peer import kernel_knows_peer_pidfds
 from tests.mount.varlink.raw_client import RawClient
 from tests.mount.varlink.served_store import ServedStore
 

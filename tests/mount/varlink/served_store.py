@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from fdstorefs.core.access import Authority, mode_bits
+from fdstorefs.core.access import Check, Checked, mode_bits
 from fdstorefs.core.limits import Limits
 from fdstorefs.core.store import Store
 from fdstorefs.host.descriptors import Descriptors
@@ -33,7 +33,7 @@ class ServedStore:
         *,
         limit: int = 4096,
         limits: Limits | None = None,
-        authority: Authority = mode_bits,
+        authority: Check = mode_bits,
         mode: int = 0o1777,
     ) -> None:
         self.path = path
@@ -45,7 +45,7 @@ class ServedStore:
             clock=time.time_ns,
             mode=mode,
             limits=limits,
-            authority=authority,
+            authority=Checked(authority),
         )
         intake = Intake(self.descriptors, RecursionGuard(None, os.getpid()), limit)
         self.context = Context(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fdstorefs.core.access import Authority, mode_bits
+from fdstorefs.core.access import Check, Checked, mode_bits
 from fdstorefs.core.limits import Limits
 from fdstorefs.core.store import Store
 from tests.unit.core.people import Clock, Files, Person
@@ -20,8 +20,10 @@ def files() -> Files:
 def make_store() -> Callable[..., Store]:
     """Makes a store owned by uid 0."""
 
-    def make(mode: int = 0o1777, authority: Authority = mode_bits, **limits: int) -> Store:
-        return Store(uid=0, gid=0, clock=Clock(), mode=mode, limits=Limits(**limits), authority=authority)
+    def make(mode: int = 0o1777, authority: Check = mode_bits, **limits: int) -> Store:
+        return Store(
+            uid=0, gid=0, clock=Clock(), mode=mode, limits=Limits(**limits), authority=Checked(authority)
+        )
 
     return make
 

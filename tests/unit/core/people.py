@@ -1,7 +1,7 @@
 """Parts for tests of the pure store: a clock that counts, files that tell when they are released, people."""
 
 from fdstorefs.core.node import OpenFile, Stasher
-from fdstorefs.core.subject import Credentials, Subject
+from fdstorefs.core.subject import NothingTold, Subject
 
 
 class Clock:
@@ -33,12 +33,26 @@ class Files:
         )
 
 
+class Facts(NothingTold):
+    """Facts of which the mode bits' are known."""
+
+    def __init__(self, groups: frozenset[int], capabilities: int) -> None:
+        self._groups = groups
+        self._capabilities = capabilities
+
+    def groups(self) -> frozenset[int]:
+        return self._groups
+
+    def capabilities(self) -> int:
+        return self._capabilities
+
+
 class Person:
     """A subject and the record of what it stashed."""
 
     def __init__(
         self, uid: int, gid: int, groups: frozenset[int] = frozenset(), capabilities: int = 0
     ) -> None:
-        credentials = Credentials(groups, capabilities)
-        self.subject = Subject(uid, gid, pid=uid + 1, look_up=lambda: credentials)
+        facts = Facts(groups | {gid}, capabilities)
+        self.subject = Subject(uid, gid, pid=uid + 1, look_up=lambda: facts)
         self.stasher = Stasher(uid + 1, uid, gid, "test")
