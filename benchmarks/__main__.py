@@ -13,7 +13,15 @@ from benchmarks.peers.process import Failed
 from benchmarks.peers.programs import Missing, require_peers
 from benchmarks.publish import publish, update_readme
 from benchmarks.rounds import Plan
-from benchmarks.suites import against_entries, cold_start, event_loops, footprint, over_socket, through_mount
+from benchmarks.suites import (
+    against_entries,
+    cold_start,
+    event_loops,
+    footprint,
+    over_socket,
+    through_mount,
+    under_policy,
+)
 from benchmarks.table import markdown
 
 HERE = Path(__file__).parent
@@ -26,6 +34,7 @@ SUITES: dict[str, tuple[Suite, Plan, Plan]] = {
     against_entries.NAME: (against_entries.run, Plan(30, 100), Plan(3, 5, quick=True)),
     footprint.NAME: (footprint.run, Plan(6, 90, warm_up=False), Plan(1, 0, quick=True, warm_up=False)),
     cold_start.NAME: (cold_start.run, Plan(20, 45), Plan(3, 3, quick=True)),
+    under_policy.NAME: (under_policy.run, Plan(40, 80), Plan(5, 6, quick=True)),
     event_loops.NAME: (event_loops.run, Plan(30, 60), Plan(3, 4, quick=True)),
 }
 """What runs under which name, in full and in a hurry: all in full take under ten minutes, in a hurry one."""

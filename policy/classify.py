@@ -1,14 +1,12 @@
 """Classes: what the tables say of an entry, whoever asks. Made once when something is stashed, then looked up."""
 
-import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-from fdstorefs.policy.glob import compile_glob
 from fdstorefs.policy.glob_below import could_fit_below
-from fdstorefs.policy.request import OPEN, UNKNOWN, EntryFacts, Open, Person, Unknown
-from fdstorefs.policy.tables import Globs, Listed, Needs, Space, Tables, Vector
+from fdstorefs.policy.glob_index import globs_fitting
+from fdstorefs.policy.request import NOBODY_KNOWN, OPEN, UNKNOWN, EntryFacts, Open, Person, Unknown
+from fdstorefs.policy.tables import Listed, Needs, Space, Tables, Vector
 from fdstorefs.policy.vocabulary import BOX
 
 
@@ -55,17 +53,13 @@ def classify(tables: Tables, entry: EntryFacts) -> EntryClass:
 
 
 def _assume(opener: Person, stasher: Person) -> Person:
-    """The opener, with the stasher's values for those that are unknown."""
-    return Person(
-        uid=stasher.uid if opener.uid is UNKNOWN else opener.uid,
-        capabilities=stasher.capabilities if opener.capabilities is UNKNOWN else opener.capabilities,
-        userns=stasher.userns if opener.userns is UNKNOWN else opener.userns,
-    )
+    """The opener, or the stasher where nothing is known of it."""
+    return stasher if opener == NOBODY_KNOWN else opener
 
 
 def _part(tables: Tables, space: Space, entry: EntryFacts, assumed: Person) -> Part:
     terms = tables.everything
-    terms &= globs_met(space.names, entry.path, tables.everything)
+    terms &= ~space.names.asks | globs_fitting(space.names, entry.path)
     for listed, value in (
         (space.kinds, entry.kind),
         (space.filesystems, entry.filesystem),
@@ -121,24 +115,10 @@ def capabilities_met(needs: Needs, held: int | Unknown | Open, lenient: Vector) 
     return ~missing
 
 
-def globs_met(globs: Globs, path: str, everything: Vector) -> Vector:
-    """The terms that have a glob for this path, and those that have none at all."""
-    terms = everything & ~globs.asks
-    for pattern, vector in globs.patterns:
-        if vector & ~terms and _compiled(pattern).fullmatch(path):
-            terms |= vector
-    return terms
-
-
-@lru_cache(maxsize=8192)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return compile_glob(pattern)
-
-
 def _reach(tables: Tables, box: str) -> Vector:
     globs = tables.main.names
-    terms = tables.reach & ~globs.asks
+    terms = ~globs.asks | globs_fitting(globs, box)
     for pattern, vector in globs.patterns:
-        if _compiled(pattern).fullmatch(box) or could_fit_below(pattern, box):
-            terms |= vector & tables.reach
-    return terms
+        if vector & ~terms and could_fit_below(pattern, box):
+            terms |= vector
+    return tables.reach & terms

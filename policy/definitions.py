@@ -3,9 +3,10 @@
 The one table. The parser, its hints, the JSON Schema and the reference all read it.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum, StrEnum
+from enum import StrEnum
+
+from fdstorefs.policy.value_types import Type
 
 
 class Place(StrEnum):
@@ -32,6 +33,7 @@ class Place(StrEnum):
         return _WHOSE[self]
 
 
+_UNDER = "under "
 _WHERE = {
     Place.POLICY: "at the top",
     Place.LIMITS: "under `limits`",
@@ -55,38 +57,6 @@ _WHOSE = {
     Place.OPENER: "`opener`",
     Place.SUBJECT: "`subject`",
 }
-
-
-class Type(Enum):
-    """What a key takes; the value says it in words."""
-
-    VERSION = "the number 1"
-    NAME = "a name: letters, digits, `.`, `_` and `-`, beginning with a letter or digit, at most 64 of them"
-    TEXT = "text"
-    BOOLEAN = "`true` or `false`"
-    COUNT = "a number"
-    MODE = "`enforce` or `monitor`"
-    OPENER_UNKNOWN = "`deny` or `assume-stasher`"
-    EFFECT = "`allow` or `forbid`"
-    ACTIONS = "one or more actions, or `all`"
-    KINDS = "one or more kinds"
-    ACCESS = "one or more access modes"
-    FILESYSTEMS = "one or more names of file systems, as in /proc/filesystems"
-    LABELS = "one or more labels"
-    GLOBS = "one or more globs over names"
-    UIDS = "one or more uids: a number, a user name, or `host:` and a number"
-    UIDS_OR_SAME = "one or more uids: a number, a user name, `host:` and a number, or `same`"
-    GIDS = "one or more gids: a number, a group name, or `host:` and a number"
-    CGROUP = "the path of a cgroup, with a leading slash"
-    CGROUPS = "one or more paths of cgroups, each with a leading slash; globs are allowed"
-    CAPABILITIES = "one or more capabilities"
-    CAPABILITIES_OR_NO_MORE = "one or more capabilities, or `no-more-than-subject`"
-    USERNS = "`same`, `below` or `same-or-below`"
-    SET_NAMES = "one or more names of sets"
-    INSTANCES = "one or more mount paths (absolute; globs are allowed) or mappings with `owner` or `cgroup`"
-    SETS = "a mapping of names to sets"
-    RULES = "a list of rules; it may be empty"
-    MAPPING = "a mapping"
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,6 +347,15 @@ KEYS_OF: dict[Place, dict[str, Key]] = {
 """The keys of each place by name."""
 
 
-def places_of(name: str) -> Iterator[Place]:
-    """Where a key of this name may stand."""
-    return (place for place in Place if name in KEYS_OF[place])
+def belongs(name: str) -> str | None:
+    """Where a key of this name may stand, as part of a sentence; None: nowhere."""
+    places = [place.where for place in Place if name in KEYS_OF[place]]
+    before = [each for each in places if not each.startswith(_UNDER)]
+    under = [each.removeprefix(_UNDER) for each in places if each.startswith(_UNDER)]
+    if under:
+        before.append(_UNDER + _either(under))
+    return _either(before) if before else None
+
+
+def _either(words: list[str]) -> str:
+    return " or ".join([*([", ".join(words[:-1])] if words[:-1] else []), words[-1]])

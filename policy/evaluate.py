@@ -10,7 +10,7 @@ from typing import Any
 
 from fdstorefs.policy.glob_below import could_fit_below
 from fdstorefs.policy.model import Conditions, Rule, SubjectConditions
-from fdstorefs.policy.request import UNKNOWN, EntryFacts, Person, Request
+from fdstorefs.policy.request import NOBODY_KNOWN, EntryFacts, Person, Request
 from fdstorefs.policy.truth import Key, Scene, Truth, compiled, conditions_on_entry, conditions_on_subject
 from fdstorefs.policy.vocabulary import BOX, IMPLY_LIST, ON_ENTRIES, Action, Effect
 from fdstorefs.policy.wording import sentence
@@ -92,11 +92,7 @@ def _scene(request: Request, entry: EntryFacts, *, assume_stasher: bool) -> Scen
 
 
 def _assumed(opener: Person, stasher: Person) -> Person:
-    return Person(
-        stasher.uid if opener.uid is UNKNOWN else opener.uid,
-        stasher.capabilities if opener.capabilities is UNKNOWN else opener.capabilities,
-        stasher.userns if opener.userns is UNKNOWN else opener.userns,
-    )
+    return stasher if opener == NOBODY_KNOWN else opener
 
 
 def _distance(judgement: Judgement) -> tuple[bool, bool, int]:

@@ -8,7 +8,7 @@ from fdstorefs.policy.diagnostic import Diagnostic, PolicyError, Severity
 from fdstorefs.policy.findings import Enough
 from fdstorefs.policy.model import Policy
 from fdstorefs.policy.names import Names
-from fdstorefs.policy.parse import policy
+from fdstorefs.policy.parse import parse_policy
 from fdstorefs.policy.reading import Reading
 from fdstorefs.policy.span import Source, Span
 from fdstorefs.policy.vocabulary import MAX_TERMS
@@ -41,7 +41,7 @@ def load(sources: Sequence[Source], names: Names) -> Loaded:
     policies: list[Policy] = []
     try:
         for source in sources:
-            read = policy(source if source.lines else Source.of(source.name, source.text), reading)
+            read = parse_policy(source if source.lines else Source.of(source.name, source.text), reading)
             if read is not None:
                 policies.append(read)
         _check_terms(policies, reading)

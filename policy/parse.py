@@ -7,8 +7,8 @@ from fdstorefs.policy.diagnostic import Related, quoted
 from fdstorefs.policy.findings import Wrong
 from fdstorefs.policy.model import InstanceMatch, Policy, PolicyLimits, Rule
 from fdstorefs.policy.nodes import Mapping, Node, Sequence, what
-from fdstorefs.policy.parse_fields import distinct_keys, fields, inner_fields
-from fdstorefs.policy.parse_rules import rule, spans
+from fdstorefs.policy.parse_fields import distinct_keys, read_fields, read_inner
+from fdstorefs.policy.parse_rules import parse_rule, spans
 from fdstorefs.policy.parse_scalars import checked_name, example, is_name, scalar
 from fdstorefs.policy.parse_values import instance_mount, unrepeated
 from fdstorefs.policy.reading import Fields, NamedSet, Reading
@@ -21,7 +21,7 @@ SETS = KEYS_OF[Place.POLICY]["sets"]
 RULES = KEYS_OF[Place.POLICY]["rules"]
 
 
-def policy(source: Source, reading: Reading) -> Policy | None:
+def parse_policy(source: Source, reading: Reading) -> Policy | None:
     """The policy in a text, without what is wrong in it; None if it can't be read as one at all."""
     node = node_of(source, reading.findings)
     if node is None:
@@ -30,7 +30,7 @@ def policy(source: Source, reading: Reading) -> Policy | None:
         message = f"a policy is a mapping, not {what(node)}"
         reading.findings.error("wrong-type", message, node.span, "begin with `version: 1`")
         return None
-    return _policy(fields(node, Place.POLICY, reading), source, reading)
+    return _policy(read_fields(node, Place.POLICY, reading), source, reading)
 
 
 def _policy(found: Fields, source: Source, reading: Reading) -> Policy:
@@ -88,7 +88,7 @@ def _sets(node: Node | None, reading: Reading) -> dict[str, NamedSet]:
         found: Fields | None = None
         try:
             checked_name(key, "a set's name")
-            found = inner_fields(value, f"the set {quoted(name)}", Place.SET, reading, example(SETS))
+            found = read_inner(value, f"the set {quoted(name)}", Place.SET, reading, example(SETS))
         except Wrong as wrong:
             reading.findings.add(wrong.diagnostic)
         sets[name] = NamedSet(key, found if reading.findings.errors == errors else None)
@@ -97,7 +97,7 @@ def _sets(node: Node | None, reading: Reading) -> dict[str, NamedSet]:
 
 def _warn_of_unused(reading: Reading) -> None:
     for name, named in reading.sets.items():
-        if not named.is_used:
+        if not named.is_used and named.fields is not None:
             message = f"no rule uses the set {quoted(name)}"
             reading.findings.warning(
                 "unused-set", message, named.name.span, "take it out, or name it in a rule"
@@ -115,7 +115,7 @@ def _rules(node: Node | None, reading: Reading) -> tuple[Rule, ...]:
     found: list[Rule] = []
     for item in node.items:
         try:
-            read = rule(item, reading)
+            read = parse_rule(item, reading)
         except Wrong as wrong:
             reading.findings.add(wrong.diagnostic)
             continue
@@ -135,17 +135,22 @@ def _instances(node: Node | None, reading: Reading) -> tuple[InstanceMatch, ...]
     found: list[InstanceMatch] = []
     for item in items:
         try:
-            found.append(_instance(item, INSTANCES, reading))
+            match = _instance(item, INSTANCES, reading)
         except Wrong as wrong:
             reading.findings.add(wrong.diagnostic)
+            continue
+        if match is not None:
+            found.append(match)
     return tuple(found)
 
 
-def _instance(node: Node, key: Key, reading: Reading) -> InstanceMatch:
+def _instance(node: Node, key: Key, reading: Reading) -> InstanceMatch | None:
     if not isinstance(node, Mapping):
         return InstanceMatch(mount=instance_mount(scalar(node, key), key))
-    found = inner_fields(node, "an item of `instances`", Place.INSTANCE, reading, example(key))
+    found = read_inner(node, "an item of `instances`", Place.INSTANCE, reading, example(key))
     if len(found.keys) > 1:
         hint = "write an item for each; instances that fit one of the items are meant"
         raise Wrong("several-keys", "an item of `instances` has one key", node.span, hint)
+    if not found.values:
+        return None
     return InstanceMatch(owner=found.values.get("owner"), cgroup=found.values.get("cgroup"))

@@ -1,6 +1,6 @@
 """Fields: the keys of a mapping against the definitions. Unknown, misplaced, missing and repeated ones are errors."""
 
-from fdstorefs.policy.definitions import KEYS_OF, Key, Place, Type, places_of
+from fdstorefs.policy.definitions import KEYS, KEYS_OF, Key, Place, belongs
 from fdstorefs.policy.diagnostic import Related, quoted
 from fdstorefs.policy.findings import Wrong
 from fdstorefs.policy.nearest import did_you_mean, nearest
@@ -9,12 +9,13 @@ from fdstorefs.policy.parse_scalars import example
 from fdstorefs.policy.parse_values import READERS
 from fdstorefs.policy.reading import Fields, Reading
 from fdstorefs.policy.span import Span
+from fdstorefs.policy.value_types import Type
 from fdstorefs.policy.yaml_traps import meaning, type_of_plain
 
 MERGE = "merge"
 
 
-def fields(node: Mapping, place: Place, reading: Reading) -> Fields:
+def read_fields(node: Mapping, place: Place, reading: Reading) -> Fields:
     """What the mapping says, as far as it is right; the rest is among the findings."""
     known = KEYS_OF[place]
     found = Fields(place, node)
@@ -32,7 +33,7 @@ def fields(node: Mapping, place: Place, reading: Reading) -> Fields:
     return found
 
 
-def inner_fields(node: Node, whose: str, place: Place, reading: Reading, hint: str | None) -> Fields:
+def read_inner(node: Node, whose: str, place: Place, reading: Reading, hint: str | None) -> Fields:
     """The same for a node that has to be a mapping with something in it. Raises Wrong."""
     if isinstance(node, Scalar) and node.plain and not node.text:
         raise Wrong("empty-value", f"{whose} has no value", node.span, hint)
@@ -40,7 +41,7 @@ def inner_fields(node: Node, whose: str, place: Place, reading: Reading, hint: s
         raise Wrong("wrong-type", f"{whose} is a mapping, not {what(node)}", node.span, hint)
     if not node.pairs:
         raise Wrong("empty-mapping", f"{whose} says nothing", node.span, "leave it out, or say something")
-    return fields(node, place, reading)
+    return read_fields(node, place, reading)
 
 
 def distinct_keys(node: Mapping, reading: Reading) -> dict[str, tuple[Scalar, Node]]:
@@ -76,7 +77,7 @@ def _is_word(key: Scalar, reading: Reading) -> bool:
 
 def _value(node: Node, key: Key, reading: Reading) -> object:
     if key.type is Type.MAPPING and key.inside is not None:
-        return inner_fields(node, f"`{key.name}`", key.inside, reading, example(key))
+        return read_inner(node, f"`{key.name}`", key.inside, reading, example(key))
     return READERS[key.type](node, key, reading)
 
 
@@ -92,10 +93,10 @@ def _first_key(node: Mapping) -> Span:
 
 
 def _unknown(key: Scalar, place: Place, reading: Reading) -> None:
-    elsewhere = [each.where for each in places_of(key.text)]
-    if elsewhere:
+    elsewhere = belongs(key.text)
+    if elsewhere is not None:
         message = f"`{key.text}` can't stand {place.where}"
-        reading.findings.error("misplaced-key", message, key.span, f"it belongs {' or '.join(elsewhere)}")
+        reading.findings.error("misplaced-key", message, key.span, f"it belongs {elsewhere}")
         return
     message = f"unknown key {quoted(key.text)}"
     hint = did_you_mean(key.text, KEYS_OF[place]) or _meant_elsewhere(key.text)
@@ -105,8 +106,5 @@ def _unknown(key: Scalar, place: Place, reading: Reading) -> None:
 
 
 def _meant_elsewhere(name: str) -> str | None:
-    every = {key: place for place in Place for key in KEYS_OF[place]}
-    meant = nearest(name, every)
-    if meant is None:
-        return None
-    return f"did you mean `{meant}`, which belongs {' or '.join(place.where for place in places_of(meant))}?"
+    meant = nearest(name, [key.name for key in KEYS])
+    return None if meant is None else f"did you mean `{meant}`, which belongs {belongs(meant)}?"

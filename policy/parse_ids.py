@@ -8,7 +8,7 @@ from fdstorefs.policy.diagnostic import quoted
 from fdstorefs.policy.findings import Wrong
 from fdstorefs.policy.model import Ids
 from fdstorefs.policy.nodes import Scalar
-from fdstorefs.policy.parse_scalars import decimal
+from fdstorefs.policy.parse_scalars import as_written, decimal
 from fdstorefs.policy.vocabulary import SAME
 from fdstorefs.policy.yaml_traps import DECIMAL, NUMBERS, meaning, type_of_plain
 
@@ -82,7 +82,7 @@ def _number(node: Scalar, kind: IdKind) -> int:
 
 def _by_name(node: Scalar, kind: IdKind) -> int:
     if _DIGITS.fullmatch(node.text):
-        message = f"{quoted(node.text)} in quotes is a name, not a {kind.id}"
+        message = f"{as_written(node)} in quotes is a name, not a {kind.id}"
         raise Wrong(f"bad-{kind.id}", message, node.span, f"take the quotes away for the {kind.id}")
     if _RANGE.fullmatch(node.text):
         message = f"{quoted(node.text)} is a range, and there are no ranges of {kind.id}s"

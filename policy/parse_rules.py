@@ -6,7 +6,7 @@ from fdstorefs.policy.findings import Wrong
 from fdstorefs.policy.model import Rule
 from fdstorefs.policy.nodes import Mapping, Node, what
 from fdstorefs.policy.parse_conditions import conditions
-from fdstorefs.policy.parse_fields import fields
+from fdstorefs.policy.parse_fields import read_fields
 from fdstorefs.policy.reading import Fields, Reading
 from fdstorefs.policy.span import Span
 from fdstorefs.policy.vocabulary import Action, Effect
@@ -15,13 +15,13 @@ ABOUT_SUBJECT = "subject"
 ABOUT_ENTRIES = ("entries", "kinds", "filesystems", "access", "labels", "stasher", "opener")
 
 
-def rule(node: Node, reading: Reading) -> Rule | None:
+def parse_rule(node: Node, reading: Reading) -> Rule | None:
     """A rule; None, with the reasons among the findings, if anything about it is wrong."""
     errors = reading.findings.errors
     if not isinstance(node, Mapping):
         hint = "for example `{id: all-may-look, effect: allow, actions: list}`"
         raise Wrong("wrong-type", f"a rule is a mapping, not {what(node)}", node.span, hint)
-    found = fields(node, Place.RULE, reading)
+    found = read_fields(node, Place.RULE, reading)
     _check_id(found, reading)
     unless = found.inner("unless")
     when = conditions(found, reading)

@@ -9,7 +9,7 @@ from fdstorefs.policy.findings import Wrong
 from fdstorefs.policy.nearest import did_you_mean
 from fdstorefs.policy.nodes import Node, Scalar, what
 from fdstorefs.policy.vocabulary import VERSION
-from fdstorefs.policy.yaml_traps import DECIMAL, NUMBERS, meaning, type_of_plain
+from fdstorefs.policy.yaml_traps import DECIMAL, NUMBER, NUMBERS, meaning, type_of_plain
 
 MAX_NUMBER = 2**32 - 2
 """The largest number there is; as an id, one more means none (user_namespaces(7))."""
@@ -29,6 +29,11 @@ def scalar(node: Node, key: Key) -> Scalar:
     if node.plain and not node.text:
         raise Wrong("empty-value", f"`{key.name}` has no value", node.span, example(key))
     return node
+
+
+def as_written(node: Scalar) -> str:
+    """The scalar as a message shows it where quotes make the difference."""
+    return quoted(node.text if node.plain else f'"{node.text}"')
 
 
 def example(key: Key) -> str:
@@ -99,7 +104,7 @@ def boolean(node: Node, key: Key) -> bool:
     only = scalar(node, key)
     if only.plain and only.text in ("true", "false"):
         return only.text == "true"
-    message = f"`{key.name}` takes {key.type.value}, not {quoted(only.text)}"
+    message = f"`{key.name}` takes {key.type.value}, not {as_written(only)}"
     raise Wrong("wrong-type", message, only.span, "in small letters and without quotes")
 
 
@@ -108,7 +113,7 @@ def version(node: Node, key: Key) -> int:
     only = scalar(node, key)
     if only.plain and only.text == str(VERSION):
         return VERSION
-    message = f"there is no version {quoted(only.text)} of the language"
+    message = f"there is no version {as_written(only)} of the language"
     raise Wrong("unknown-version", message, only.span, f"write `version: {VERSION}`")
 
 
@@ -139,7 +144,10 @@ def _not_decimal(node: Scalar, kind: str | None) -> Wrong:
         )
     if kind is None:
         return Wrong("bad-number", f"{quoted(node.text)} is no number", node.span, "write digits only")
-    message = f"{quoted(node.text)} is {meaning(kind)} in YAML, not a decimal one"
-    if kind not in NUMBERS:
-        message = f"{quoted(node.text)} is {meaning(kind)} in YAML, not a number"
+    if kind == NUMBER:
+        return Wrong(
+            "bad-number", f"{quoted(node.text)} is no whole decimal number", node.span, "write digits only"
+        )
+    wanted = "a decimal one" if kind in NUMBERS else "a number"
+    message = f"{quoted(node.text)} is {meaning(kind)} in YAML, not {wanted}"
     return Wrong("yaml-trap", message, node.span, "write digits only, without a zero before them")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 from typing import Any, TypeAlias, TypeVar
 
 from fdstorefs.policy import parse_scalars
-from fdstorefs.policy.definitions import Key, Place, Type
+from fdstorefs.policy.definitions import Key, Place
 from fdstorefs.policy.diagnostic import quoted
 from fdstorefs.policy.filesystems import FILESYSTEMS, is_known
 from fdstorefs.policy.findings import Wrong
@@ -15,6 +15,7 @@ from fdstorefs.policy.nodes import Node, Scalar, Sequence
 from fdstorefs.policy.parse_ids import IdKind, merged, one_id
 from fdstorefs.policy.parse_paths import absolute_glob, absolute_path, entry_glob
 from fdstorefs.policy.reading import Reading
+from fdstorefs.policy.value_types import Type
 from fdstorefs.policy.vocabulary import (
     ACCESS,
     ACTIONS,
@@ -118,13 +119,17 @@ def _cgroup(node: Node, key: Key, _: Reading) -> str:
     return absolute_path(parse_scalars.scalar(node, key), path, "cgroup")
 
 
-def _capability(node: Scalar) -> str:
+def _capability(node: Scalar, others: tuple[str, ...] = ()) -> str:
     if node.text in CAPABILITIES:
         return node.text
     full = node.text.upper() if node.text.upper().startswith("CAP_") else f"CAP_{node.text.upper()}"
-    hint = f"did you mean `{full}`?" if full in CAPABILITIES else did_you_mean(full, CAPABILITIES)
+    hint = f"did you mean `{full}`?" if full in CAPABILITIES else _similar(node.text, full, others)
     message = f"there is no capability {quoted(node.text)}"
     raise Wrong("unknown-capability", message, node.span, hint or "capabilities(7) lists them")
+
+
+def _similar(written: str, full: str, others: tuple[str, ...]) -> str | None:
+    return did_you_mean(full, CAPABILITIES) or did_you_mean(written, others)
 
 
 def _capabilities(node: Node, key: Key, reading: Reading) -> frozenset[str]:
@@ -133,7 +138,7 @@ def _capabilities(node: Node, key: Key, reading: Reading) -> frozenset[str]:
 
 def _capabilities_or_no_more(node: Node, key: Key, reading: Reading) -> frozenset[str]:
     def read(item: Scalar) -> str:
-        return NO_MORE if item.text == NO_MORE else _capability(item)
+        return NO_MORE if item.text == NO_MORE else _capability(item, (NO_MORE,))
 
     return frozenset(items(node, key, reading, read))
 
@@ -201,7 +206,7 @@ READERS: dict[Type, Reader] = {
     Type.BOOLEAN: _plain(parse_scalars.boolean),
     Type.COUNT: _plain(parse_scalars.count),
     Type.MODE: _enumeration("mode", Mode, tuple(Mode)),
-    Type.OPENER_UNKNOWN: _enumeration("way to treat openers", OpenerUnknown, tuple(OpenerUnknown)),
+    Type.OPENER_UNKNOWN: _enumeration("stand-in", OpenerUnknown, tuple(OpenerUnknown)),
     Type.EFFECT: _enumeration("effect", Effect, tuple(Effect)),
     Type.ACTIONS: _actions,
     Type.KINDS: _words("kind", KINDS),

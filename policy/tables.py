@@ -39,9 +39,9 @@ class Listed:
     other: Vector = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Globs:
-    """A condition that lists globs: each with the terms that list it."""
+    """A condition that lists globs: each with the terms that list it. One is equal to itself only."""
 
     asks: Vector = 0
     patterns: Patterns = ()

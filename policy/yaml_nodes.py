@@ -6,7 +6,7 @@ PyYAML's parser tells what stands where, one event after another; nothing here o
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import yaml
 
@@ -74,6 +74,10 @@ class _Extent:
     height: int = 0
 
 
+_ONE: Final = _Extent()
+"""The extent of a scalar."""
+
+
 class _Open:
     """A list or mapping whose end hasn't come yet."""
 
@@ -88,7 +92,8 @@ class _Open:
 
     def take(self, child: Node, extent: _Extent) -> None:
         self.extent.size += extent.size
-        self.extent.height = max(self.extent.height, extent.height + 1)
+        if extent.height >= self.extent.height:
+            self.extent.height = extent.height + 1
         if isinstance(self.node, Sequence):
             self.node.items.append(child)
         elif self.key is None:
@@ -150,7 +155,7 @@ class _Builder:
     def _scalar(self, event: _Event) -> None:
         node = Scalar(self._source, _where(event), event.value, plain=not event.style)
         self._note(event, node)
-        self._place(node, _Extent(), event.anchor)
+        self._place(node, _ONE, event.anchor)
 
     def _sequence(self, event: _Event) -> None:
         self._begin(event, Sequence(self._source, _where(event)))

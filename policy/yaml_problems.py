@@ -16,12 +16,12 @@ class _Problem(NamedTuple):
     at_context: bool = False
 
 
+_COLON = "write the value in quotes if the colon belongs to it, else look at the indentation"
+_COLUMN = "keys of one mapping, and items of one list, begin in the same column"
+_VALUE = "write one, or take the bracket or comma out"
 _PROBLEMS = (
-    _Problem(
-        "mapping values are not allowed",
-        "a `:` stands where no key can",
-        "write the value in quotes if the colon belongs to it, else look at the indentation",
-    ),
+    _Problem("mapping values are not allowed", "a `:` stands where no key can", _COLON),
+    _Problem("found unexpected ':'", "a `:` stands where no key can", _COLON),
     _Problem(
         "unexpected end of stream", "the quote is never closed", "end the text with the same quote", True
     ),
@@ -29,31 +29,30 @@ _PROBLEMS = (
         "expected ',' or ']'",
         "the list that begins here isn't closed",
         "end it with `]`; values with brackets or commas need quotes",
-        True,
+        at_context=True,
     ),
     _Problem(
         "expected ',' or '}'",
         "the mapping that begins here isn't closed",
         "end it with `}`; values with braces or commas need quotes",
-        True,
+        at_context=True,
     ),
-    _Problem("expected key", "this fits nothing above it", "keys of one mapping begin in the same column"),
-    _Problem(
-        "expected '-' indicator", "this fits nothing above it", "items of one list begin in the same column"
-    ),
-    _Problem(
-        "expected <block end>", "this fits nothing above it", "keys of one mapping begin in the same column"
-    ),
-    _Problem("could not find expected ':'", "a key has no `:` after it", "write `key: value`"),
+    _Problem("expected key", "this fits nothing above it", _COLUMN),
+    _Problem("expected '-' indicator", "this fits nothing above it", _COLUMN),
+    _Problem("expected <block end>", "this fits nothing above it", _COLUMN),
+    _Problem("expected ':'", "a key has no `:` after it", "write `key: value`", at_context=True),
     _Problem(
         "alphabetic or numeric character",
         "`*` and `&` have a meaning of their own at the beginning of a value",
         "write a glob in quotes",
         at_context=True,
     ),
+    _Problem("expected node content", "a value is missing here", _VALUE),
+    _Problem("expected the node content", "a value is missing here", _VALUE),
     _Problem(
         "undefined tag handle", "tags have no meaning here", "write text that begins with `!` in quotes"
     ),
+    _Problem("directive", "a policy has no YAML directives", "take the line out"),
     _Problem("incompatible YAML document", "a policy has no YAML directives", "take the line out"),
 )
 

@@ -40,7 +40,7 @@ _MEANING = {
     "default": "a default value",
 }
 
-DECIMAL = "decimal"
+DECIMAL, NUMBER = "decimal", "number"
 NUMBERS = frozenset({"decimal", "octal", "hexadecimal", "binary", "sexagesimal", "number"})
 
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -18,10 +19,19 @@ from benchmarks.peers.programs import build
 class Instance:
     """A running fdstorefs; `mount` is its directory."""
 
-    def __init__(self, mount: Path, complaints: Path) -> None:
+    def __init__(self, mount: Path, complaints: Path, arguments: Sequence[str] = ()) -> None:
         mount.mkdir()
         self.mount = mount
-        command = [sys.executable, "-m", "fdstorefs", "serve", str(mount), "--ready-fd", "{ready}"]
+        command = [
+            sys.executable,
+            "-m",
+            "fdstorefs",
+            "serve",
+            str(mount),
+            "--ready-fd",
+            "{ready}",
+            *arguments,
+        ]
         self.process = Process(command, complaints)
 
     @property
@@ -67,9 +77,9 @@ class Workshop:
         """A new path in the scratch directory, short enough for a socket."""
         return self.scratch / f"{name}{next(self._numbers)}"
 
-    def instance(self) -> Instance:
-        """A new instance of fdstorefs."""
-        instance = Instance(self.path("m"), self.path("said"))
+    def instance(self, arguments: Sequence[str] = ()) -> Instance:
+        """A new instance of fdstorefs, with these arguments to `serve`."""
+        instance = Instance(self.path("m"), self.path("said"), arguments)
         self._stack.callback(instance.end)
         return instance
 

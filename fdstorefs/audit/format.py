@@ -39,10 +39,13 @@ EventValue = int | str | bool | Sequence[str] | PolicyMark | Stasher | None
 
 
 class Formatter:
-    """Makes the lines of one run of one instance. A line ends with a newline and has no other."""
+    """Makes the lines of one run of an instance. A line ends with a newline and has no other.
+
+    `userns` is the instance's user namespace, then those above it.
+    """
 
     def __init__(self, instance: str, run: str, userns: tuple[int, ...] | None = None) -> None:
-        self._run = run
+        self.run = run
         self._where = f'"instance":{quote(instance)},"run":{quote(run)}'
         if userns is not None:
             self._where += f',"instance_userns":{_integers(userns)}'
@@ -61,7 +64,7 @@ class Formatter:
         details = decision.details or subject.details()
         head = self._head(VERDICT, decision.time, decision.boottime, decision.seq, lost_before)
         line = (
-            f'{head},"id":"{self._run}-{decision.number}",{self._outcome(decision)},'
+            f'{head},"id":"{self.run}-{decision.number}",{self._outcome(decision)},'
             f'"rules":{self._rules_of(decision.rules)},{self._in_force(decision.policy)}'
             f'"subject":{self._subject(subject, details)},"entry":{self._entry(decision.entry)}'
             f"{_rare(decision)}}}\n"

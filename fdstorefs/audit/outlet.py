@@ -1,13 +1,15 @@
 """One sink and the lines that wait for it: written in a thread, by the batch, kept while the sink is out of order."""
 
+import errno
 import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
+from fdstorefs.audit.runner import Runner, Timer
 from fdstorefs.audit.sinks.sink import Sink, Taken
 
 log = logging.getLogger(__name__)
@@ -36,59 +38,36 @@ class Loss(NamedTuple):
     cause: str | None
 
 
-class Timer(Protocol):
-    """What `call_at` returns."""
+class Feed(NamedTuple):
+    """A sink to be fed, under its target's name. `sync_after`: seconds from a write to a sync; None: no syncs."""
 
-    def cancel(self) -> None:
-        """Call it off."""
-
-
-class Runner(Protocol):
-    """The loop, as far as the log needs it: see `server.loop.Loop`."""
-
-    def in_thread(self, work: Callable[[], object], done: Callable[[object], None]) -> None:
-        """Do `work` in a thread, then `done(its result)` in the loop."""
-
-    def call_at(self, when: float, function: Callable[[], None]) -> Timer:
-        """Call in the loop at a time of time.monotonic()."""
-
-    def call_soon(self, function: Callable[[], None]) -> None:
-        """Call in the next turn of the loop."""
-
-    def when_idle(self, function: Callable[[], bool]) -> None:
-        """Call when the loop has nothing else to do, until it returns False."""
+    name: str
+    sink: Sink
+    sync_after: float | None = None
 
 
 class Outlet:
     """Hands lines to a sink. Everything but the sink's own methods is called in the loop's thread.
 
-    `report` is told of a loss once the sink takes lines again. `sync_after` is in how many seconds after a write
-    the sink is told to sync; None: not.
+    `report` is told of a loss once the sink takes lines again.
     """
 
-    def __init__(
-        self,
-        name: str,
-        sink: Sink,
-        runner: Runner,
-        report: Callable[[Loss], None],
-        sync_after: float | None = None,
-    ) -> None:
-        self.name = name
+    def __init__(self, feed: Feed, runner: Runner, report: Callable[[Loss], None]) -> None:
+        self.name = feed.name
         self.written = 0
         self.lost = 0
         self.error: str | None = None
-        self._sink = sink
+        self._sink = feed.sink
         self._runner = runner
         self._report = report
-        self._sync_after = sync_after
+        self._sync_after = feed.sync_after
         self._waiting: deque[Line] = deque()
         self._size = 0
         self._loss: Loss | None = None
         self._flight: _Flight | None = None
         self._delay = FIRST_RETRY
         self._retry: Timer | None = None
-        self._unsynced = False
+        self._ending = False
         self._sync_timer: Timer | None = None
 
     @property
@@ -113,17 +92,18 @@ class Outlet:
         self._loss = Loss(self.name, lost, first, line.seq, self.error)
 
     def _start(self) -> None:
-        if self._flight is not None or self._retry is not None or not self._waiting:
+        if self._ending or self._flight is not None or self._retry is not None or not self._waiting:
             return
         batch = [line.text for line in islice(self._waiting, MOST_LINES_AT_ONCE)]
         self._fly(lambda: self._sink.write(batch))
 
     def _fly(self, work: Callable[[], Taken]) -> None:
-        flight = self._flight = _Flight(work)
+        flight = _Flight(work)
         self._runner.in_thread(flight.carry_out, lambda _result: self._landed(flight))
+        self._flight = flight
 
     def _landed(self, flight: "_Flight") -> None:
-        if self._flight is not flight:
+        if self._ending or self._flight is not flight:
             return
         self._flight = None
         self._settle(flight.taken)
@@ -144,15 +124,16 @@ class Outlet:
         if self.error is None:
             log.error("the audit log cannot be written to %s: %s", self.name, error)
         self.error = str(error)
-        self._retry = self._runner.call_at(time.monotonic() + self._delay, self._try_again)
-        self._delay = min(2 * self._delay, LAST_RETRY)
+        if not self._ending:
+            self._retry = self._runner.call_at(time.monotonic() + self._delay, self._try_again)
+            self._delay = min(2 * self._delay, LAST_RETRY)
 
     def _try_again(self) -> None:
         self._retry = None
         if self._waiting:
             self._start()
         else:
-            self._sync_now()
+            self._sync()
 
     def _recovered(self) -> None:
         if self.error is not None:
@@ -163,38 +144,74 @@ class Outlet:
             loss, self._loss = self._loss, None
             self._report(loss)
 
+    # To disk
+
     def _sync_later(self) -> None:
-        if self._sync_after is not None and self._sync_timer is None:
+        if self._sync_after is not None and self._sync_timer is None and not self._ending:
             self._sync_timer = self._runner.call_at(time.monotonic() + self._sync_after, self._sync_due)
 
     def _sync_due(self) -> None:
         self._sync_timer = None
-        if self._flight is None:
-            self._sync_now()
+        if self._flight is None and self._retry is None:
+            self._sync()
         else:
             self._sync_later()
 
-    def _sync_now(self) -> None:
-        if self._flight is None:
-            self._fly(lambda: Taken(0, self._sink.sync()))
+    def _sync(self) -> None:
+        self._fly(lambda: Taken(0, self._sink.sync()))
 
-    # The end
+    # The end: `land`, then the last lines by `offer`, then `begin_last_flight`, then `end`. The loop need not run.
 
-    def finish(self, until: float) -> int:
-        """Write what waits, sync and close the sink, but no longer than to `until` (time.monotonic()).
+    def land(self, until: float) -> None:
+        """Start no more writes in the loop, and wait for the one under way, to time.monotonic() `until` at most."""
+        self._ending = True
+        for timer in (self._retry, self._sync_timer):
+            if timer is not None:
+                timer.cancel()
+        self._await_flight(until)
 
-        The loop need not run any more. Returns how many lines were not written, which are lost.
-        """
-        if self._flight is None:
-            self._flight = _Flight(self._last_work([line.text for line in self._waiting]))
-            threading.Thread(target=self._flight.carry_out, name="fdstorefs-audit", daemon=True).start()
+    def begin_last_flight(self) -> None:
+        """Begin to write what waits; then sync and close the sink."""
+        if self._flight is not None:
+            return
+        batch = [line.text for line in self._waiting]
+        self._flight = _Flight(lambda: self._write_and_close(batch))
+        threading.Thread(target=self._flight.carry_out, name="fdstorefs-audit", daemon=True).start()
+
+    def end(self, until: float) -> None:
+        """Wait for that, to `until` at most. What is not known to be written by then counts as lost."""
+        self._await_flight(until)
+        for line in self._waiting:
+            self._lose(line)
+        self._waiting.clear()
+
+    def _await_flight(self, until: float) -> None:
         flight = self._flight
-        if not flight.landed.wait(max(until - time.monotonic(), 0)):
-            return self._give_up()
-        return 0
+        if flight is not None and flight.landed.wait(max(until - time.monotonic(), 0)):
+            self._flight = None
+            self._settle(flight.taken)
 
-    def _last_work(self, lines: Sequence[bytes]) -> Callable[[], Taken]:
-        raise NotImplementedError
+    def _write_and_close(self, batch: Sequence[bytes]) -> Taken:
+        taken = self._sink.write(batch)
+        if taken.error is None and self._sync_after is not None:
+            taken = Taken(taken.lines, self._sink.sync())
+        self._sink.close()
+        return taken
 
-    def _give_up(self) -> int:
-        return 0
+
+class _Flight:
+    """One call of a sink, in a thread. `taken` is how it ended, once it has `landed`."""
+
+    def __init__(self, work: Callable[[], Taken]) -> None:
+        self._work = work
+        self.taken = Taken(0)
+        self.landed = threading.Event()
+
+    def carry_out(self) -> None:
+        """Do it. Called in a thread."""
+        try:
+            self.taken = self._work()
+        except Exception as error:
+            log.exception("writing the audit log failed in an unforeseen way")
+            self.taken = Taken(0, OSError(errno.EIO, repr(error)))
+        self.landed.set()

@@ -1,6 +1,9 @@
 """Reading the log: lines to records. What is no record is told of and passed over, never in silence."""
 
+import gzip
 import json
+import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 
@@ -36,11 +39,15 @@ Notice: TypeAlias = Callable[[Damage], object]
 
 def read(lines: Iterable[bytes], file: str, notice: Notice) -> Iterator[Record]:
     """The records among the lines of a file; each other line is noticed."""
-    for number, line in enumerate(lines, 1):
-        try:
-            yield parse(line)
-        except NoRecord as error:
-            notice(Damage(file, number, str(error)))
+    number = 0
+    try:
+        for number, line in enumerate(lines, 1):
+            try:
+                yield parse(line)
+            except NoRecord as error:
+                notice(Damage(file, number, str(error)))
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        notice(Damage(file, number + 1, f"cannot be unpacked: {error}"))
 
 
 def parse(line: bytes) -> Record:
@@ -98,6 +105,8 @@ def _value_problem(value: Any, field: Field) -> str | None:
     for item in value if field.many else (value,):
         if type(item) is not _TYPES[field.kind]:
             return f"`{field.name}` is no {field.kind}"
+        if field.pattern and not re.fullmatch(field.pattern, item):
+            return f"`{field.name}` has another form"
         if field.fields and (problem := _problem(item, field.fields)):
             return f"{problem} in `{field.name}`"
     return None

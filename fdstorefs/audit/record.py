@@ -145,7 +145,7 @@ SUBJECT = (
     _word(
         "details",
         ("read", "gone"),
-        "`gone`: the process had ended, or could not be looked at, and what follows is not there",
+        "whether the kernel could be asked for what follows; if the process had ended, nothing does",
         _SERVER,
     ),
     _integer("tid", "thread id", _KERNEL, always=False),
@@ -337,7 +337,7 @@ REASON_MEANING = MEANING
 SHORTENED = Field(
     "shortened",
     "boolean",
-    f"true: strings were cut to {SHORTENED_TEXT} characters, because the target (syslog) has no room for more",
+    f"true: strings were cut to {SHORTENED_TEXT} characters or fewer, and arrays to 8 or fewer, because the target (syslog) has no room for more",
     _LOG,
     always=False,
 )

@@ -1,7 +1,8 @@
 """Deciding again what is on record, with other policies."""
 
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -51,10 +52,45 @@ class Replayed:
         """Whether the verdict in force would have been another."""
         return self.allowed != self.was_allowed
 
+    def as_json(self) -> dict[str, object]:
+        """For programs."""
+        return {
+            "was": self.record["verdict"],
+            "would_be": "allow" if self.allowed else "deny",
+            "rules": list(self.rules),
+            "record": self.record,
+        }
 
-def replay(records: Iterable[Record], tables: Tables) -> "list[Replayed | Obstacle]":
-    """What each record would have come to, or why that cannot be said."""
-    return [replay_one(record, tables) for record in records]
+
+@dataclass(slots=True)
+class Comparison:
+    """What became of many records: how many came out the same, which did not, and how many could not be decided."""
+
+    same: int = 0
+    different: list[Replayed] = field(default_factory=list)
+    obstacles: Counter[Obstacle] = field(default_factory=Counter)
+
+    def as_json(self) -> dict[str, object]:
+        """For programs."""
+        return {
+            "same": self.same,
+            "different": [each.as_json() for each in self.different],
+            "not_replayed": {obstacle.value: times for obstacle, times in self.obstacles.items()},
+        }
+
+
+def compare(records: Iterable[Record], tables: Tables) -> Comparison:
+    """Decide all records again."""
+    comparison = Comparison()
+    for record in records:
+        match replay_one(record, tables):
+            case Obstacle() as obstacle:
+                comparison.obstacles[obstacle] += 1
+            case Replayed(differs=True) as replayed:
+                comparison.different.append(replayed)
+            case _:
+                comparison.same += 1
+    return comparison
 
 
 def replay_one(record: Record, tables: Tables) -> Replayed | Obstacle:
@@ -111,8 +147,9 @@ class RecordedSubject:
     @property
     def userns(self) -> Userns | Unknown:
         """Its user namespace, if it can be told how that stands to the instance's."""
-        chain = self._get("userns") if self._sees_relations else self._get("")
-        return tuple(chain) if chain else UNKNOWN
+        chain = self._get("userns")
+        self.was_missed = self.was_missed or not self._sees_relations
+        return tuple(chain) if chain and self._sees_relations else UNKNOWN
 
     @property
     def cgroup(self) -> str | Unknown:
@@ -120,8 +157,8 @@ class RecordedSubject:
         path = self._get("cgroup")
         return UNKNOWN if path is None else unescape(path)
 
-    def _get(self, field: str) -> Any:
-        found = self._found.get(field)
+    def _get(self, name: str) -> Any:
+        found = self._found.get(name)
         self.was_missed = self.was_missed or found is None
         return found
 
@@ -132,9 +169,7 @@ def request_of(record: Record) -> tuple[Request, RecordedSubject]:
     subject = RecordedSubject(record["subject"], sees_relations=bool(instance))
     opener = _opener(record.get("opener"))
     entries = (record["entry"], *record.get("also", ()))
-    first, *also = (
-        _entry(entry, name, opener) for entry, name in zip(entries, names(record), strict=True)
-    )
+    first, *also = (_entry(entry, name, opener) for entry, name in zip(entries, names(record), strict=True))
     action = ACTIONS[record["action"]]
     return Request(action, first, subject, tuple(instance or (0,)), tuple(also)), subject
 

@@ -34,4 +34,6 @@ def sentence(record: Mapping[str, Any]) -> str:
     who = f"uid {subject['uid']}, pid {subject['pid']}"
     program = f" ({quoted(subject['comm'])})" if "comm" in subject else ""
     why = ", ".join(record["rules"]) or record["reason"]
-    return f"{record['verdict']} {record['action']} {quoted(record['entry']['name'])} to {who}{program}: {why}"
+    return (
+        f"{record['verdict']} {record['action']} {quoted(record['entry']['name'])} to {who}{program}: {why}"
+    )

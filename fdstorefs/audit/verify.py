@@ -6,6 +6,7 @@ target that the one who can write the first cannot, such as syslog, is what help
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from fdstorefs.audit.reader import Record
 from fdstorefs.audit.record import Event
@@ -98,8 +99,8 @@ def _note(run: Run, record: Record) -> None:
     run.records += 1
     run.began = min(run.began, record["ts"])
     run.stopped = run.stopped or record["type"] == Event.STOP
-    # Without a target it is about what `lost_before` counts already.
-    if record["type"] == Event.AUDIT_LOST and "target" in record:
+    # Without a target it is about what `lost_before` counts already; of others this log says nothing.
+    if record["type"] == Event.AUDIT_LOST and record.get("target", "").startswith("file:"):
         run.told.append((record["first_seq"], record["last_seq"]))
 
 
@@ -138,7 +139,7 @@ def _join(run: Run, *, may_begin_late: bool) -> None:
     before = max(0, first.first - first.lost_first - 1) if may_begin_late else 0
     run.beginning = before + 1
     _gap(run, before, first.first, first.lost_first)
-    for one, next_one in zip(stretches, stretches[1:], strict=False):
+    for one, next_one in pairwise(stretches):
         if next_one.first <= one.last:
             run.repeated.append(next_one.first)
         else:

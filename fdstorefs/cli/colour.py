@@ -1,4 +1,4 @@
-"""Colours of kinds, where a terminal shows them."""
+"""Colours of kinds and verdicts, where a terminal shows them."""
 
 import os
 from typing import TextIO
@@ -14,6 +14,8 @@ _BY_KIND = {
     "namespace": "\x1b[32m",
     "empty": "\x1b[2m",
 }
+_BY_VERDICT = {"allow": "\x1b[32m", "deny": "\x1b[1;31m"}
+_NOTABLE = "\x1b[33m"
 
 
 def wants_colour(stream: TextIO) -> bool:
@@ -25,3 +27,8 @@ def coloured(text: str, kind: str) -> str:
     """The text in the colour of its kind."""
     colour = _BY_KIND.get(kind)
     return f"{colour}{text}{_RESET}" if colour else text
+
+
+def verdict_coloured(text: str, verdict: str) -> str:
+    """The text in the colour of `allow` or `deny`; of anything else, in that of what stands out."""
+    return f"{_BY_VERDICT.get(verdict, _NOTABLE)}{text}{_RESET}"

@@ -1,6 +1,7 @@
 """What `--json` prints. Absent fields are null, so that scripts find every field they look for."""
 
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fdstorefs.client.records import Change, Entry
@@ -35,3 +36,16 @@ def listing(entries: list[Entry]) -> str:
     if not entries:
         return "[]"
     return "[\n" + ",\n".join(f"  {in_one_line(entry_object(entry))}" for entry in entries) + "\n]"
+
+
+def list_as_it_comes(values: Iterable[object]) -> Iterator[str]:
+    """The lines of a list with a value on each, of which only one is held at a time."""
+    before = "["
+    for value in values:
+        yield before if before == "[" else f"{before},"
+        before = f"  {in_one_line(value)}"
+    if before == "[":
+        yield "[]"
+    else:
+        yield before
+        yield "]"

@@ -101,6 +101,14 @@ def count(text: str) -> int:
     return number
 
 
+def number(text: str) -> int:
+    """A number of things, perhaps none."""
+    found = int(text)
+    if found < 0:
+        raise argparse.ArgumentTypeError(f"`{text}` is less than none")
+    return found
+
+
 def descriptor_number(text: str) -> int:
     """The number of a descriptor."""
     number = int(text)

@@ -45,7 +45,7 @@ def add_policies(parser: "argparse.ArgumentParser", *, nargs: str = "+") -> None
         "policies",
         metavar="POLICY",
         nargs=nargs,
-        help="a policy; a directory, for the `*.yaml` in it; `-` for stdin. They are judged together, as in an instance",
+        help="a policy; a directory, for the `*.yaml` in it; `-` for stdin. All are judged together",
     )
 
 
@@ -68,7 +68,8 @@ def usable(paths: Sequence[str], names: "Names | None" = None) -> Checked:
     show(checked.diagnostics, sys.stderr)
     if checked.errors:
         raise Failure(
-            f"{counted(checked.errors, 'error')} in the policies", hint="nothing is decided by a policy with errors"
+            f"{counted(checked.errors, 'error')} in the policies",
+            hint="nothing is decided by a policy with errors",
         )
     return checked
 
@@ -93,14 +94,17 @@ def files_of(path: str) -> list[str]:
 def _is_policy(file: Path) -> bool:
     # As for the shell, what begins with a dot isn't there: editors leave such files behind.
     return (
-        file.name.endswith(SUFFIXES) and not file.name.endswith(CASES_SUFFIXES) and not file.name.startswith(".")
+        file.name.endswith(SUFFIXES)
+        and not file.name.endswith(CASES_SUFFIXES)
+        and not file.name.startswith(".")
     )
 
 
 def _sources(files: Iterable[str]) -> "tuple[list[Source], list[Diagnostic]]":
     from fdstorefs.policy.diagnostic import PolicyError
 
-    sources, diagnostics = [], []
+    sources: list[Source] = []
+    diagnostics: list[Diagnostic] = []
     for file in files:
         try:
             sources.append(source(file))
@@ -111,11 +115,13 @@ def _sources(files: Iterable[str]) -> "tuple[list[Source], list[Diagnostic]]":
 
 def source(file: str) -> "Source":
     """The text of a file, or of stdin. Raises PolicyError for what is no text, OSError."""
-    from fdstorefs.policy.load import source_from_bytes
+    from fdstorefs.policy.load import MAX_BYTES, source_from_bytes
 
+    # One byte more than a policy may have is enough to refuse it, and a device never ends.
     if file == STDIN:
-        return source_from_bytes(STDIN_NAME, sys.stdin.buffer.read())
-    return source_from_bytes(file, Path(file).read_bytes())
+        return source_from_bytes(STDIN_NAME, sys.stdin.buffer.read(MAX_BYTES + 1))
+    with open(file, "rb") as opened:
+        return source_from_bytes(file, opened.read(MAX_BYTES + 1))
 
 
 def show(diagnostics: "Sequence[Diagnostic]", stream: TextIO) -> None:

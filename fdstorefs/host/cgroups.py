@@ -54,7 +54,7 @@ def number_of(place: Place, hierarchy: str | None) -> int | None:
 
     `hierarchy` is where version 2 is mounted.
     """
-    if hierarchy is None or place.version != 2:  # noqa: PLR2004
+    if hierarchy is None or place.version != 2:
         return None
     try:
         return os.stat(hierarchy + place.path).st_ino

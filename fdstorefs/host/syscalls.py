@@ -239,3 +239,23 @@ def _failure(code: int, what: str) -> OSError:
 
 def _path(path: AnyPath | None) -> bytes | None:
     return None if path is None else os.fsencode(path)
+
+
+_libc.inotify_init1.argtypes = [ctypes.c_int]
+_libc.inotify_add_watch.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_uint32]
+_libc.inotify_rm_watch.argtypes = [ctypes.c_int, ctypes.c_int]
+
+
+def inotify_init() -> int:
+    """inotify_init1(2): a descriptor that doesn't block."""
+    return _check(_libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC), "watch directories")
+
+
+def inotify_add_watch(fd: int, path: AnyPath, mask: int) -> int:
+    """inotify_add_watch(2): watch what `path` leads to; returns the number of the watch."""
+    return _check(_libc.inotify_add_watch(fd, os.fsencode(path), mask), f"watch `{os.fsdecode(path)}`")
+
+
+def inotify_rm_watch(fd: int, number: int) -> None:
+    """inotify_rm_watch(2): end a watch; EINVAL if there is none of this number."""
+    _check(_libc.inotify_rm_watch(fd, number), f"end watch {number}")

@@ -18,11 +18,13 @@ class HostNames:
     """
 
     def __init__(self) -> None:
-        self._is_host = all((
-            procfs.own_user_namespace() == INITIAL_USER_NAMESPACE,
-            procfs.identity_is_whole("uid"),
-            procfs.identity_is_whole("gid"),
-        ))
+        self._is_host = all(
+            (
+                procfs.own_user_namespace() == INITIAL_USER_NAMESPACE,
+                procfs.identity_is_whole("uid"),
+                procfs.identity_is_whole("gid"),
+            )
+        )
 
     def user(self, name: str) -> int | None:
         """The uid of a user, None if there is none of this name."""

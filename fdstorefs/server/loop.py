@@ -38,6 +38,8 @@ EPOLLERR = select.EPOLLERR
 EVENTS_AT_ONCE = 64
 MOST_POSTED_AT_ONCE = 1024
 FEW_TIMERS = 64
+MOST_BUSY_TURNS = 64
+"""Turns with something to do, after which work that waits for an idle one is done nevertheless."""
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +84,8 @@ class Loop:
         self._posted: deque[Callable[[], None]] = deque()
         self._timers: list[tuple[float, int, Timer]] = []
         self._prune_at = FEW_TIMERS
+        self._when_idle: deque[Callable[[], bool]] = deque()
+        self._busy_turns = 0
         self._sequence = count()
         self._stopping = False
         self._closed = False
@@ -114,6 +118,14 @@ class Loop:
     def call_soon(self, function: Callable[[], None]) -> None:
         """Call `function` in the next turn: events that are ready by then get theirs in between."""
         self._soon.append(function)
+
+    def when_idle(self, work: Callable[[], bool]) -> None:
+        """Call `work` whenever there is nothing else to do, again and again until it returns False or raises.
+
+        It should do a little at a time: what becomes ready meanwhile waits. A loop that never rests calls it once
+        in a while, so that it gets done.
+        """
+        self._when_idle.append(work)
 
     def call_at(self, when: float, function: Callable[[], None]) -> Timer:
         """Call `function` at `when`, seconds of time.monotonic()."""
@@ -230,7 +242,29 @@ class Loop:
     def _wait(self) -> list[tuple[int, int]]:
         # No looking again before sleeping: measured with two processors, that takes more from the client, which
         # has to run meanwhile, than the wake-up costs.
+        if self._when_idle:
+            return self._wait_idly()
         return self._epoll.poll(0 if self._soon else self._timeout(), EVENTS_AT_ONCE)
+
+    def _wait_idly(self) -> list[tuple[int, int]]:
+        """What is ready now; if nothing is, some of the work that was waiting for that is done instead."""
+        events = self._epoll.poll(0, EVENTS_AT_ONCE)
+        if events or self._soon:
+            self._busy_turns += 1
+            if self._busy_turns < MOST_BUSY_TURNS:
+                return events
+        self._busy_turns = 0
+        self._do_idle_work(self._when_idle.popleft())
+        return events
+
+    def _do_idle_work(self, work: Callable[[], bool]) -> None:
+        try:
+            again = work()
+        except Exception as error:  # noqa: BLE001  see the rules above
+            self.on_error(work, error)
+            return
+        if again:
+            self._when_idle.append(work)
 
     def _timeout(self) -> float:
         while self._timers and self._timers[0][2].cancelled:

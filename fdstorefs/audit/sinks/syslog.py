@@ -38,12 +38,13 @@ def message(line: bytes, moment: time.struct_time, pid: int) -> bytes:
 
 def shorten(record: dict[str, Any]) -> bytes:
     """The record with its long strings and lists cut, so that it fits; it says so."""
-    for most, items in ((SHORTENED_TEXT, 8), (64, 4)):
-        cut = _shortened(record, most, items) | {"shortened": True}
-        body = json.dumps(cut, separators=(",", ":")).encode("ascii")
-        if len(body) <= MOST - LONGEST_HEAD:
-            break
-    return body
+    body = _cut(record, SHORTENED_TEXT, 8)
+    return body if len(body) <= MOST - LONGEST_HEAD else _cut(record, 64, 4)
+
+
+def _cut(record: dict[str, Any], most: int, items: int) -> bytes:
+    cut = _shortened(record, most, items) | {"shortened": True}
+    return json.dumps(cut, separators=(",", ":")).encode("ascii")
 
 
 def _shortened(value: Any, most: int, items: int) -> Any:

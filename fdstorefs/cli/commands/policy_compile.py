@@ -28,7 +28,9 @@ def configure(parser: "Parser") -> None:
     from fdstorefs.cli.policies import add_policies
 
     add_policies(parser)
-    parser.add_argument("-o", "--output", metavar="FILE", help="write the tables to FILE, and the summary to stdout")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="write the tables to FILE, and the summary to stdout"
+    )
     parser.add_json("the tables (as to anything but a terminal)")
 
 

@@ -37,7 +37,9 @@ class _Option(NamedTuple):
 
 
 _ASKED = {
-    "action": _Option("ACTION", "what is asked for: stash, retrieve, take, discard, list, describe, rename, link, ..."),
+    "action": _Option(
+        "ACTION", "what is asked for: stash, retrieve, take, discard, list, describe, rename, link, ..."
+    ),
     "entry": _Option("NAME", "the entry"),
     "also": _Option("NAME", "another name of the same open file", is_list=True),
 }
@@ -52,7 +54,9 @@ _SUBJECT = {
     "gid": _Option("GROUP", "a group of his", is_list=True),
     "cgroup": _Option("PATH", "the cgroup he asks from, such as `/system.slice/nginx.service`"),
     "cap": _Option("NAME", "an effective capability of his; otherwise he has none", is_list=True),
-    "userns": _Option("RELATION", "his user namespace: the instance's (`same`, if not given), `below` it, or `other`"),
+    "userns": _Option(
+        "RELATION", "his user namespace: the instance's (`same`, if not given), `below` it, or `other`"
+    ),
 }
 
 
@@ -60,7 +64,9 @@ def _person(who: str) -> dict[str, _Option]:
     return {
         f"{who}-uid": _Option("USER", f"the {who}, by name or number"),
         f"{who}-cap": _Option("NAME", f"an effective capability of the {who}", is_list=True),
-        f"{who}-userns": _Option("RELATION", f"the {who}'s user namespace, seen from the subject's: as for --userns"),
+        f"{who}-userns": _Option(
+            "RELATION", f"the {who}'s user namespace, seen from the subject's: as for --userns"
+        ),
     }
 
 

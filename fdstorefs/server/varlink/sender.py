@@ -50,7 +50,9 @@ class _Whoever:
 
     def subject(self) -> Subject:
         """A new subject."""
-        return Subject(self._uid, self._gid, self._pid, known=self._known, look_up=self._look_up)
+        return Subject(
+            self._uid, self._gid, self._pid, known=self._known, look_up=self._look_up, via="socket"
+        )
 
     def _look_up(self) -> Facts:
         task = self._peer.task() if self._pid == self._peer.pid else None

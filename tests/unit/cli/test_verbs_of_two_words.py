@@ -30,7 +30,9 @@ def test_the_first_word_alone_makes_no_sense(family: str, capsys: pytest.Capture
     assert f"one of {', '.join(members(family))};" in said
 
 
-@pytest.mark.parametrize("argv", [["policy", "--help"], ["policy", "-h"], ["help", "policy"], ["policy", "help"]])
+@pytest.mark.parametrize(
+    "argv", [["policy", "--help"], ["policy", "-h"], ["help", "policy"], ["policy", "help"]]
+)
 def test_help_of_a_family_lists_its_members(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """With their summaries."""
     assert main(argv) == 0
@@ -59,7 +61,11 @@ def test_help_of_a_member(argv: list[str], capsys: pytest.CaptureFixture[str]) -
     ("argv", "message", "hint"),
     [
         (["policy", "chek"], "`chek` is no command of `fdstorefs policy`", "did you mean `policy check`?"),
-        (["audit", "quary", "x"], "`quary` is no command of `fdstorefs audit`", "did you mean `audit query`?"),
+        (
+            ["audit", "quary", "x"],
+            "`quary` is no command of `fdstorefs audit`",
+            "did you mean `audit query`?",
+        ),
         (["polcy", "check"], "`polcy` is no command of fdstorefs", "did you mean `policy`?"),
         (["help", "polcy"], "`polcy` is no command of fdstorefs", "did you mean `policy`?"),
         (

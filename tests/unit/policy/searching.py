@@ -16,20 +16,20 @@ def some(seed: int, rules: int, requests: int, *, sets: bool = True) -> tuple[li
     random = Random(seed)
     # The more rules there are, the more each must ask for, or all of them would match everything.
     often = random.choice((0.1, 0.2, 0.4)) if rules < 32 else random.choice((0.3, 0.5))
-    generator = Generator(random, often=often, forbids=random.choice((0.05, 0.4)))
+    generator = Generator(random, often=often, forbids=random.choice((0.1, 0.3)))
     policies = generator.policies(rules, sets=sets)
     ask = Requests(generator, policies)
     return policies, [ask.request() for _ in range(requests)]
 
 
-def cases(number: int, *, rules: int = 6, requests: int = 10) -> Iterator[Case]:
+def cases(number: int, *, rules: int = 9, requests: int = 10) -> Iterator[Case]:
     """At least so many cases, of none up to so many rules."""
     for seed in range(number // requests + 1):
         policies, asked = some(seed, seed % (rules + 1), requests)
         yield from (Case(policies, request) for request in asked)
 
 
-def must_hold(broken: Callable[[Case], bool], number: int = 4000) -> None:
+def must_hold(broken: Callable[[Case], bool], number: int = 2000) -> None:
     """Fail with the smallest such case if any of so many cases is broken."""
     for case in cases(number):
         if broken(case):

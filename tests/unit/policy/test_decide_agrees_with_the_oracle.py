@@ -115,7 +115,8 @@ def _deciding(policies: Sequence[Policy], ids: frozenset[str]) -> list[Rule]:
 
 
 def _given(conditions: Conditions) -> Iterator[str]:
-    for part in (conditions, *conditions.subjects):
+    parts: list[Conditions | SubjectConditions] = [conditions, *conditions.subjects]
+    for part in parts:
         yield from (field.name for field in fields(part) if not is_default(part, field))
 
 

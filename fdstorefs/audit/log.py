@@ -1,0 +1,259 @@
+"""The audit log of one instance: takes decisions, and writes them down when there is time.
+
+`verdict` is on the way of every reply, so it only queues. Records are made when the loop has nothing else to do, a
+few at a time, or in slices between other work once the queue is half full; they are handed to the sinks by the
+batch, which write in threads. Whatever fails on the way, no verdict waits and none changes: what there is no room
+for is lost, and counted. Numbers are given when a decision comes in, so a loss always shows.
+"""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from fdstorefs.audit.decision import Decision
+from fdstorefs.audit.format import EventValue, Formatter
+from fdstorefs.audit.outlet import Feed, Line, Loss, Outlet
+from fdstorefs.audit.record import EVENT_FIELDS, Event
+from fdstorefs.audit.runner import Runner
+
+log = logging.getLogger(__name__)
+
+MOST_QUEUED = 65_536
+AT_ONCE = 2
+"""Records that are made before the loop looks again whether somebody wants something."""
+
+SLICE_SECONDS = 0.0005
+"""How long records are made in one turn of a loop that never rests."""
+
+BATCH = 256
+BATCH_SECONDS = 0.02
+"""How long a record may wait for others to be written with."""
+
+PATIENCE = 2.0
+"""Seconds that `close` waits for the sinks."""
+
+
+class _Happening(NamedTuple):
+    """An event in the queue."""
+
+    seq: int
+    kind: Event
+    moment: tuple[int, int]
+    fields: Mapping[str, EventValue]
+
+
+class AuditLog:
+    """Takes decisions and events. All methods are called in the loop's thread.
+
+    `written` records were made for the sinks of `feeds`; `lost` ones never were. What a sink loses is counted beside
+    it. Without sinks nothing is taken at all: `enabled` is False. At most `most` decisions are queued.
+    """
+
+    def __init__(
+        self, formatter: Formatter, feeds: Sequence[Feed], runner: Runner, most: int = MOST_QUEUED
+    ) -> None:
+        self.enabled = bool(feeds)
+        self.written = 0
+        self.lost = 0
+        self._formatter = formatter
+        self._outlets = [Outlet(feed, runner, self._tell_of_loss) for feed in feeds]
+        self._runner = runner
+        self._most = most
+        self._half = most // 2
+        self._queue: deque[Decision | _Happening] = deque()
+        self._seq = 0
+        self._latest = 0
+        self._lines: list[Line] = []
+        self._will_turn = False
+        self._will_hurry = False
+        self._will_hand_over = False
+
+    @property
+    def run(self) -> str:
+        """This run of the server: a decision's id in the log is `RUN-NUMBER`."""
+        return self._formatter.run
+
+    @property
+    def queued(self) -> int:
+        """How many records are yet to be made."""
+        return len(self._queue)
+
+    def verdict(self, decision: Decision) -> None:
+        """Put a decision on record. Whether it belongs there, `decision.is_on_record` says.
+
+        Of whoever was denied something the details are looked up at once: it may be gone in a moment.
+        """
+        if not self.enabled:
+            return
+        self._seq = decision.seq = self._seq + 1
+        queue = self._queue
+        if len(queue) >= self._half and not self._has_room():
+            return
+        if not (decision.verdict and decision.decided):
+            decision.details = decision.subject.details()
+        queue.append(decision)
+        if not self._will_turn:
+            self._turn_when_idle()
+
+    def event(self, kind: Event, **fields: EventValue) -> None:
+        """Put an event on record, with the fields that `record.EVENT_FIELDS` has for it; a None is left out.
+
+        Raises ValueError if there are others, or one is missing that is always there.
+        """
+        _check_fields(kind, fields)
+        if not self.enabled:
+            return
+        self._seq += 1
+        self._queue.append(_Happening(self._seq, kind, _now(), fields))
+        if not self._will_turn:
+            self._turn_when_idle()
+
+    def _has_room(self) -> bool:
+        if not self._will_hurry:
+            self._will_hurry = True
+            self._runner.call_soon(self._hurry)
+        if len(self._queue) < self._most:
+            return True
+        self.lost += 1
+        return False
+
+    def _turn_when_idle(self) -> None:
+        self._runner.when_idle(self.turn)
+        self._will_turn = True
+
+    # Making records
+
+    def turn(self) -> bool:
+        """Make a few records. True if more are waiting."""
+        self._will_turn = False
+        for _ in range(min(AT_ONCE, len(self._queue))):
+            self._make(self._queue.popleft())
+        if not self._queue:
+            self._tell_of_the_lost()
+            return False
+        self._will_turn = True
+        return True
+
+    def _hurry(self) -> None:
+        self._will_hurry = False
+        until = time.monotonic() + SLICE_SECONDS
+        while len(self._queue) >= self._half and time.monotonic() < until:
+            self._make(self._queue.popleft())
+
+    def _make(self, item: Decision | _Happening) -> None:
+        lost_before = item.seq - self._latest - 1
+        try:
+            if isinstance(item, Decision):
+                text = self._formatter.verdict(item, lost_before)
+            else:
+                text = self._formatter.event(item.kind, item.moment, item.seq, lost_before, item.fields)
+        except Exception:
+            self.lost += 1
+            log.exception("record %d of the audit log could not be made", item.seq)
+            return
+        self._latest = item.seq
+        self.written += 1
+        self._lines.append(Line(item.seq, text))
+        if len(self._lines) >= BATCH:
+            self._hand_over()
+        elif not self._will_hand_over:
+            self._runner.call_at(time.monotonic() + BATCH_SECONDS, self._hand_over_later)
+            self._will_hand_over = True
+
+    def _tell_of_the_lost(self) -> None:
+        """Nothing is queued: say so if the last that came were lost, since there may be no next record for long."""
+        last = self._seq
+        if last == self._latest:
+            return
+        first, self._seq = self._latest + 1, last + 1
+        fields = {"lost": last - first + 1, "first_seq": first, "last_seq": last}
+        self._make(_Happening(self._seq, Event.AUDIT_LOST, _now(), fields))
+
+    # Handing them over
+
+    def _hand_over_later(self) -> None:
+        self._will_hand_over = False
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        lines, self._lines = self._lines, []
+        if not lines:
+            return
+        for outlet in self._outlets:
+            outlet.offer(lines)
+
+    def _tell_of_loss(self, loss: Loss) -> None:
+        self.event(Event.AUDIT_LOST, **loss._asdict())
+
+    # The end, and how it stands
+
+    def close(self, cause: str | None = None, patience: float = PATIENCE) -> int:
+        """Write down everything that is queued, and that the server ends; `patience` seconds are all there is.
+
+        Returns how many records did not get to some target in all this time, and logs it. To be called after the
+        last verdict and before the loop is closed. Nothing is taken any more afterwards.
+        """
+        if not self.enabled:
+            return 0
+        start = time.monotonic()
+        for outlet in self._outlets:
+            outlet.land(start + patience / 2)
+        self.event(Event.STOP, cause=cause, written=self.written, lost=self._all_lost())
+        self.enabled = False
+        self._make_the_last(start + patience * 3 / 4)
+        self._hand_over()
+        for outlet in self._outlets:
+            outlet.begin_last_flight()
+        for outlet in self._outlets:
+            outlet.end(start + patience)
+        return self._say_what_was_lost()
+
+    def _make_the_last(self, until: float) -> None:
+        """Make what is queued; out of time, only the last, which says how many were lost."""
+        last = self._queue.pop()
+        while self._queue and time.monotonic() < until:
+            self._make(self._queue.popleft())
+        self.lost += len(self._queue)
+        self._queue.clear()
+        self._make(last)
+
+    def _all_lost(self) -> int:
+        return self.lost + sum(outlet.lost for outlet in self._outlets)
+
+    def _say_what_was_lost(self) -> int:
+        lost = self._all_lost()
+        if lost:
+            log.error("%d records of the audit log are lost", lost)
+        return lost
+
+    def status(self) -> dict[str, Any]:
+        """How it stands, for the interface's Status and for people."""
+        return {
+            "queued": self.queued,
+            "written": self.written,
+            "lost": self.lost,
+            "targets": [
+                {
+                    "target": outlet.name,
+                    "written": outlet.written,
+                    "waiting": outlet.waiting,
+                    "lost": outlet.lost,
+                    "error": outlet.error,
+                }
+                for outlet in self._outlets
+            ],
+        }
+
+
+def _now() -> tuple[int, int]:
+    return time.time_ns(), time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def _check_fields(kind: Event, fields: Mapping[str, EventValue]) -> None:
+    known = EVENT_FIELDS[kind]
+    missing = {field.name for field in known if field.always and fields.get(field.name) is None}
+    strange = fields.keys() - {field.name for field in known}
+    if missing or strange:
+        raise ValueError(f"`{kind}` lacks {sorted(missing)} and has no {sorted(strange)}")

@@ -1,0 +1,93 @@
+"""The audit log as the options ask for it: the place where log, outlets and sinks are put together."""
+
+import errno
+import os
+
+from fdstorefs import __version__
+from fdstorefs.audit.format import Formatter
+from fdstorefs.audit.log import AuditLog
+from fdstorefs.audit.options import AuditOptions, Fsync
+from fdstorefs.audit.outlet import Feed
+from fdstorefs.audit.record import Event
+from fdstorefs.audit.runner import Runner
+from fdstorefs.audit.sinks.file import FileSink
+from fdstorefs.audit.sinks.journald import JournalSink
+from fdstorefs.audit.sinks.sink import Sink
+from fdstorefs.audit.sinks.stderr import StderrSink
+from fdstorefs.audit.sinks.syslog import SyslogSink
+from fdstorefs.audit.target import Target
+from fdstorefs.errors import StoreError
+
+_HINTS = {
+    errno.ENOENT: "make the directory, or name another target with `--audit`",
+    errno.EACCES: "let the server's user write there, or name another target with `--audit`",
+    errno.ELOOP: "the path ends in a symbolic link: name the file itself",
+    errno.EINVAL: "name a regular file",
+    errno.ENXIO: "name a regular file",
+}
+
+
+class AuditError(StoreError):
+    """The audit log that was asked for cannot be kept."""
+
+
+def open_log(
+    options: AuditOptions, instance: str, runner: Runner, userns: tuple[int, ...] | None = None
+) -> AuditLog:
+    """The log of the instance mounted at `instance`, open and begun; `userns` is the instance's user namespace.
+
+    Raises AuditError if one of the targets cannot be written to: a server that is to keep a log does not serve
+    without it.
+    """
+    log = AuditLog(
+        Formatter(instance, os.urandom(8).hex(), userns),
+        _open_feeds(options),
+        runner,
+    )
+    log.event(
+        Event.START,
+        version=__version__,
+        pid=os.getpid(),
+        uid=os.geteuid(),
+        targets=tuple(map(str, options.targets)),
+        fsync=str(options.fsync),
+    )
+    return log
+
+
+def _open_feeds(options: AuditOptions) -> list[Feed]:
+    feeds: list[Feed] = []
+    try:
+        for target in options.targets:
+            feeds.append(_open_feed(target, options.fsync))  # noqa: PERF401  those before an error are closed
+    except AuditError:
+        for feed in feeds:
+            feed.sink.close()
+        raise
+    return feeds
+
+
+def _open_feed(target: Target, fsync: Fsync) -> Feed:
+    sink = _sink_of(target, fsync)
+    try:
+        sink.open()
+    except OSError as error:
+        raise AuditError(
+            f"cannot keep an audit log at `{target}`: {error.strerror}", hint=_hint(target, error.errno)
+        ) from error
+    # With a sync in every write there is nothing left to do later.
+    return Feed(str(target), sink, fsync.seconds or None if target.kind == "file" else None)
+
+
+def _sink_of(target: Target, fsync: Fsync) -> Sink:
+    if target.kind == "file":
+        return FileSink(target.path, durable=fsync.seconds is not None, sync_each=fsync.seconds == 0)
+    if target.kind == "journald":
+        return JournalSink()
+    return SyslogSink() if target.kind == "syslog" else StderrSink()
+
+
+def _hint(target: Target, code: int | None) -> str:
+    if target.kind != "file":
+        return "name another target with `--audit`"
+    return _HINTS.get(code or 0, "name another file with `--audit`")
