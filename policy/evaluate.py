@@ -87,11 +87,12 @@ def _names(rule: Rule, request: Request) -> tuple[EntryFacts, ...]:
 
 
 def _scene(request: Request, entry: EntryFacts, *, assume_stasher: bool) -> Scene:
-    opener = _assumed(entry.opener, entry.stasher) if assume_stasher else entry.opener
+    opener = assumed(entry.opener, entry.stasher) if assume_stasher else entry.opener
     return Scene(entry, request.subject, request.instance, opener)
 
 
-def _assumed(opener: Person, stasher: Person) -> Person:
+def assumed(opener: Person, stasher: Person) -> Person:
+    """The opener, with the stasher's values for those that are unknown."""
     return stasher if opener == NOBODY_KNOWN else opener
 
 

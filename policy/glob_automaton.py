@@ -106,6 +106,10 @@ class GlobAutomaton:
             ]
         return moves
 
+    def moves(self, character: str) -> tuple[tuple[int, int], ...]:
+        """What the character does, wherever it is read: the same for characters that can't be told apart."""
+        return tuple(self._moves_on(character))
+
     def read(self, text: str, state: int | None = None) -> int:
         """The state after a text."""
         state = self.first if state is None else state

@@ -56,7 +56,10 @@ def _same(node: Scalar, kind: IdKind) -> Ids:
     if kind.why_not_same is not None:
         message = f"`same` has no meaning here: {kind.why_not_same}"
         raise Wrong(
-            "misplaced-same", message, node.span, f"write {kind.id}s; `same` is for `stasher` and `opener`"
+            "misplaced-same",
+            message,
+            node.span,
+            f"write {kind.id}s; `same` is for the uid of `stasher` and `opener`",
         )
     return Ids(same=True)
 

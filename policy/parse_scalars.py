@@ -8,11 +8,15 @@ from fdstorefs.policy.diagnostic import quoted
 from fdstorefs.policy.findings import Wrong
 from fdstorefs.policy.nearest import did_you_mean
 from fdstorefs.policy.nodes import Node, Scalar, what
+from fdstorefs.policy.value_types import Type
 from fdstorefs.policy.vocabulary import VERSION
 from fdstorefs.policy.yaml_traps import DECIMAL, NUMBER, NUMBERS, meaning, type_of_plain
 
 MAX_NUMBER = 2**32 - 2
 """The largest number there is; as an id, one more means none (user_namespaces(7))."""
+
+MAX_LENGTH = 4096
+"""Most characters of a value; no path is longer (PATH_MAX, limits.h)."""
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
@@ -22,12 +26,15 @@ _CONTROL_IN_PROSE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def scalar(node: Node, key: Key) -> Scalar:
-    """The node, which must be one value, and be there."""
+    """The node, which must be one value, be there, and be no longer than MAX_LENGTH unless it is a text to read."""
     if not isinstance(node, Scalar):
         message = f"`{key.name}` takes {key.type.value}, not {what(node)}"
         raise Wrong("wrong-type", message, node.span, example(key))
     if node.plain and not node.text:
         raise Wrong("empty-value", f"`{key.name}` has no value", node.span, example(key))
+    if len(node.text) > MAX_LENGTH and key.type is not Type.TEXT:
+        message = f"this has {len(node.text):,} characters"
+        raise Wrong("too-long", message, node.span, f"at most {MAX_LENGTH:,} are taken, as no path is longer")
     return node
 
 

@@ -97,7 +97,7 @@ def _filesystem(node: Scalar, key: Key, reading: Reading) -> str:
         hint = did_you_mean(name, FILESYSTEMS) or "such names have small letters, digits, `.`, `_` and `-`"
         raise Wrong("bad-filesystem", f"{quoted(name)} is no name of a file system", node.span, hint)
     if not is_known(name):
-        hint = did_you_mean(name, FILESYSTEMS) or "/proc/filesystems lists those that this kernel knows"
+        hint = did_you_mean(name, FILESYSTEMS) or "filesystems(5) lists the usual ones"
         message = f"no file system {quoted(name)} is known"
         reading.findings.warning("unknown-filesystem", message, node.span, hint)
     return name

@@ -22,14 +22,14 @@ Wherever several values can stand in a list, one value can stand without the lis
 
 _HEADINGS = {
     Place.POLICY: "The policy",
-    Place.LIMITS: "`limits`",
+    Place.LIMITS: "Under `limits`",
     Place.INSTANCE: "An item of `instances`",
     Place.SET: "A set",
     Place.RULE: "A rule",
-    Place.UNLESS: "`unless`",
-    Place.STASHER: "`stasher`",
-    Place.OPENER: "`opener`",
-    Place.SUBJECT: "`subject`",
+    Place.UNLESS: "Under `unless`",
+    Place.STASHER: "Under `stasher`",
+    Place.OPENER: "Under `opener`",
+    Place.SUBJECT: "Under `subject`",
 }
 
 
@@ -53,15 +53,16 @@ _ALIKE = {Place.UNLESS: "a rule", Place.SET: "`subject`"}
 
 
 def _key(key: Key) -> str:
-    takes = _words_of(key) or key.type.value
+    takes = key.type.value + _see(key)
     needed = " Required." if key.required else ""
     detail = f" {key.type.detail}" if key.type.detail else ""
     return f"### `{key.name}`\n\n{key.meaning}\n\nTakes {takes}.{detail}{needed}\n\n```yaml\n{key.example}\n```\n"
 
 
-def _words_of(key: Key) -> str | None:
-    heading = _GROUP.get(key.type)
-    return f"{key.type.value} (see [{heading.lower()}](#{_anchor(heading)}))" if heading else None
+def _see(key: Key) -> str:
+    """Where more is said about the value: among the words, or in a section of its own."""
+    heading = _HEADINGS[key.inside] if key.inside is not None else _GROUP.get(key.type)
+    return f" (see [{heading[0].lower()}{heading[1:]}](#{_anchor(heading)}))" if heading else ""
 
 
 _GROUP = {
@@ -76,7 +77,7 @@ _GROUP = {
 
 
 def _anchor(heading: str) -> str:
-    return heading.lower().replace(" ", "-")
+    return heading.lower().replace(" ", "-").replace("`", "")
 
 
 def _words() -> Iterator[str]:

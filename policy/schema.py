@@ -88,7 +88,7 @@ def _one_or_more(item: Schema) -> Schema:
 
 
 def _words(*words: str) -> Schema:
-    return {"enum": list(words)}
+    return {"enum": [str(word) for word in words]}
 
 
 _NUMBER = {"type": "integer", "minimum": 0, "maximum": MAX_NUMBER}

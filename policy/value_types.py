@@ -40,13 +40,13 @@ class Type(Enum):
         return _DETAIL.get(self, "")
 
 
-_IDS = "The instance's own ids. `host:` and a number is an id of the host."
+_IDS = "Numbers and names mean the instance's ids; `host:` and a number means an id of the host."
 _DETAIL = {
     Type.NAME: "Letters, digits, `.`, `_` and `-`, a letter or digit first, at most 64 of them.",
     Type.COUNT: "From 0 to 4294967294.",
-    Type.FILESYSTEMS: "As /proc/filesystems calls them, or `fuse.` and a subtype.",
+    Type.FILESYSTEMS: "As the kernel calls them, or `fuse.` and a subtype.",
     Type.UIDS: f"Each is a number or a user name. {_IDS}",
-    Type.UIDS_OR_SAME: f"Each is a number, a user name, or `same`. {_IDS}",
+    Type.UIDS_OR_SAME: f"Each is a number or a user name. {_IDS}",
     Type.GIDS: f"Each is a number or a group name. {_IDS}",
     Type.CGROUP: "With a leading slash.",
     Type.CGROUPS: "Each is a path with a leading slash, or a glob over such paths.",

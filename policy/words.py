@@ -41,7 +41,7 @@ WORDS: dict[str, Mapping[str, str]] = {
         "device": "a character or block device",
         "eventfd": "a counter to wait on, eventfd(2)",
         "pidfd": "a process, pidfd_open(2)",
-        "namespace": "a namespace, as in /proc/PID/ns",
+        "namespace": "a namespace, namespaces(7)",
         "epoll": "a set of files to wait on, epoll(7)",
         "timerfd": "a timer, timerfd_create(2)",
         "signalfd": "signals to read, signalfd(2)",

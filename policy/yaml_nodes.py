@@ -37,6 +37,7 @@ def node_of(source: Source, findings: Findings) -> Node | None:
     """What a text says; None, with the reason among the findings, if that can't be told."""
     try:
         _refuse_characters(source)
+        _refuse_directives(source)
         return _Builder(source, findings).build()
     except Wrong as wrong:
         findings.add(wrong.diagnostic)
@@ -64,6 +65,16 @@ def _refuse_characters(source: Source) -> None:
         hint = "end each line with a line feed, or a carriage return and a line feed"
         raise Wrong("forbidden-character", f"{character} is a line break to some programs only", span, hint)
     raise Wrong("forbidden-character", f"{character} can't stand in a policy", span, "take it out")
+
+
+def _refuse_directives(source: Source) -> None:
+    """They stand before everything else but blank lines and comments; the parsers differ in what they make of them."""
+    for number, line in enumerate(source.lines):
+        if line.startswith("%"):
+            span = Span(source, number, 0, number, len(line))
+            raise Wrong("yaml-directive", "a policy has no YAML directives", span, "take the line out")
+        if line.strip() and not line.lstrip().startswith("#"):
+            return
 
 
 @dataclass(slots=True)
@@ -144,13 +155,6 @@ class _Builder:
         if self._documents > 1:
             hint = "put each policy into a file of its own"
             raise Wrong("several-documents", "a second document begins here", self._span(event), hint)
-        if event.version or event.tags:
-            raise Wrong(
-                "yaml-directive",
-                "a policy has no YAML directives",
-                Span(self._source, 0, 0, 0, 1),
-                "take the line out",
-            )
 
     def _scalar(self, event: _Event) -> None:
         node = Scalar(self._source, _where(event), event.value, plain=not event.style)

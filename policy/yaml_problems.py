@@ -52,8 +52,6 @@ _PROBLEMS = (
     _Problem(
         "undefined tag handle", "tags have no meaning here", "write text that begins with `!` in quotes"
     ),
-    _Problem("directive", "a policy has no YAML directives", "take the line out"),
-    _Problem("incompatible YAML document", "a policy has no YAML directives", "take the line out"),
 )
 
 

@@ -99,7 +99,9 @@ class Decision:
     `verdict` (true: allow) is the one in force; `decided` is the one over all rules, which differs where a
     policy only monitors. `rules` decided; `failed` are the conditions, at most 8, for want of which other rules
     did not match; `unknown` are the conditions that could not be evaluated. `hidden` is how many entries a
-    listing left out. `also` are the other names of the same open file. `seq` and `details` are the log's.
+    listing left out. `also` are the other names of the same open file. `via` is `socket`, `mount` or `kernel`:
+    a subject that came through the mount is looked up at once, since only waiting for the reply binds it to its
+    number. `seq` and `details` are the log's to fill in.
     """
 
     number: int

@@ -59,14 +59,12 @@ class Formatter:
         self._policy = ""
 
     def verdict(self, decision: Decision, lost_before: int) -> bytes:
-        """The record of a decision, `seq` and all. Asks it, and its subject, for what it left for later."""
-        subject = decision.subject
-        details = decision.details or subject.details()
+        """The record of a decision, with the details that it has by now. Asks it for what it left for later."""
         head = self._head(VERDICT, decision.time, decision.boottime, decision.seq, lost_before)
         line = (
             f'{head},"id":"{self.run}-{decision.number}",{self._outcome(decision)},'
             f'"rules":{self._rules_of(decision.rules)},{self._in_force(decision.policy)}'
-            f'"subject":{self._subject(subject, details)},"entry":{self._entry(decision.entry)}'
+            f'"subject":{self._subject(decision.subject, decision.details)},"entry":{self._entry(decision.entry)}'
             f"{_rare(decision)}}}\n"
         )
         return line.encode("ascii")
@@ -236,7 +234,12 @@ _DETAILS: _Writers = {
     **_own("cgroup", write=quote),
     **_own("cgroup_id", "read_at", write=str),
 }
-_STASHER: _Writers = {**_own("pid", "uid", "gid", write=str), **_own("command", write=quote)}
+_STASHER: _Writers = {
+    **_own("pid", "uid", "gid", write=str),
+    **_own("command", write=quote),
+    **_own("capabilities", write=_mask),
+    **_own("userns", write=_integers),
+}
 _OPENER: _Writers = {
     **_own("uid", "gid", write=str),
     **_own("capabilities", write=_mask),

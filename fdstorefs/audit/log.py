@@ -1,9 +1,15 @@
 """The audit log of one instance: takes decisions, and writes them down when there is time.
 
-`verdict` is on the way of every reply, so it only queues. Records are made when the loop has nothing else to do, a
-few at a time, or in slices between other work once the queue is half full; they are handed to the sinks by the
-batch, which write in threads. Whatever fails on the way, no verdict waits and none changes: what there is no room
-for is lost, and counted. Numbers are given when a decision comes in, so a loss always shows.
+`verdict` is on the way of every reply, so it only queues. A hundred times a second, if there is anything, the loop
+is asked to make records of what is queued when it has nothing else to do, a few at a time: many together cost half
+of what each costs by itself. Where it never rests they are made between other work. They are handed to the sinks by
+the batch, which write in threads. Whatever fails on the way, no verdict waits and none changes: what there is no
+room for is lost, and counted. Numbers are given when a decision comes in, so a loss always shows.
+
+Who the subject is, is looked up while it is sure to be itself: at once where it was denied something, so that it
+cannot hide by ending, and where nothing but its waiting for the reply binds it to its number (through the mount);
+as soon as the loop rests, where its connection holds it. What it is told of must not be looked up later: it could
+have ended by then.
 """
 
 import logging
@@ -21,15 +27,20 @@ from fdstorefs.audit.runner import Runner
 log = logging.getLogger(__name__)
 
 MOST_QUEUED = 65_536
-AT_ONCE = 2
+AT_ONCE = 16
 """Records that are made before the loop looks again whether somebody wants something."""
 
+PERIOD = 0.01
+"""Seconds from a decision to when records are made of it and what came since."""
+
+BUSY = 4096
+"""Decisions in the queue, if that is less than half of what it holds, that are too many to wait for a rest."""
+
 SLICE_SECONDS = 0.0005
-"""How long records are made in one turn of a loop that never rests."""
+"""How long records are then made in one turn of the loop."""
 
 BATCH = 256
-BATCH_SECONDS = 0.02
-"""How long a record may wait for others to be written with."""
+"""Records that are handed over together while there are more to make."""
 
 PATIENCE = 2.0
 """Seconds that `close` waits for the sinks."""
@@ -61,19 +72,24 @@ class AuditLog:
         self._outlets = [Outlet(feed, runner, self._tell_of_loss) for feed in feeds]
         self._runner = runner
         self._most = most
-        self._half = most // 2
+        self._many = min(most // 2, BUSY)
         self._queue: deque[Decision | _Happening] = deque()
         self._seq = 0
         self._latest = 0
         self._lines: list[Line] = []
+        self._strangers: deque[Decision] = deque()
+        self._known: set[int] = set()
         self._will_turn = False
         self._will_hurry = False
-        self._will_hand_over = False
 
     @property
     def run(self) -> str:
         """This run of the server: a decision's id in the log is `RUN-NUMBER`."""
         return self._formatter.run
+
+    def decision_id(self, number: int) -> str:
+        """What the record of the decision with this number is called."""
+        return f"{self._formatter.run}-{number}"
 
     @property
     def queued(self) -> int:
@@ -81,21 +97,26 @@ class AuditLog:
         return len(self._queue)
 
     def verdict(self, decision: Decision) -> None:
-        """Put a decision on record. Whether it belongs there, `decision.is_on_record` says.
-
-        Of whoever was denied something the details are looked up at once: it may be gone in a moment.
-        """
+        """Put a decision on record. Whether it belongs there, `decision.is_on_record` says."""
         if not self.enabled:
             return
         self._seq = decision.seq = self._seq + 1
         queue = self._queue
-        if len(queue) >= self._half and not self._has_room():
+        if len(queue) >= self._many and not self._has_room():
             return
-        if not (decision.verdict and decision.decided):
-            decision.details = decision.subject.details()
+        subject = decision.subject
+        if (
+            subject.pid in self._known
+            or not decision.verdict
+            or not decision.decided
+            or decision.via == "mount"
+        ):
+            decision.details = subject.details()
+        else:
+            self._ask_soon(decision)
         queue.append(decision)
         if not self._will_turn:
-            self._turn_when_idle()
+            self._turn_soon()
 
     def event(self, kind: Event, **fields: EventValue) -> None:
         """Put an event on record, with the fields that `record.EVENT_FIELDS` has for it; a None is left out.
@@ -108,7 +129,7 @@ class AuditLog:
         self._seq += 1
         self._queue.append(_Happening(self._seq, kind, _now(), fields))
         if not self._will_turn:
-            self._turn_when_idle()
+            self._turn_soon()
 
     def _has_room(self) -> bool:
         if not self._will_hurry:
@@ -119,19 +140,37 @@ class AuditLog:
         self.lost += 1
         return False
 
-    def _turn_when_idle(self) -> None:
-        self._runner.when_idle(self.turn)
-        self._will_turn = True
+    # Asking who it was
+
+    def _ask_soon(self, decision: Decision) -> None:
+        """Ask after the reply. Whoever asked a moment ago is asked at once: the answer is at hand."""
+        self._known.add(decision.subject.pid)
+        self._strangers.append(decision)
+        if len(self._strangers) == 1:
+            self._runner.when_idle(self._ask)
+
+    def _ask(self) -> bool:
+        if self._strangers:
+            stranger = self._strangers.popleft()
+            stranger.details = stranger.subject.details()
+        return bool(self._strangers)
 
     # Making records
 
-    def turn(self) -> bool:
-        """Make a few records. True if more are waiting."""
+    def _turn_soon(self) -> None:
+        self._runner.call_at(time.monotonic() + PERIOD, self._begin_turns)
+        self._will_turn = True
+
+    def _begin_turns(self) -> None:
+        self._runner.when_idle(self._turn)
+
+    def _turn(self) -> bool:
         self._will_turn = False
         for _ in range(min(AT_ONCE, len(self._queue))):
             self._make(self._queue.popleft())
         if not self._queue:
             self._tell_of_the_lost()
+            self._hand_over()
             return False
         self._will_turn = True
         return True
@@ -139,13 +178,15 @@ class AuditLog:
     def _hurry(self) -> None:
         self._will_hurry = False
         until = time.monotonic() + SLICE_SECONDS
-        while len(self._queue) >= self._half and time.monotonic() < until:
+        while len(self._queue) >= self._many and time.monotonic() < until:
             self._make(self._queue.popleft())
 
     def _make(self, item: Decision | _Happening) -> None:
         lost_before = item.seq - self._latest - 1
         try:
             if isinstance(item, Decision):
+                if self._strangers and self._strangers[0] is item:
+                    self._ask()
                 text = self._formatter.verdict(item, lost_before)
             else:
                 text = self._formatter.event(item.kind, item.moment, item.seq, lost_before, item.fields)
@@ -158,9 +199,6 @@ class AuditLog:
         self._lines.append(Line(item.seq, text))
         if len(self._lines) >= BATCH:
             self._hand_over()
-        elif not self._will_hand_over:
-            self._runner.call_at(time.monotonic() + BATCH_SECONDS, self._hand_over_later)
-            self._will_hand_over = True
 
     def _tell_of_the_lost(self) -> None:
         """Nothing is queued: say so if the last that came were lost, since there may be no next record for long."""
@@ -173,11 +211,8 @@ class AuditLog:
 
     # Handing them over
 
-    def _hand_over_later(self) -> None:
-        self._will_hand_over = False
-        self._hand_over()
-
     def _hand_over(self) -> None:
+        self._known.clear()
         lines, self._lines = self._lines, []
         if not lines:
             return

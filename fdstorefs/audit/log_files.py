@@ -46,10 +46,10 @@ def windows_from_the_end(file: BinaryIO) -> Iterator[list[bytes]]:
     window = min(_FIRST_WINDOW, size)
     while True:
         file.seek(size - window)
-        lines = file.read(window).splitlines(keepends=True)
-        open_end = len(lines.pop()) if lines and not lines[-1].endswith(b"\n") else 0
-        file.seek(size - open_end)
-        yield lines if window == size else lines[1:]
+        *lines, rest = file.read(window).split(b"\n")
+        file.seek(size - len(rest))
+        whole = [line + b"\n" for line in lines]
+        yield whole if window == size else whole[1:]
         if window == size:
             return
         window = min(2 * window, size)

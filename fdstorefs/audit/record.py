@@ -212,6 +212,17 @@ STASHER = (
     _integer("uid", "its uid", _KERNEL, "in the instance's user namespace"),
     _integer("gid", "its gid", _KERNEL, "in the instance's user namespace"),
     _string("command", "its short name", _KERNEL, always=False),
+    _formed(
+        "capabilities",
+        _MASK,
+        "its effective capabilities over the instance's user namespace",
+        _KERNEL,
+        "mask, hexadecimal",
+        always=False,
+    ),
+    _integer(
+        "userns", "its user namespace, then those above", _KERNEL, "inode numbers", always=False, many=True
+    ),
 )
 
 ENTRY = (
@@ -337,7 +348,8 @@ REASON_MEANING = MEANING
 SHORTENED = Field(
     "shortened",
     "boolean",
-    f"true: strings were cut to {SHORTENED_TEXT} characters or fewer, and arrays to 8 or fewer, because the target (syslog) has no room for more",
+    f"true: strings were cut to {SHORTENED_TEXT} characters or fewer, and arrays to 8 items or fewer, "
+    "because the target (syslog) has no room for more",
     _LOG,
     always=False,
 )

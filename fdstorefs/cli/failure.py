@@ -39,6 +39,8 @@ def report(error: Failure | OSError) -> int:
     """Print an error and return the exit code that belongs to it."""
     if isinstance(error, Failure | StoreError):
         say(error.message, error.hint)
+        if isinstance(error, StoreError) and error.decision is not None:
+            print(f"  on record: {printable(error.decision)}", file=sys.stderr)
         return error.exit_code
     say(describe(error))
     return FAILED

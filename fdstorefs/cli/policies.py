@@ -63,10 +63,10 @@ def read(paths: Iterable[str], names: "Names | None" = None) -> Checked:
 
 
 def usable(paths: Sequence[str], names: "Names | None" = None) -> Checked:
-    """Read policies to use them. What is wrong with them goes to stderr; raises Failure for errors."""
+    """Read policies to use them. Errors go to stderr and raise Failure; warnings are for `policy check` to tell."""
     checked = read(paths, names)
-    show(checked.diagnostics, sys.stderr)
     if checked.errors:
+        show([each for each in checked.diagnostics if each.severity == "error"], sys.stderr)
         raise Failure(
             f"{counted(checked.errors, 'error')} in the policies",
             hint="nothing is decided by a policy with errors",

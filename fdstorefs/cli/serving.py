@@ -1,5 +1,8 @@
 """Serving an instance in this process."""
 
+import os
+import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fdstorefs.cli.failure import Failure
@@ -8,6 +11,7 @@ if TYPE_CHECKING:
     import argparse
 
     from fdstorefs.cli.parsing import Parser
+    from fdstorefs.policy.diagnostic import Diagnostic, PolicyError
     from fdstorefs.server.options import ServeOptions
 
 DEFAULT_MODE = 0o1777
@@ -28,8 +32,35 @@ def add_limits(parser: "Parser") -> None:
     parser.add_argument("--entries-per-uid", type=count, metavar="N", help="and no more than N of one user")
 
 
+def add_enforcement(parser: "Parser") -> None:
+    """Add the options that say which policies are in force and where the audit log goes."""
+    parser.add_argument(
+        "--policy",
+        action="append",
+        default=[],
+        metavar="FILE|DIR",
+        help="put this policy in force, or all `*.yaml` in this directory, and keep up with changes; may be given "
+        "again (default: what somebody stashed is his alone)",
+    )
+    parser.add_argument(
+        "--audit",
+        action="append",
+        default=[],
+        metavar="TARGET",
+        help="keep an audit log: `file:PATH`, `stderr`, `journald`, `syslog`; may be given again (default: `none`)",
+    )
+    parser.add_argument(
+        "--audit-fsync",
+        metavar="WHEN",
+        default="interval:1",
+        help="when a file of that log is told to disk: `never`, `interval:SECONDS`, `always` (default: interval:1)",
+    )
+
+
 def serve_options(mount: str, options: "argparse.Namespace", ready_fd: int | None = None) -> "ServeOptions":
-    """What the server is told."""
+    """What the server is told. Raises Failure for an audit target that is none."""
+    from fdstorefs.audit.options import AuditOptions, parse_fsync
+    from fdstorefs.audit.target import parse_targets
     from fdstorefs.server.options import ServeOptions
 
     return ServeOptions(
@@ -38,18 +69,58 @@ def serve_options(mount: str, options: "argparse.Namespace", ready_fd: int | Non
         mode=options.mode,
         entries=options.entries,
         entries_per_uid=options.entries_per_uid,
+        policies=tuple(map(os.path.abspath, options.policy)),
+        audit=AuditOptions(parse_targets(options.audit), parse_fsync(options.audit_fsync)),
     )
 
 
+def check_policies(options: "ServeOptions") -> None:
+    """Say what is wrong with the policies while somebody reads it. Raises Failure for errors.
+
+    The server, which looks again, may have nobody to tell; and in a user namespace it can't tell who owns a file.
+    """
+    from fdstorefs.policy.diagnostic import PolicyError
+    from fdstorefs.server.enforcement.loading import checked
+
+    if not options.policies:
+        return
+    try:
+        _, _, warnings = checked(options.policies)
+    except PolicyError as error:
+        raise _refusal(error) from error
+    _show(warnings)
+
+
 def serve(options: "ServeOptions") -> None:
-    """Serve until the instance ends. Raises Failure if it can't be mounted."""
+    """Serve until the instance ends. Raises Failure if it can't be mounted or its policies can't be used."""
     import logging
 
+    from fdstorefs.audit.opening import AuditError
+    from fdstorefs.policy.diagnostic import PolicyError
     from fdstorefs.server import instance
     from fdstorefs.server.mounting import MountError
 
     logging.basicConfig(level=logging.INFO, format="fdstorefs: %(message)s")
     try:
         instance.serve(options)
-    except MountError as error:
+    except PolicyError as error:
+        raise _refusal(error) from error
+    except (MountError, AuditError) as error:
         raise Failure(error.message, hint=error.hint) from error
+
+
+def _refusal(error: "PolicyError") -> Failure:
+    from fdstorefs.server.enforcement.keeping import in_one_line
+
+    _show(error.diagnostics)
+    return Failure(
+        f"not served, for there are errors in the policies: {in_one_line(error)}",
+        hint="`fdstorefs policy check` finds them without serving",
+    )
+
+
+def _show(diagnostics: "Sequence[Diagnostic]") -> None:
+    from fdstorefs.policy.diagnostic import render_all
+
+    if diagnostics:
+        print(render_all(diagnostics), file=sys.stderr, flush=True)

@@ -60,7 +60,11 @@ class Change(NamedTuple):
 
 
 class Status(NamedTuple):
-    """What an instance is and what is in force. `limit` counts descriptors, `started` is in nanoseconds."""
+    """What an instance is and what is in force. `limit` counts descriptors, `started` is in nanoseconds.
+
+    `policy_status` (names, files, hash, generation, mode, rules, loaded, applies, warnings, rejected) and `audit`
+    (of each target: target, written, lost) are as the interface has them.
+    """
 
     version: str
     mount: str
@@ -70,6 +74,8 @@ class Status(NamedTuple):
     enforcement: str
     enforcement_reason: str
     policy: str | None
+    policy_status: dict[str, Any] | None
+    audit: list[dict[str, Any]]
     entries: int
     descriptors: int
     limit: int
@@ -126,7 +132,11 @@ def change_from(parameters: Parameters) -> Change:
 
 def status_from(parameters: Parameters) -> Status:
     """Read the reply to Status."""
-    known = parameters | {"enforcement_reason": parameters.get("enforcementReason", "")}
+    known = parameters | {
+        "enforcement_reason": parameters.get("enforcementReason", ""),
+        "policy_status": parameters.get("policyStatus"),
+        "audit": parameters.get("audit") or [],
+    }
     for field in _MAY_BE_NULL:
         known.setdefault(field, None)
     try:

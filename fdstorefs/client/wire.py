@@ -80,7 +80,9 @@ def error_from(error: object, parameters: Parameters) -> StoreError:
     interface, _, identifier = str(error).rpartition(".")
     kind = BY_IDENTIFIER.get(identifier, StoreError) if interface == INTERFACE else StoreError
     message = _text(parameters.get("message")) or f"the instance answered `{error}`"
-    return kind(message, name=_text(parameters.get("name")), hint=_text(parameters.get("hint")))
+    found = kind(message, name=_text(parameters.get("name")), hint=_text(parameters.get("hint")))
+    found.reason, found.decision = _text(parameters.get("reason")), _text(parameters.get("decision"))
+    return found
 
 
 def _text(value: object) -> str | None:

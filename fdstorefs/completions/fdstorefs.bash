@@ -33,6 +33,8 @@ _fdstorefs() {
         --since | --until) _fdstorefs_words 10m 1h today yesterday; return ;;
         --stdin) _fdstorefs_entries; return ;;
         --listen) _fdstorefs_words tcp: udp: unix:; compopt -o nospace; return ;;
+        --audit) _fdstorefs_words file: stderr journald syslog none; compopt -o nospace; return ;;
+        --audit-fsync) _fdstorefs_words never interval: always; return ;;
         --mode | --entries | --entries-per-uid | --label | --ready-fd | --fd) return ;;
         --entry | --also | --filesystem | --uid | --gid | --cgroup | --cap) return ;;
         --stasher-uid | --stasher-cap | --opener-uid | --opener-cap) return ;;
@@ -66,10 +68,10 @@ _fdstorefs_words() {
 _fdstorefs_options() {
     local filters='--since --until --subject --entry --verdict --action --rule --instance --reason'
     case $1 in
-        serve) echo --ready-fd --mode --entries --entries-per-uid ;;
-        mount) echo --log --mode --entries --entries-per-uid ;;
+        serve) echo --ready-fd --mode --entries --entries-per-uid --policy --audit --audit-fsync ;;
+        mount) echo --log --mode --entries --entries-per-uid --policy --audit --audit-fsync ;;
         umount) echo --lazy ;;
-        run) echo --map-root --mode --entries --entries-per-uid -- ;;
+        run) echo --map-root --mode --entries --entries-per-uid --policy --audit --audit-fsync -- ;;
         put) echo --listen --replace --label --mode --at ;;
         exec) echo --stdin --fd --take --at -- ;;
         ls) echo --long --names --json --at ;;

@@ -16,7 +16,7 @@ from fdstorefs.core.subject import (
     CAP_FOWNER,
     Subject,
 )
-from fdstorefs.errors import Denied, NotPermitted
+from fdstorefs.errors import Denied, NotPermitted, StoreError
 
 READ, WRITE, SEARCH = 4, 2, 1
 STICKY = 0o1000
@@ -49,6 +49,13 @@ class Coming(NamedTuple):
     stasher: Stasher | None = None
     is_box: bool = False
 
+    @property
+    def kind(self) -> str:
+        """What it is: `box`, `empty`, or the open file's kind."""
+        if self.is_box:
+            return "box"
+        return self.file.kind if self.file is not None else "empty"
+
 
 class Target(NamedTuple):
     """What an action is about: a name in a box and, where there is one, the node it names.
@@ -69,7 +76,7 @@ class Target(NamedTuple):
 
 
 class Authority(Protocol):
-    """Decides for a store. Each request is put to `require` once, which may keep a record of it."""
+    """Decides for a store. What is put to `require*` or `exists` may be kept on record, once for each verdict."""
 
     def require(self, subject: Subject, action: Action, target: Target, /) -> None:
         """Raise Denied or NotPermitted if mode bits or policy refuse it."""
@@ -80,18 +87,36 @@ class Authority(Protocol):
     def require_policy(self, subject: Subject, action: Action, target: Target, /) -> None:
         """The same as far as the policy says: for what an action implies, such as discarding what it replaces."""
 
-    def may(self, subject: Subject, action: Action, target: Target) -> bool:
+    def require_implied(self, subject: Subject, action: Action, target: Target, /) -> None:
+        """As `require_policy`, for what else a request concerns: of many such verdicts only denials go on record."""
+
+    def may(self, subject: Subject, action: Action, target: Target, /) -> bool:
         """Whether `require` would return; leaves no record."""
+
+    def policy_allows(self, subject: Subject, action: Action, target: Target, /) -> bool:
+        """Whether `require_policy` would return; leaves no record."""
 
     def exists(self, subject: Subject, target: Target, intent: Action, /) -> bool:
         """Whether the policy lets the subject know of the node. It asked for it by name, to do `intent`."""
+
+    def require_unoccupied(self, subject: Subject, target: Target, /) -> None:
+        """For a name that something is to get and where something stands: return if the subject may know of that.
+
+        Otherwise raise what `require` would raise if nothing stood there, or else Denied: something is in the way.
+        """
+
+    def left_out(self, subject: Subject, box: Target, count: int, /) -> None:
+        """Keep a record that so many entries were not shown to whoever listed a box and what is below."""
+
+    def refused(self, subject: Subject, action: Action, target: Target, error: StoreError, /) -> None:
+        """Keep a record of a denial by the store itself: for want of room, or of a right that chown takes."""
 
 
 Check = Callable[[Subject, Action, Target], None]
 
 
 class Checked:
-    """An authority that knows only one check, and no policy."""
+    """An authority that knows only one check, and no policy: nothing is hidden and nothing is kept on record."""
 
     def __init__(self, check: Check) -> None:
         self.require = check
@@ -99,6 +124,9 @@ class Checked:
 
     def require_policy(self, _subject: Subject, _action: Action, _target: Target) -> None:
         """There is none."""
+
+    def require_implied(self, _subject: Subject, _action: Action, _target: Target) -> None:
+        """Likewise."""
 
     def may(self, subject: Subject, action: Action, target: Target) -> bool:
         """Whether the check passes."""
@@ -108,9 +136,22 @@ class Checked:
             return False
         return True
 
+    def policy_allows(self, _subject: Subject, _action: Action, _target: Target) -> bool:
+        """There is none to refuse it."""
+        return True
+
     def exists(self, _subject: Subject, _target: Target, _intent: Action) -> bool:
         """To mode bits everything exists."""
         return True
+
+    def require_unoccupied(self, _subject: Subject, _target: Target) -> None:
+        """Everybody may know of everything."""
+
+    def left_out(self, _subject: Subject, _box: Target, _count: int) -> None:
+        """Nothing ever is."""
+
+    def refused(self, _subject: Subject, _action: Action, _target: Target, _error: StoreError) -> None:
+        """There is nowhere to keep it."""
 
 
 def granted(subject: Subject, node: Entry | Box) -> int:

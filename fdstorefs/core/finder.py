@@ -1,13 +1,13 @@
 """Finding: from paths and inode numbers to entries and boxes, as far as the subject may see them."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 
 from fdstorefs.core.access import Action, Authority, Target
 from fdstorefs.core.name import check, split
 from fdstorefs.core.node import Box, Entry
 from fdstorefs.core.subject import Subject
 from fdstorefs.core.tree import Tree
-from fdstorefs.errors import NoSuchEntry, NotABox
+from fdstorefs.errors import InvalidArgument, NoSuchEntry, NotABox
 
 
 class Finder:
@@ -22,23 +22,32 @@ class Finder:
         """The box that is mounted."""
         return self.tree.root
 
-    def lookup(self, subject: Subject, box: Box, name: str, intent: Action = Action.LIST) -> Entry | Box:
-        """What `name` stands for in `box`; errors: Denied, NoSuchEntry, also where the subject may not know."""
-        target = self.target(box, name)
-        self._authority.require(subject, Action.SEARCH, target)
-        if target.node is None or not self._authority.exists(subject, target, intent):
-            raise NoSuchEntry(f"no entry `{target.path}`", name=target.path)
-        return target.node
+    def lookup(self, subject: Subject, box: Box, name: str, intent: Action = Action.LIST) -> Target:
+        """A name in `box` that stands for something; errors: Denied, NoSuchEntry.
+
+        To the subject, what the policy doesn't let it list isn't there.
+        """
+        return self._known(subject, self._searched(subject, self.target(box, name)), intent)
 
     def locate(self, subject: Subject, path: str, intent: Action = Action.LIST) -> Target:
-        """Walk `path`; the last name need not exist yet. To the subject, what it may not list doesn't.
+        """Walk `path` to something that is there and that the subject may know of.
 
-        Errors: InvalidName, NameTooLong, NoSuchEntry or NotABox for a box on the way, Denied.
+        Errors: InvalidName, NameTooLong, NoSuchEntry, NotABox for a box on the way, Denied.
         """
         target = self.locate_goal(subject, path)
-        if target.node is None or target.node is self.root or self._authority.exists(subject, target, intent):
-            return target
-        raise NoSuchEntry(f"no entry `{target.path}`", name=target.path)
+        return target if target.node is self.root else self._known(subject, target, intent)
+
+    def _known(self, subject: Subject, target: Target, intent: Action) -> Target:
+        if target.node is None or not self._authority.exists(subject, target, intent):
+            raise NoSuchEntry(f"no entry `{target.path}`", name=target.path)
+        return target
+
+    def locate_distinct(self, subject: Subject, paths: Sequence[str], intent: Action) -> list[Target]:
+        """Locate all; errors: InvalidArgument for a name that is given twice, and those of `locate`."""
+        targets = [self.locate(subject, path, intent) for path in paths]
+        if len({(target.box.ino, target.name) for target in targets}) != len(targets):
+            raise InvalidArgument("the same name is given twice")
+        return targets
 
     def locate_goal(self, subject: Subject, path: str) -> Target:
         """As `locate`, for a name that something is to get: what stands there is in the way, seen or not."""
@@ -49,7 +58,7 @@ class Finder:
         if not parts:
             return Target(box, "", box)
         for part in parts[:-1]:
-            node = self.lookup(subject, box, part)
+            node = self.lookup(subject, box, part).node
             if not isinstance(node, Box):
                 raise NotABox(f"`{part}` in `{path}` is an entry, not a box", name=path)
             box = node
@@ -68,11 +77,11 @@ class Finder:
         node = box.children.get(name)
         return Target(box, name if node is not None else check(name), node)
 
-    def target_of(self, subject: Subject, node: Entry | Box) -> Target:
-        """A target for a node known by its inode: a name that the subject can reach and may know, or else any.
+    def target_of(self, subject: Subject, node: Entry | Box, action: Action = Action.LIST) -> Target:
+        """A target for a node known by its inode: under a name that the action is allowed for, if there is one.
 
-        A second name in a box that is closed to the subject must not keep it from the first. NoSuchEntry once
-        it has no name.
+        Else one that the subject may know of or can reach, or any: a second name in a box that is closed to the
+        subject must not keep it from the first. NoSuchEntry once it has no name.
         """
         if isinstance(node, Box):
             return Target(node.parent or node, node.name, node)
@@ -81,32 +90,73 @@ class Finder:
         targets = [Target(box, name, node) for box, name in node.places]
         if len(targets) == 1:
             return targets[0]
-        may = self._authority.may
-        reached = [target for target in targets if may(subject, Action.SEARCH, target)]
-        known = [target for target in reached if may(subject, Action.LIST, target)]
-        return (known or reached or targets)[0]
+        known = [target for target in targets if self.knows(subject, target)]
+        reached = [target for target in known or targets if self.may(subject, Action.SEARCH, target)]
+        allowed = [target for target in reached if self.may(subject, action, target)]
+        return (allowed or reached or known or targets)[0]
+
+    def knows(self, subject: Subject, target: Target) -> bool:
+        """Whether the policy lets the subject know of this name and of all boxes above; leaves no record."""
+        allows = self._authority.policy_allows
+        while target.name:
+            if not allows(subject, Action.LIST, target):
+                return False
+            box = target.box
+            target = Target(box.parent or box, box.name, box)
+        return True
+
+    def links(self, subject: Subject, node: Entry | Box) -> int:
+        """How many names a node has that the subject may know of; at least one while it has any."""
+        if node.links <= 1 or isinstance(node, Box):
+            return node.links
+        known = sum(self.knows(subject, Target(box, name, node)) for box, name in node.places)
+        return max(known, 1)
 
     def names(self, subject: Subject, box: Box) -> list[tuple[str, Entry | Box]]:
         """The names in `box` that the subject may list, sorted; Denied if it may not read the box."""
         self._authority.require(subject, Action.LIST, self._self(box))
-        listed = sorted(box.children.items())
-        return [
-            (name, node) for name, node in listed if self.may(subject, Action.LIST, Target(box, name, node))
+        allows = self._authority.policy_allows
+        shown = [
+            (name, node)
+            for name, node in sorted(box.children.items())
+            if allows(subject, Action.LIST, Target(box, name, node))
         ]
+        self._left_out(subject, box, len(box.children) - len(shown))
+        return shown
 
-    def walk(self, subject: Subject, box: Box | None = None) -> Iterator[tuple[str, Target]]:
-        """Every path below `box` (default: the root) that the subject may list, with its target, sorted."""
-        box = box or self.root
-        yield from self._walk(subject, box)
+    def walk(self, subject: Subject, box: Box | None = None) -> Generator[tuple[str, Target]]:
+        """Every path below `box` (default: the root) that the subject may list, with its target, sorted.
 
-    def _walk(self, subject: Subject, box: Box) -> Iterator[tuple[str, Target]]:
-        for name in sorted(box.children):
-            target = self.target(box, name)
-            if target.node is None or not self.may(subject, Action.LIST, target):
-                continue
-            yield target.path, target
-            if isinstance(target.node, Box) and self.may(subject, Action.SEARCH, Target(target.node, "")):
-                yield from self._walk(subject, target.node)
+        Close it if it isn't walked to the end: what it left out so far goes on record then.
+        """
+        start, hidden = box or self.root, 0
+        within = [self._children(subject, start)]
+        try:
+            while within:
+                target = next(within[-1], None)
+                if target is None:
+                    within.pop()
+                elif not self._authority.policy_allows(subject, Action.LIST, target):
+                    hidden += 1
+                else:
+                    yield target.path, target
+                    if isinstance(target.node, Box) and target.node.is_attached:
+                        within.append(self._children(subject, target.node))
+        finally:
+            self._left_out(subject, start, hidden)
+
+    def _children(self, subject: Subject, box: Box) -> Iterator[Target]:
+        """What is in a box, if the mode bits let the subject read it and, but for the root, search it."""
+        may_search = box is self.root or self.may(subject, Action.SEARCH, Target(box, ""))
+        if may_search and self.may(subject, Action.LIST, self._self(box)):
+            for name in sorted(box.children):
+                node = box.children.get(name)
+                if node is not None:
+                    yield Target(box, name, node)
+
+    def _left_out(self, subject: Subject, box: Box, count: int) -> None:
+        if count:
+            self._authority.left_out(subject, self._self(box), count)
 
     def may(self, subject: Subject, action: Action, target: Target) -> bool:
         """Whether the authority allows it."""

@@ -32,7 +32,8 @@ class Usage:
         """Raise QuotaExceeded if `more` nodes of this user would be too many."""
         entries = self.limits.entries
         if entries is not None and self.total + more > entries:
-            raise QuotaExceeded(f"the store is full: {self.total} of {entries} entries")
+            room = "the store is full" if more == 1 else f"the store has no room for {more} more entries"
+            raise QuotaExceeded(f"{room}: it may hold {entries}")
         self.check_uid(uid, more)
 
     def check_uid(self, uid: int, more: int = 1) -> None:

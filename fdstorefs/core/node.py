@@ -127,6 +127,11 @@ class Entry(Node):
         """How many names it has."""
         return len(self._places) // 2
 
+    def is_only(self, box: "Box", name: str) -> bool:
+        """True if this is its name and it has no other."""
+        places = self._places
+        return len(places) == 2 and places[0] is box and places[1] == name
+
     def add_place(self, box: "Box", name: str) -> None:
         """It has one more name."""
         self._places = (*self._places, box, name)
@@ -159,9 +164,11 @@ class Box(Node):
 
     @property
     def links(self) -> int:
-        """As directories count: its name, its own `.`, and the `..` of each box in it."""
-        boxes = sum(1 for child in self.children.values() if child.is_box)
-        return 2 + boxes if self.is_attached else 0
+        """One while it can be reached, whatever is in it: a count of boxes would count hidden ones too.
+
+        Programs take a directory with one link for one whose boxes nobody counted.
+        """
+        return 1 if self.is_attached else 0
 
     @property
     def is_attached(self) -> bool:

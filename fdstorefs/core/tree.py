@@ -1,29 +1,34 @@
 """The tree of boxes and entries: inode table, names, and what each stands for. It decides nothing."""
 
+import random
 from collections.abc import Iterator
 
 from fdstorefs.core.name import check, join
 from fdstorefs.core.node import Box, Entry
 
 ROOT_INO = 1
+INO_BITS = 47
+
+_draw = random.SystemRandom().getrandbits
 
 
 class Tree:
-    """Boxes and entries by inode number and by name. Numbers are never used twice."""
+    """Boxes and entries by inode number and by name. A number stands for one node at a time."""
 
-    __slots__ = ("_next_ino", "moved_boxes", "nodes", "root")
+    __slots__ = ("moved_boxes", "nodes", "root")
 
     def __init__(self, root: Box) -> None:
         self.root = root
         self.nodes: dict[int, Entry | Box] = {root.ino: root}
-        self._next_ino = root.ino
         self.moved_boxes = 0
         """Counts how often a box was given another name, and all paths below it with it."""
 
     def next_ino(self) -> int:
-        """A fresh inode number."""
-        self._next_ino += 1
-        return self._next_ino
+        """An inode number that is not in use. Drawn, as a count would tell how many others were made since."""
+        while True:
+            ino = _draw(INO_BITS)
+            if ino > ROOT_INO and ino not in self.nodes:
+                return ino
 
     def attach(self, box: Box, name: str, node: Entry | Box) -> None:
         """Give `node` the name `name`, which must be free."""

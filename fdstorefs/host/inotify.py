@@ -20,9 +20,9 @@ IN_Q_OVERFLOW = 0x4000
 IN_IGNORED = 0x8000
 IN_ONLYDIR = 0x0100_0000
 
-CHANGES = (
-    IN_MODIFY | IN_ATTRIB | IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE | IN_DELETE
-) | (IN_DELETE_SELF | IN_MOVE_SELF)
+CHANGES = (IN_MODIFY | IN_ATTRIB | IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE | IN_DELETE) | (
+    IN_DELETE_SELF | IN_MOVE_SELF
+)
 """Everything that makes a directory, or a file in it, another than it was."""
 
 _HEADER = struct.Struct("=iIII")

@@ -3,7 +3,7 @@
 import os
 from typing import NamedTuple
 
-from fdstorefs.host import cgroups, procfs, user_namespaces
+from fdstorefs.host import cgroups, procfs
 from fdstorefs.host.cgroups import Place
 
 _FLAGS_FIELD = 6
@@ -90,19 +90,15 @@ class Task:
 
     def program(self) -> str:
         """The path of the program that it executes."""
-        return self._link("exe")
+        return os.readlink(f"{self._prefix}exe", dir_fd=self._directory)
 
     def namespace(self, kind: str) -> str:
         """A namespace of it as the kernel writes it: `user:[4026531837]`."""
-        return self._link(f"ns/{kind}")
+        return os.readlink(f"{self._prefix}ns/{kind}", dir_fd=self._directory)
 
-    def user_namespaces(self) -> tuple[int, ...]:
-        """The number of its user namespace, then those of the ones above it as far as we can see."""
-        fd = os.open(f"{self._prefix}ns/user", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._directory)
-        try:
-            return user_namespaces.chain(fd)
-        finally:
-            os.close(fd)
+    def open_user_namespace(self) -> int:
+        """A new descriptor of its user namespace."""
+        return os.open(f"{self._prefix}ns/user", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._directory)
 
     def cgroup(self) -> Place | None:
         """The cgroup that it is in now; None if that lies outside what we can name."""
@@ -121,9 +117,6 @@ class Task:
 
     def _is_ending(self) -> bool:
         return bool(int(procfs.parse_stat(self._read("stat"))[1][_FLAGS_FIELD]) & _PF_EXITING)
-
-    def _link(self, name: str) -> str:
-        return os.readlink(self._prefix + name, dir_fd=self._directory)
 
     def _read(self, name: str) -> bytes:
         fd = os.open(self._prefix + name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._directory)

@@ -5,9 +5,11 @@ import os
 import signal
 import socket
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from fdstorefs import __version__
+from fdstorefs.audit.log import AuditLog
+from fdstorefs.audit.opening import open_log
 from fdstorefs.core.limits import Limits
 from fdstorefs.core.store import Store
 from fdstorefs.host import procfs
@@ -15,9 +17,12 @@ from fdstorefs.host.descriptors import Descriptors, raise_limit
 from fdstorefs.host.recursion import RecursionGuard
 from fdstorefs.server import doorway, fuse, varlink
 from fdstorefs.server.context import Context
+from fdstorefs.server.enforcement.authority import PolicyAuthority
+from fdstorefs.server.enforcement.keeping import PolicyKeeper, Ready, least, make_ready
+from fdstorefs.server.enforcement.loading import load_policies
 from fdstorefs.server.intake import Intake
 from fdstorefs.server.loop import Loop
-from fdstorefs.server.mounting import Mounted, MountError, mount_instance, unmount
+from fdstorefs.server.mounting import Mounted, MountError, mount_instance, real_mount_point, unmount
 from fdstorefs.server.options import ServeOptions
 from fdstorefs.server.readiness_notice import announce
 from fdstorefs.server.record import Records
@@ -26,49 +31,71 @@ from fdstorefs.server.subjects import Subjects
 log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 2.0
+FIRST_GENERATION = 1
 
 
 class Instance:
     """A mounted store that serves until it is told to stop or its mount is gone."""
 
-    def __init__(self, options: ServeOptions, mounted: Mounted, limit: int) -> None:
+    def __init__(
+        self, options: ServeOptions, mounted: Mounted, limit: int, ready: Ready, foundation: "Foundation"
+    ) -> None:
         self._options = options
         self._mounted = mounted
         self._started = time.time_ns()
         self._descriptors = Descriptors()
-        self._loop = Loop()
-        self._context = self._make_context(limit)
+        self._loop, self._subjects, self._audit = foundation
+        self._context, self._policies = self._make_context(limit, ready)
         self._mount_server = fuse.serve_mount(self._context, mounted.device_fd, mounted.device, self._end)
         self._watch = doorway.MountWatch(self._loop, mounted.device, self._end)
         self._socket_server: varlink.VarlinkServer | None = None
         self._failure: BaseException | None = None
         self._ending = False
 
-    def _make_context(self, limit: int) -> Context:
+    def _make_context(self, limit: int, ready: Ready) -> tuple[Context, PolicyKeeper]:
         options = self._options
         guard = RecursionGuard(self._mounted.device, os.getpid(), self._descriptors)
         intake = Intake(self._descriptors, guard, limit)
-        entries = intake.capacity if options.entries is None else options.entries
+        ours = least(Limits(options.entries, options.entries_per_uid), Limits(intake.capacity))
+        authority = PolicyAuthority(
+            ready.in_force, self._subjects.userns, self._audit if self._audit.enabled else None
+        )
         store = Store(
             uid=os.geteuid(),
             gid=os.getegid(),
             clock=time.time_ns,
             mode=options.mode,
-            limits=Limits(entries, options.entries_per_uid),
+            limits=least(ours, ready.in_force.limits),
+            authority=authority,
         )
-        return Context(
+        authority.govern(store.tree)
+        myself = self._subjects.subject(os.getpid(), os.geteuid(), os.getegid())
+        store.root.stasher = self._subjects.stasher(myself, with_capabilities=True)
+        context = Context(
             loop=self._loop,
             store=store,
             intake=intake,
-            subjects=Subjects(),
+            subjects=self._subjects,
             records=Records(store),
             status=self.status,
         )
+        policies = PolicyKeeper(
+            options.policies,
+            self._mounted.path,
+            ready,
+            loop=self._loop,
+            authority=authority,
+            usage=store.usage,
+            ours=ours,
+            audit=self._audit,
+        )
+        return context, policies
 
     def run(self) -> None:
         """Serve. Returns when the instance has ended and is unmounted; raises what kept it from starting."""
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal(number, self._end)
+        self._policies.start()
         self._loop.in_thread(lambda: doorway.bind(self._mounted.path), self._bound)
         self._loop.run()
         self._close()
@@ -90,6 +117,7 @@ class Instance:
             return
         self._ending = True
         self._watch.close()
+        self._policies.close()
         if self._socket_server is not None:
             self._socket_server.close()
             self._socket_server = None
@@ -108,11 +136,13 @@ class Instance:
         left = self._descriptors.drain(DRAIN_SECONDS)
         if left:
             log.warning("%d descriptors are still being closed by their file servers", left)
+        self._audit.close()
         self._loop.close()
 
     def status(self) -> dict[str, Any]:
         """The reply of the interface's Status."""
         store, intake = self._context.store, self._context.intake
+        policies = self._policies.status()
         return {
             "version": __version__,
             "mount": self._mounted.path,
@@ -120,8 +150,13 @@ class Instance:
             "keeper": None,
             "uid": store.root.uid,
             "enforcement": "daemon",
-            "enforcementReason": "owner and mode bits, checked by the server for every request",
-            "policy": None,
+            "enforcementReason": "policy and mode bits, checked by the server for every request",
+            "policy": ",".join(policies["names"]),
+            "policyStatus": policies,
+            "audit": [
+                {key: target[key] for key in ("target", "written", "lost")}
+                for target in self._audit.status()["targets"]
+            ],
             "entries": store.usage.total,
             "descriptors": intake.files,
             "limit": intake.limit,
@@ -132,7 +167,30 @@ class Instance:
         }
 
 
+class Foundation(NamedTuple):
+    """What an instance is built on, and what there is before it is mounted."""
+
+    loop: Loop
+    subjects: Subjects
+    audit: AuditLog
+
+
 def serve(options: ServeOptions) -> None:
-    """Mount and serve one instance until it ends. Raises MountError if it cannot be mounted."""
+    """Mount and serve one instance until it ends.
+
+    Raises, with nothing mounted, MountError, PolicyError if something is wrong with its policies, AuditError if it
+    cannot keep its audit log.
+    """
     limit = raise_limit()
-    Instance(options, mount_instance(options.mount), limit).run()
+    mount = real_mount_point(options.mount)
+    ready = make_ready(load_policies(options.policies, mount), FIRST_GENERATION)
+    loop, subjects = Loop(), Subjects()
+    audit = open_log(options.audit, mount, loop, subjects.userns)
+    if not audit.enabled:
+        log.info("no audit log is kept (`--audit` says where)")
+    try:
+        mounted = mount_instance(mount)
+    except MountError as error:
+        audit.close(cause=error.message)
+        raise
+    Instance(options, mounted, limit, ready, Foundation(loop, subjects, audit)).run()

@@ -10,12 +10,17 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 from fdstorefs.core.subject import FourIds, ProcessDetails, Userns
 from fdstorefs.host import procfs
 from fdstorefs.host import task as tasks
 from fdstorefs.host.cgroups import find_hierarchy, number_of
 from fdstorefs.host.task import Status, Task
+from fdstorefs.host.user_namespaces import HeldChain, HeldNamespace
+
+MOST_HELD = 256
+"""How many user namespaces other than ours are held at a time, each by a descriptor."""
 
 T = TypeVar("T")
 
@@ -31,6 +36,7 @@ class Home:
         self._strange_group = None if procfs.identity_is_whole("gid") else procfs.overflow_gid()
         self._strange_group_is_mapped = self._is_mapped(self._strange_group)
         self._hierarchy = find_hierarchy(procfs.mounts())
+        self._held: WeakValueDictionary[int, HeldNamespace] = WeakValueDictionary()
 
     @staticmethod
     def _is_mapped(gid: int | None) -> bool:
@@ -51,7 +57,22 @@ class Home:
 
     def userns_of(self, task: Task) -> Userns:
         """The user namespace of a task. Raises OSError where it cannot be told."""
-        return self.userns if task.namespace("user") == self._link else task.user_namespaces()
+        link = task.namespace("user")
+        if link == self._link:
+            return self.userns
+        # A namespace that is held has its number for itself.
+        held = self._held.get(tasks.namespace_number(link))
+        return self._hold(task) if held is None else HeldChain(held)
+
+    def _hold(self, task: Task) -> Userns:
+        found = HeldNamespace(task.open_user_namespace())
+        if len(self._held) >= MOST_HELD:
+            return found.numbers
+        return HeldChain(self._held.setdefault(found.numbers[0], found))
+
+    def may_be_recorded(self, userns: Userns | None) -> bool:
+        """Whether these numbers will still be this namespace's when its processes are gone."""
+        return userns == self.userns or isinstance(userns, HeldChain)
 
     def capabilities(self, effective: int, userns: Userns | None) -> int | None:
         """What capabilities in a user namespace are over ours: the same in ours itself, none from below."""
@@ -116,12 +137,20 @@ class KernelFacts(ABC):
 
     def userns(self) -> Userns | None:
         """Its user namespace, if it is still who asked."""
-        return told(lambda: self._vouched(self._home.userns_of(self._task)))
+        # Every request may ask this, and most do: without calls that others can afford.
+        try:
+            found = self._home.userns_of(self._task)
+            return found if self._still_asks() else None
+        except OSError:
+            return None
 
     def cgroup(self) -> str | None:
         """Its cgroup, if it is still who asked."""
-        place = told(lambda: self._vouched(self._task.cgroup()))
-        return None if place is None else place.path
+        try:
+            place = self._task.cgroup()
+            return place.path if place is not None and self._still_asks() else None
+        except OSError:
+            return None
 
     def details(self) -> ProcessDetails | None:
         """The process as it is now, whoever's rights it has by now: the ids are part of it."""
@@ -135,9 +164,6 @@ class KernelFacts(ABC):
         if self._status is None:
             self._status = self._task.status()
         return self._status if self._are_its(self._status.uids) else None
-
-    def _vouched(self, value: T) -> T | None:
-        return value if self._still_asks() else None
 
 
 def told(read: Callable[[], T | None]) -> T | None:

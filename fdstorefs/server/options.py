@@ -1,6 +1,8 @@
 """What an instance can be told when it starts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from fdstorefs.audit.options import AuditOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -8,7 +10,8 @@ class ServeOptions:
     """How to serve one instance.
 
     `ready_fd`: a descriptor to write `ready` to once the instance serves. `mode` is the root box's.
-    `entries` and `entries_per_uid` are limits; None leaves only the descriptor limit.
+    `entries` and `entries_per_uid` are limits; None leaves only the descriptor limit and what policies say.
+    `policies` are absolute paths of policy files and of directories of them; without any, the default is in force.
     """
 
     mount: str
@@ -16,3 +19,5 @@ class ServeOptions:
     mode: int = 0o1777
     entries: int | None = None
     entries_per_uid: int | None = None
+    policies: tuple[str, ...] = ()
+    audit: AuditOptions = field(default_factory=AuditOptions)

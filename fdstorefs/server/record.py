@@ -1,5 +1,7 @@
 """Records: an entry or box as a client sees it, in JSON and in extended attributes."""
 
+import secrets
+from hashlib import blake2b
 from typing import Any
 
 from fdstorefs.core.access import Action, Target
@@ -9,6 +11,9 @@ from fdstorefs.core.subject import Subject
 from fdstorefs.host.description import describe
 from fdstorefs.host.file_kind import classify
 
+FILE_NUMBER_BYTES = 6
+"""Whole in every JSON parser, and none is met twice among the open files of any store."""
+
 Record = dict[str, Any]
 
 
@@ -17,8 +22,9 @@ class Records:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._key = secrets.token_bytes(16)
 
-    def plain(self, target: Target, node: Entry | Box) -> Record:
+    def plain(self, subject: Subject, target: Target, node: Entry | Box) -> Record:
         """What a listing shows to anyone who may list."""
         return {
             "name": target.path,
@@ -27,7 +33,7 @@ class Records:
             "uid": node.uid,
             "gid": node.gid,
             "mode": node.mode,
-            "links": node.links,
+            "links": self._store.links(subject, node),
             "created": node.created,
             "changed": node.changed,
             "sealed": isinstance(node, Box) and node.sealed,
@@ -35,13 +41,18 @@ class Records:
 
     def full(self, subject: Subject, target: Target, node: Entry | Box) -> Record:
         """The plain record and, if the subject may describe the entry, what is inside."""
-        record = self.plain(target, node)
-        if isinstance(node, Entry) and self._store.may(subject, Action.DESCRIBE, target):
+        if self._store.may(subject, Action.DESCRIBE, target):
+            return self.described(subject, target, node)
+        return self.plain(subject, target, node)
+
+    def described(self, subject: Subject, target: Target, node: Entry | Box) -> Record:
+        """All there is to say, to a subject who may describe the entry."""
+        record = self.plain(subject, target, node)
+        if isinstance(node, Entry):
             record.update(self._inside(node))
         return record
 
-    @staticmethod
-    def _inside(entry: Entry) -> Record:
+    def _inside(self, entry: Entry) -> Record:
         inside: Record = {}
         if entry.label is not None:
             inside["label"] = entry.label
@@ -51,7 +62,7 @@ class Records:
         if entry.file is not None:
             file = entry.file
             inside |= {
-                "file": file.number,
+                "file": self._disguised(file.number),
                 "description": describe(file.descriptor, classify(file.descriptor)),
                 "access": file.access,
                 "filesystem": file.filesystem,
@@ -59,3 +70,8 @@ class Records:
                 "inode": file.inode,
             }
         return inside
+
+    def _disguised(self, number: int) -> int:
+        """The same for the same number, but not the count of all that anybody ever stashed."""
+        digest = blake2b(number.to_bytes(8, "little"), key=self._key, digest_size=FILE_NUMBER_BYTES)
+        return int.from_bytes(digest.digest(), "little")

@@ -61,12 +61,13 @@ class Subjects:
 
         Capabilities cost as much again as all the rest, so they are recorded on request.
         """
+        userns = subject.userns
         made = Stasher(
             subject.pid,
             subject.uid,
             subject.gid,
             self._command(subject.pid),
-            subject.userns,
+            userns if self.home.may_be_recorded(userns) else None,
             subject.capabilities if with_capabilities else None,
         )
         if made != self._latest:

@@ -62,6 +62,10 @@ class DrivenProcess:
 
         assert "I am here\n" == self.say("I am here")
 
+    def leave(self, statement: str) -> None:
+        """Have it execute a statement that it does not return from."""
+        self._write(statement)
+
     def say(self, line: str) -> str:
         """Give it a line of input and return its next line of output."""
         self._write(line)

@@ -3,6 +3,8 @@
 import os
 import shutil
 import struct
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +16,7 @@ import pytest
 from fdstorefs.core.subject import Subject
 from fdstorefs.host import cgroups, procfs
 from fdstorefs.host.task import Task
+from fdstorefs.server import kernel_facts
 from fdstorefs.server.enforcement.subject_view import SubjectView
 from fdstorefs.server.subjects import Subjects
 from fdstorefs.server.varlink import peer
@@ -123,7 +126,7 @@ def test_a_process_like_ourselves(asking: Callable[..., Subject], subjects: Subj
     place = own.cgroup()
 
     assert subjects.userns == subject.userns
-    assert {os.getegid(), *os.getgroups()} == subject.groups
+    assert frozenset({os.getegid(), *os.getgroups()}) == subject.groups
     assert own.status().cap_effective == subject.capabilities
     assert place is not None
     assert place.path == subject.cgroup
@@ -132,7 +135,7 @@ def test_a_process_like_ourselves(asking: Callable[..., Subject], subjects: Subj
 @needs_root
 def test_groups_are_the_first_and_the_supplementary_ones(asking: Callable[..., Subject]) -> None:
     """All of them, as the process has them."""
-    assert {OTHER, 5, 70_000} == asking(uid=OTHER, groups=[5, 70_000]).groups
+    assert frozenset({OTHER, 5, 70_000}) == asking(uid=OTHER, groups=[5, 70_000]).groups
 
 
 @needs_root
@@ -215,6 +218,30 @@ def test_the_cgroup_has_its_number(new_cgroup: Callable[[str], str], connect: Co
 
     assert details is not None
     assert (cgroup, inode) == (details.cgroup, details.cgroup_id)
+
+
+@pytest.mark.may_skip_in_ci("a host without cgroups of version 1 shows no task where it isn't")
+def test_a_process_whose_main_thread_ends_is_not_taken_to_be_in_the_root(connect: Connect) -> None:
+    """In hierarchies of version 1 the kernel shows a task that is ending in the root, wherever it was."""
+    place = Task(os.getpid()).cgroup()
+    if place is None or place.version != 1:
+        pytest.skip("needs cgroups of version 1 and none in use of version 2")
+    process, line = connect()
+    process.do("import ctypes, threading, time; end = ctypes.CDLL(None).pthread_exit")
+    process.do("threading.Thread(target=time.sleep, args=(600,)).start()")
+    process.do(SEND)
+    before = line.subject().cgroup
+    process.do(SEND)
+    process.leave("end(None)")
+    wait_for_state(process.pid, "Z")
+
+    assert (place.path, None) == (before, line.subject().cgroup)
+
+
+def wait_for_state(pid: int, state: str) -> None:
+    """Wait until the main thread of a process is in this state."""
+    while procfs.parse_stat(Path(f"/proc/{pid}/stat").read_bytes())[1][0] != state.encode():
+        os.sched_yield()
 
 
 def test_a_fact_is_of_the_moment_of_the_first_question(connect: Connect, subjects: Subjects) -> None:
@@ -312,7 +339,7 @@ def test_capabilities_of_a_program_do_not_count(connect: Connect, cat: str) -> N
 
     assert 1 << CAP_NET_RAW == Task(process.pid).status().cap_effective
     assert (0, None) == (before, subject.capabilities)
-    assert {OTHER, 5} == subject.groups
+    assert frozenset({OTHER, 5}) == subject.groups
 
 
 def give_capability(path: str, capability: int) -> None:
@@ -363,6 +390,21 @@ def test_a_connection_holds_two_descriptors_at_most(connect: Connect) -> None:
     assert [0, 2, 0] == [count - counts[0] for count in counts]
 
 
+def test_on_an_older_kernel_the_number_is_enough_while_it_is_fresh(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before Linux 6.5 the process is held from the start on; later the facts are the same."""
+    monkeypatch.setattr(peer, "kernel_knows_peer_pidfds", lambda: False)
+    process, line = connect()
+    process.do(SEND)
+    process.do(SEND)
+    known = facts(line.subject())
+    process.end()
+
+    assert None not in known
+    assert [None] * len(EVERY_FACT) == facts(line.subject())
+
+
 def test_details(connect: Connect) -> None:
     """For the audit log there is more, and when it was read."""
     process, line = connect()
@@ -373,7 +415,7 @@ def test_details(connect: Connect) -> None:
     assert details is not None
     assert (process.pid, process.pid) == (details.pid, details.tid)
     assert (task.comm, task.exe, task.start_time) == (details.comm, details.exe, details.start_time)
-    assert (task.uids, task.gids, task.groups) == (details.uids, details.gids, set(details.groups))
+    assert (task.uids, task.gids, task.groups) == (details.uids, details.gids, frozenset(details.groups))
     assert (task.cap_effective, task.mntns) == (details.cap_effective, details.mntns)
     assert 0 < details.read_at
 
@@ -458,3 +500,78 @@ def test_who_stashes_many_is_recorded_once(connect: Connect, subjects: Subjects)
         records[0].capabilities,
     )
     assert subject.capabilities == full.capabilities
+
+
+def test_the_number_of_a_stashers_user_namespace_is_not_given_away(
+    connect: Connect, subjects: Subjects
+) -> None:
+    """While there is a record of it, it is held, however many others come; then it is let go."""
+    process, line = connect(prefix=["unshare", "-Ur"])
+    process.do(SEND)
+    before = procfs.open_descriptors()
+    record = subjects.stasher(line.subject())
+    process.do(SEND)
+    again = line.subject().userns
+    process.end()
+    others, _ = connect(prefix=["unshare", "-Ur"])
+    assert record.userns is not None
+    assert record.userns == again
+    assert os.stat(f"/proc/{others.pid}/ns/user").st_ino != record.userns[0]
+    holds = procfs.open_descriptors()
+    del record, again
+    subjects.stasher(subjects.subject(0, 0, 0))
+
+    assert holds - 1 == procfs.open_descriptors()
+    assert before < holds
+
+
+def test_a_user_namespace_that_is_not_held_is_not_recorded(
+    connect: Connect, subjects: Subjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is an end to holding: then who asks is still known, but the record says that it is unknown."""
+    monkeypatch.setattr(kernel_facts, "MOST_HELD", 0)
+    process, line = connect(prefix=["unshare", "-Ur"])
+    process.do(SEND)
+    subject = line.subject()
+
+    assert subject.userns is not None
+    assert subjects.stasher(subject).userns is None
+
+
+GROUPS_INSIDE = """
+from fdstorefs.server.kernel_facts import Home
+home = Home()
+print(sorted(home.groups(65534, (5, 65534))), home.knows_uid(65534))
+"""
+
+
+def test_a_group_without_a_number_here_is_none_of_the_groups() -> None:
+    """Where only one id is mapped, 65534 stands for all the others: no group of anybody."""
+    done = subprocess.run(
+        ["unshare", "-Ur", sys.executable, "-c", GROUPS_INSIDE], capture_output=True, text=True, check=False
+    )
+
+    assert "[5] False\n" == done.stdout
+
+
+@needs_root
+def test_a_group_that_may_be_one_or_the_other_is_unknown(start: Start) -> None:
+    """Where 65534 is mapped but not all is, it stands for a group and for all strangers."""
+    process = start()
+    process.do("import ctypes; assert ctypes.CDLL(None).unshare(0x10000000) == 0")
+    for kind in ("uid", "gid"):
+        Path(f"/proc/{process.pid}/{kind}_map").write_text("0 0 65536")
+    process.do(f"sys.path[:] = {sys.path!r}")
+    process.do("from fdstorefs.server.kernel_facts import Home; home = Home()")
+    process.do("assert home.groups(65534, ()) is None")
+    process.do("assert home.groups(0, (5,)) == {0, 5}")
+
+
+def test_capabilities_elsewhere_are_unknown(subjects: Subjects) -> None:
+    """In a namespace that is neither ours nor below, nothing is known of power over ours."""
+    own = subjects.userns
+
+    assert 3 == subjects.home.capabilities(3, own)
+    assert 0 == subjects.home.capabilities(3, (7, *own))
+    assert subjects.home.capabilities(3, (7,)) is None
+    assert subjects.home.capabilities(3, None) is None

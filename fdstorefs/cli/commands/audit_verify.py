@@ -62,7 +62,9 @@ def lines(runs: "list[Run]", damages: "Damages") -> "Iterator[str]":
     for each in runs:
         yield from (f"{_run(each)}: {finding}" for finding in _findings(each))
     if damages.count:
-        yield f"{counted(damages.count, 'line')} that are no records"
+        yield (
+            "1 line that is no record" if damages.count == 1 else f"{damages.count} lines that are no records"
+        )
     total = sum(each.records for each in runs)
     whole = not damages.count and all(each.is_whole for each in runs)
     judgement = "every record is there" if whole else "NOT every record is there"

@@ -21,14 +21,17 @@ def configure(parser: "Parser") -> None:
     parser.add_argument("mount", metavar="MOUNT", help="the directory to mount over")
     parser.add_argument("--log", metavar="FILE", help="append what the server has to say to FILE")
     serving.add_limits(parser)
+    serving.add_enforcement(parser)
 
 
 def run(options: "argparse.Namespace") -> int:
     """Start a server and leave it running."""
     from fdstorefs.cli import background
 
+    served = serving.serve_options(os.path.abspath(options.mount), options)
+    serving.check_policies(served)
     log = None
     if options.log is not None:
         log = os.open(options.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    background.start(serving.serve_options(os.path.abspath(options.mount), options), log=log)
+    background.start(served, log=log)
     return 0

@@ -50,12 +50,12 @@ _ENTRY = {
     "label": _Option("LABEL", "its label; otherwise it has none"),
 }
 _SUBJECT = {
-    "uid": _Option("USER", "who asks, by name or number"),
-    "gid": _Option("GROUP", "a group of his", is_list=True),
-    "cgroup": _Option("PATH", "the cgroup he asks from, such as `/system.slice/nginx.service`"),
-    "cap": _Option("NAME", "an effective capability of his; otherwise he has none", is_list=True),
+    "uid": _Option("USER", "the user that the process that asks runs as, by name or number"),
+    "gid": _Option("GROUP", "a group of it", is_list=True),
+    "cgroup": _Option("PATH", "its cgroup, such as `/system.slice/nginx.service`"),
+    "cap": _Option("NAME", "an effective capability of it; otherwise it has none", is_list=True),
     "userns": _Option(
-        "RELATION", "his user namespace: the instance's (`same`, if not given), `below` it, or `other`"
+        "RELATION", "its user namespace: the instance's (`same`, if not given), `below` it, or `other`"
     ),
 }
 

@@ -23,8 +23,7 @@ def configure(parser: "Parser") -> None:
 
 def run(options: "argparse.Namespace") -> int:  # noqa: ARG001 - a command's shape
     """Print it."""
-    from fdstorefs.cli.json_output import pretty
-    from fdstorefs.policy.schema import schema
+    from fdstorefs.policy.schema import text
 
-    print(pretty(schema()))
+    print(text(), end="")
     return 0

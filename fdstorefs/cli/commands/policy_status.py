@@ -16,11 +16,15 @@ EXAMPLES = """\
   fdstorefs policy status
   fdstorefs --at /run/fdstore policy status --json | jq .policy.rejected
 
-A reload that failed leaves the policies before it in force; `rejected` says so, and why.
+Files that were changed and have errors leave in force what was; `rejected` says so, and why.
 """
 
-WITHOUT = "none: an entry is its stasher's alone (same user, same user namespace)"
-NOT_FOR_US = "not in force here: none of the policies names this instance"
+WITHOUT = "none was given, so an entry is its stasher's alone"
+NOT_FOR_US = "none of those given is for this instance, so an entry is its stasher's alone"
+_MODES = {
+    "monitor": "monitor: decides and logs, refuses nothing",
+    "mixed": "mixed: some policies only monitor",
+}
 
 
 def configure(parser: "Parser") -> None:
@@ -47,33 +51,39 @@ def run(options: "argparse.Namespace") -> int:
 def lines(status: "Status") -> list[str]:
     """What is in force, in words."""
     policy = status.policy_status
-    known = [("policy", WITHOUT)] if policy is None else _in_force(policy)
+    known = [("policies", WITHOUT)] if policy is None else _in_force(policy)
     return fields([("instance", visible(status.mount)), *known, *_targets(status.audit)])
 
 
 def _in_force(policy: dict[str, Any]) -> list[tuple[str, str | None]]:
-    applies = policy.get("applies", True)
     return [
-        ("policy", ", ".join(map(visible, policy["names"])) + ("" if applies else f" ({NOT_FOR_US})")),
-        ("files", ", ".join(map(visible, policy["files"])) or None),
-        ("mode", _mode(policy["mode"])),
+        ("policies", _names(policy)),
+        *(("file", visible(file)) for file in policy["files"]),
+        ("mode", _MODES.get(policy["mode"], visible(policy["mode"]))),
         ("rules", str(policy["rules"])),
         ("generation", str(policy["generation"])),
+        ("in force since", to_the_second(policy["loaded"])),
         ("hash", visible(policy["hash"])),
-        ("loaded", to_the_second(policy["loaded"])),
-        ("rejected", _rejected(policy.get("rejected"))),
+        ("warnings", _warnings(policy["warnings"])),
+        ("rejected", _rejected(policy["rejected"])),
     ]
 
 
-def _mode(mode: str) -> str:
-    return "monitor: decides and logs, refuses nothing" if mode == "monitor" else visible(mode)
+def _names(policy: dict[str, Any]) -> str:
+    names = ", ".join(map(visible, policy["names"]))
+    if not policy["applies"]:
+        return f"{names}: {NOT_FOR_US}"
+    return names if policy["files"] else f"{names}: {WITHOUT}"
+
+
+def _warnings(number: int) -> str | None:
+    return f"{number}; `fdstorefs policy check` tells them" if number else None
 
 
 def _rejected(rejected: dict[str, Any] | None) -> str | None:
     if rejected is None:
         return None
-    first_line = rejected["message"].partition("\n")[0]
-    return f"{to_the_second(rejected['when'])}: {visible(first_line)}"
+    return f"a change of {to_the_second(rejected['when'])}: {visible(rejected['message'])}"
 
 
 def _targets(audit: list[dict[str, Any]]) -> list[tuple[str, str]]:

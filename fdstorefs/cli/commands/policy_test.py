@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from textwrap import indent
 from typing import TYPE_CHECKING, NamedTuple
 
 from fdstorefs.cli.failure import Failure
@@ -143,7 +144,7 @@ def _lines(result: Tested, *, verbose: bool, colour: bool) -> "Iterator[str]":
         place = f"{visible(result.file)}:{outcome.case.span.line + 1}: {visible(outcome.case.name)}"
         if outcome.explanation is not None:
             yield f"{paint('FAILED', 'deny')} {place}: {outcome.complaint}"
-            yield from (f"    {line}" for line in as_text(outcome.explanation, colour=colour).splitlines())
+            yield indent(as_text(outcome.explanation, colour=colour), "    ")
         elif verbose:
             yield f"{paint('passed', 'allow')} {place}"
 

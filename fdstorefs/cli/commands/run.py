@@ -25,6 +25,7 @@ def configure(parser: "Parser") -> None:
         "--map-root", action="store_true", help="be root in the new user namespace, instead of yourself"
     )
     serving.add_limits(parser)
+    serving.add_enforcement(parser)
 
 
 def run(options: "argparse.Namespace") -> int:
@@ -33,8 +34,10 @@ def run(options: "argparse.Namespace") -> int:
 
     if not options.command:
         raise UsageError("no command to run", hint="give it after `--`: `fdstorefs run -- bash`")
+    served = serving.serve_options(MOUNT, options)
+    serving.check_policies(served)
     _enter(map_root=options.map_root)
-    server = background.start(serving.serve_options(MOUNT, options), die_with_us=True)
+    server = background.start(served, die_with_us=True)
     environment = {**os.environ, "FDSTOREFS_MOUNT": MOUNT}
     try:
         return supervision.run_to_the_end(options.command, environment, _warn_of)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\
   fdstorefs serve /run/fdstore                 as a service; SIGTERM unmounts and ends it
   fdstorefs serve --entries-per-uid 512 /srv   nobody fills it alone
+  fdstorefs serve --policy /etc/fdstorefs/policies --audit journald /run/fdstore
 """
 
 
@@ -27,6 +28,7 @@ def configure(parser: "Parser") -> None:
         help="write `ready` to descriptor N, and close it, once it serves",
     )
     serving.add_limits(parser)
+    serving.add_enforcement(parser)
 
 
 def run(options: "argparse.Namespace") -> int:

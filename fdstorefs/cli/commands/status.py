@@ -1,6 +1,6 @@
 """`fdstorefs status`: what an instance is and what is in force."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fdstorefs.cli import owners
 from fdstorefs.cli.columns import fields
@@ -55,10 +55,37 @@ def lines(status: "Status") -> list[str]:
             ("serving since", to_the_second(status.started)),
             ("keeper", keeper),
             ("enforcement", f"{status.enforcement}: {status.enforcement_reason}"),
-            ("policy", visible(status.policy) if status.policy is not None else "none"),
+            ("policy", _policy(status)),
+            ("rejected", _rejected(status)),
+            ("audit", ", ".join(map(_target, status.audit)) or "none"),
             ("entries", str(status.entries)),
             ("descriptors", f"{status.descriptors} of {status.limit} at most"),
             ("connections", str(status.connections)),
             ("mounted by", f"{status.method}, on Linux {status.kernel}"),
         ]
     )
+
+
+def _policy(status: "Status") -> str:
+    found = status.policy_status
+    if found is None:
+        return visible(status.policy) if status.policy is not None else "none"
+    names = ", ".join(map(visible, found["names"]))
+    if not found["applies"]:
+        return f"{names}: none of those given is for this instance, so an entry is its stasher's alone"
+    if not found["files"]:
+        return f"{names}: an entry is its stasher's alone"
+    rules = "1 rule" if found["rules"] == 1 else f"{found['rules']} rules"
+    return f"{names}: {visible(found['mode'])}, {rules}, generation {found['generation']}"
+
+
+def _rejected(status: "Status") -> str | None:
+    rejected = status.policy_status and status.policy_status.get("rejected")
+    if not rejected:
+        return None
+    return f"a change of {to_the_second(rejected['when'])}: {visible(rejected['message'])}"
+
+
+def _target(target: dict[str, Any]) -> str:
+    lost = f", {target['lost']} lost" if target["lost"] else ""
+    return f"{visible(target['target'])} ({target['written']} records{lost})"

@@ -1,43 +1,39 @@
 """The authority of a server: mode bits first, then policy; both must allow, and what is decided is on record."""
 
-import time
-from typing import Protocol
+import logging
+from typing import Final
 
-from fdstorefs.audit.decision import Decision, EntryMark, PolicyMark, Reason, Texts, is_on_record
+from fdstorefs.audit.decision import Reason
 from fdstorefs.core.access import Action, Target, mode_bits
-from fdstorefs.core.node import Entry
 from fdstorefs.core.subject import Subject
 from fdstorefs.core.tree import Tree
-from fdstorefs.errors import Denied, NotPermitted
+from fdstorefs.errors import Denied, NotPermitted, QuotaExceeded, StoreError
 from fdstorefs.policy.request import Userns
 from fdstorefs.policy.verdict import Reason as Why
 from fdstorefs.policy.verdict import Verdict
 from fdstorefs.server.enforcement.in_force import InForce
 from fdstorefs.server.enforcement.judge import ASKED, Judge
-from fdstorefs.server.enforcement.shortcomings import shortcomings
+from fdstorefs.server.enforcement.recorder import Log, Recorder
 from fdstorefs.server.enforcement.subject_view import SubjectView
+
+log = logging.getLogger(__name__)
+
+FAILED: Final = Verdict(allowed=False, decided=False, forbids=0, allows=0, rule_of=())
+"""Stands for a verdict that could not be reached."""
 
 _REASONS = {Why.RULE: Reason.RULE, Why.FORBIDDEN: Reason.FORBIDDEN, Why.NO_RULE: Reason.NO_RULE}
 
 
-class Log(Protocol):
-    """Where decisions go."""
-
-    def verdict(self, decision: Decision) -> None:
-        """Keep a record of it."""
-
-    def decision_id(self, number: int) -> str:
-        """What the record of the decision with this number is called."""
-
-
 class PolicyAuthority:
-    """Decides by mode bits and by the policies in force. `instance` is the user namespace of the instance."""
+    """Decides by mode bits and by the policies in force. `instance` is the user namespace of the instance.
 
-    def __init__(self, in_force: InForce, instance: Userns, log: Log | None = None) -> None:
+    Whatever goes wrong in reaching a verdict, also in a policy that only monitors, is a denial.
+    """
+
+    def __init__(self, in_force: InForce, instance: Userns, kept_in: Log | None = None) -> None:
         self._instance = instance
-        self._log = log
+        self._recorder = Recorder(kept_in, in_force) if kept_in is not None else None
         self._tree: Tree | None = None
-        self._number = 0
         self._in_force = in_force
 
     @property
@@ -56,6 +52,8 @@ class PolicyAuthority:
             raise AssertionError("an authority that governs nothing yet")
         self._judge = Judge(in_force.tables, self._instance, self._tree)
         self._in_force = in_force
+        if self._recorder is not None:
+            self._recorder.in_force = in_force
 
     # What a store asks
 
@@ -70,18 +68,26 @@ class PolicyAuthority:
         try:
             mode_bits(subject, action, target)
         except (Denied, NotPermitted) as error:
-            self._refused_by_mode(subject, action, target, error)
+            self.refused(subject, action, target, error)
             raise
 
     def require_policy(self, subject: Subject, action: Action, target: Target) -> None:
         """The same as far as the policy says."""
         view = SubjectView(subject)
-        verdict = self._judge.verdict(view, action, target)
-        if verdict.allowed:
-            self._note_allowed(subject, action, target, verdict)
-            return
-        number = self._note_denied(subject, view, action, target, verdict, _REASONS[verdict.reason])
-        raise self._denied(subject, action, target, verdict, number)
+        verdict = self._verdict(view, action, target)
+        if not verdict.allowed:
+            raise self._denied(subject, view, action, target, verdict)
+        if self._recorder is not None:
+            self._recorder.allowed(subject, action, target, verdict, _REASONS[verdict.reason])
+
+    def require_implied(self, subject: Subject, action: Action, target: Target) -> None:
+        """As `require_policy`, but only a denial goes on record, in force or not."""
+        view = SubjectView(subject)
+        verdict = self._verdict(view, action, target)
+        if not verdict.allowed:
+            raise self._denied(subject, view, action, target, verdict)
+        if not verdict.decided:
+            self._note_denial(subject, view, action, target, verdict, _reason(verdict))
 
     def may(self, subject: Subject, action: Action, target: Target) -> bool:
         """Whether `require` would return; leaves no record."""
@@ -89,60 +95,69 @@ class PolicyAuthority:
             mode_bits(subject, action, target)
         except (Denied, NotPermitted):
             return False
-        if _is_passage(action, target):
-            return True
-        return self._judge.verdict(SubjectView(subject), action, target).allowed
+        return _is_passage(action, target) or self.policy_allows(subject, action, target)
+
+    def policy_allows(self, subject: Subject, action: Action, target: Target) -> bool:
+        """Whether `require_policy` would return; leaves no record."""
+        return self._verdict(SubjectView(subject), action, target).allowed
 
     def exists(self, subject: Subject, target: Target, intent: Action) -> bool:
-        """Whether the subject may know of the node. A denial is on record as one of what it came for."""
+        """Whether the subject may know of the node. A denial is on record as one of what it came for.
+
+        Where a policy that only monitors would hide it, what it came for is asked next and on record with that,
+        unless it is allowed by itself.
+        """
         view = SubjectView(subject)
-        listed = self._judge.verdict(view, Action.LIST, target._replace(coming=None))
+        listed = self._verdict(view, Action.LIST, target)
         if listed.allowed and listed.decided:
             return True
-        meant = listed
-        if intent is not Action.LIST and target.coming is None and intent is not Action.STASH:
-            meant = self._judge.verdict(view, intent, target)
-        verdict = listed if meant.decided else meant
-        self._note_denied(subject, view, intent, target, verdict, Reason.HIDDEN, in_force=listed.allowed)
+        meant = listed if intent is Action.LIST else self._verdict(view, intent, target)
+        if not listed.allowed or meant is listed or meant.decided:
+            why = listed if meant.decided else meant
+            self._note_denial(subject, view, intent, target, why, Reason.HIDDEN, in_force=listed.allowed)
         return listed.allowed
 
-    # What is kept of it
+    def require_unoccupied(self, subject: Subject, target: Target) -> None:
+        """Return if the subject may know of what stands there; else raise as if nothing did, or Denied."""
+        view, there = SubjectView(subject), target._replace(coming=None)
+        listed = self._verdict(view, Action.LIST, there)
+        if not listed.allowed:
+            self._require_as_if_free(subject, view, target._replace(node=None))
+        if not listed.allowed or not listed.decided:
+            self._note_denial(
+                subject, view, Action.STASH, target, listed, Reason.HIDDEN, in_force=listed.allowed
+            )
+        if not listed.allowed:
+            raise Denied(f"uid {subject.uid} may not stash `{target.path}`", name=target.path)
 
-    def _refused_by_mode(
-        self, subject: Subject, action: Action, target: Target, error: Denied | NotPermitted
-    ) -> None:
-        if self._log is None:
-            return
-        decision = self._decision(subject, action, target, Reason.MODE_BITS, allowed=False, decided=False)
-        decision.details = subject.details()
-        self._log.verdict(decision)
-        error.reason, error.decision = str(Reason.MODE_BITS), self._log.decision_id(decision.number)
+    def left_out(self, subject: Subject, box: Target, count: int) -> None:
+        """One record for all that a listing did not show."""
+        if self._recorder is not None:
+            self._recorder.left_out(subject, box, count)
 
-    def _note_allowed(self, subject: Subject, action: Action, target: Target, verdict: Verdict) -> None:
-        if self._log is None:
-            return
-        decision = self._decision(
-            subject,
-            action,
-            target,
-            _REASONS[verdict.reason],
-            allowed=True,
-            decided=verdict.decided,
-            rules=lambda: verdict.rules,
-        )
-        if is_on_record(decision, self._said_of_log(verdict)):
-            self._log.verdict(decision)
+    def refused(self, subject: Subject, action: Action, target: Target, error: StoreError) -> None:
+        """Keep a record of what mode bits or a limit refuse."""
+        reason = Reason.LIMIT if isinstance(error, QuotaExceeded) else Reason.MODE_BITS
+        error.reason = str(reason)
+        if self._recorder is not None:
+            error.decision = self._recorder.denied(subject, action, target, reason)
 
-    def _said_of_log(self, verdict: Verdict) -> bool | None:
-        """What the deciding rules say of the record: any that wants one gets it."""
-        tables = self._in_force.tables
-        if not tables.log_always and not tables.log_denials:
-            return None
-        if not tables.log_always.isdisjoint(verdict.rules):
-            return True
-        return None if tables.log_denials.isdisjoint(verdict.rules) else False
+    # How it is decided, and said
 
-    def _note_denied(
+    def _require_as_if_free(self, subject: Subject, view: SubjectView, free: Target) -> None:
+        self.require_mode(subject, Action.STASH, free)
+        verdict = self._verdict(view, Action.STASH, free)
+        if not verdict.allowed:
+            raise self._denied(subject, view, Action.STASH, free, verdict)
+
+    def _verdict(self, view: SubjectView, action: Action, target: Target) -> Verdict:
+        try:
+            return self._judge.verdict(view, action, target)
+        except Exception:
+            log.exception("no verdict could be reached on %s of %a: it is a denial", action, target.path)
+            return FAILED
+
+    def _note_denial(
         self,
         subject: Subject,
         view: SubjectView,
@@ -151,88 +166,45 @@ class PolicyAuthority:
         verdict: Verdict,
         reason: Reason,
         *,
-        in_force: bool = False,
-    ) -> int:
-        if self._log is None:
-            return 0
-        found = shortcomings(self._in_force.policies, self._judge.request(view, action, target))
-        decision = self._decision(
+        in_force: bool | None = None,
+    ) -> str | None:
+        if self._recorder is None:
+            return None
+        failed = verdict is FAILED
+        return self._recorder.denied(
             subject,
             action,
             target,
-            reason,
-            allowed=in_force,
-            decided=False,
+            Reason.ERROR if failed else reason,
             rules=verdict.rules,
+            question=None if failed else lambda: self._judge.request(view, action, target),
+            in_force=verdict.allowed if in_force is None else in_force,
         )
-        decision.failed, decision.unknown = found.failed, found.unknown
-        # The process may be gone when the record is written.
-        decision.details = subject.details()
-        self._log.verdict(decision)
-        return decision.number
-
-    def _decision(
-        self,
-        subject: Subject,
-        action: Action,
-        target: Target,
-        reason: Reason,
-        *,
-        allowed: bool,
-        decided: bool,
-        rules: Texts = (),
-    ) -> Decision:
-        self._number += 1
-        return Decision(
-            self._number,
-            time.time_ns(),
-            time.clock_gettime_ns(time.CLOCK_BOOTTIME),
-            _word(action),
-            allowed,
-            decided,
-            reason,
-            rules,
-            subject,
-            mark_of(target),
-            self._mark,
-            subject.via,
-        )
-
-    @property
-    def _mark(self) -> PolicyMark:
-        return self._in_force.mark
 
     def _denied(
-        self, subject: Subject, action: Action, target: Target, verdict: Verdict, number: int
+        self, subject: Subject, view: SubjectView, action: Action, target: Target, verdict: Verdict
     ) -> Denied:
-        rules = ", ".join(f"`{rule}`" for rule in verdict.rules)
-        why = f"forbidden by {rules}" if verdict.forbids and rules else "no rule allows it"
+        why = _why(verdict)
         error = Denied(
             f"policy: uid {subject.uid} may not {_word(action)} `{target.path}`: {why}",
             name=target.path,
             hint="`fdstorefs policy explain` says what would have to hold",
         )
         error.reason = why
-        if self._log is not None:
-            error.decision = self._log.decision_id(number)
+        error.decision = self._note_denial(subject, view, action, target, verdict, _reason(verdict))
         return error
 
 
-def mark_of(target: Target) -> EntryMark:
-    """What a record says of an entry, or of what is to come under its name."""
-    node, coming = target.node, target.coming
-    file = node.file if isinstance(node, Entry) else None
-    label = node.label if isinstance(node, Entry) else None
-    if coming is not None:
-        file, label = coming.file, coming.label
-    kind = file.kind if file is not None else node.kind if node is not None else None
-    number = node.ino if node is not None else None
-    stasher = node.stasher if node is not None else None
-    if file is None:
-        return EntryMark(target.path, number, kind, label=label, stasher=stasher)
-    return EntryMark(
-        target.path, number, kind, file.device, file.inode, file.access, file.filesystem, label, stasher
-    )
+def _reason(verdict: Verdict) -> Reason:
+    return Reason.ERROR if verdict is FAILED else _REASONS[verdict.reason]
+
+
+def _why(verdict: Verdict) -> str:
+    if verdict is FAILED:
+        return "the decision failed"
+    if not verdict.forbids:
+        return "no rule allows it"
+    return f"forbidden by {', '.join(f'`{rule}`' for rule in verdict.rules)}"
 
 
 def _word(action: Action) -> str:

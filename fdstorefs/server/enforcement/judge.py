@@ -34,6 +34,9 @@ ASKED: dict[Action, Asked] = {
 
 _DELIVERING = frozenset({Action.RETRIEVE, Action.TAKE})
 
+MOST_SHARED = 4096
+"""Classes that are kept to be shared. Users can make as many as they have user namespaces."""
+
 Remembered = tuple[object, EntryClass]
 
 
@@ -77,6 +80,8 @@ class Judge:
         return Request(ASKED[action], facts, subject, self._instance, also)
 
     def _class_of(self, target: Target, node: Entry | Box) -> EntryClass:
+        if not _has_just_this_name(target, node):
+            return classify(self._tables, facts_of(target.path, node))
         if self._moved_boxes != self._tree.moved_boxes:
             self._moved_boxes, self._stamp = self._tree.moved_boxes, object()
             self._classes.clear()
@@ -85,14 +90,28 @@ class Judge:
             found: EntryClass = remembered[1]
             return found
         found = classify(self._tables, facts_of(target.path, node))
-        if isinstance(node, Box) or node.links == 1:
-            # Shared among all entries of a class, so that it costs an entry no more than the reference.
-            node.judged = self._classes.setdefault(found, (self._stamp, found))
+        node.judged = self._shared(found)
         return found
+
+    def _shared(self, found: EntryClass) -> Remembered:
+        """One object for all entries of a class, so that it costs an entry no more than the reference."""
+        shared = self._classes.get(found)
+        if shared is None:
+            if len(self._classes) >= MOST_SHARED:
+                self._classes.clear()
+            shared = self._classes[found] = (self._stamp, found)
+        return shared
 
     def _as_stasher(self, subject: Subject) -> Person:
         capabilities = subject.capabilities if self._tables.assume else UNKNOWN
         return Person(subject.uid, capabilities, subject.userns)
+
+
+def _has_just_this_name(target: Target, node: Entry | Box) -> bool:
+    """Whether the target is the node's one name: not a former one, as in news of a change, nor one of several."""
+    if isinstance(node, Box):
+        return node.name == target.name and node.parent is target.box
+    return node.is_only(target.box, target.name)
 
 
 def _has_more_names(entry: Entry) -> bool:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 
-from fdstorefs.core.access import Action
 from fdstorefs.core.node import Box, Entry
 from fdstorefs.core.store import Store
 from fdstorefs.core.subject import Subject
@@ -26,6 +25,4 @@ def refresh(listing: Listing, store: Store, sockets: OwnSockets) -> None:
     listing.items = [(".", box), ("..", box.parent or box)]
     if box is store.root:
         listing.items += sockets.listing()
-    for name, node in store.names(subject, box):
-        if store.may(subject, Action.LIST, store.target(box, name)):
-            listing.items.append((name, node))
+    listing.items += store.names(subject, box)

@@ -42,10 +42,11 @@ from fdstorefs.server.fuse import own_sockets
 from fdstorefs.server.fuse.caller import Caller
 from fdstorefs.server.fuse.driver import Session, stand_in_for_trio
 from fdstorefs.server.fuse.handles import Handles
-from fdstorefs.server.fuse.inodes import Inodes, plain, presented, text_of
-from fdstorefs.server.fuse.listing import Listed, Listing, refresh
+from fdstorefs.server.fuse.inodes import Inodes, plain, text_of
+from fdstorefs.server.fuse.listing import Listing, refresh
 from fdstorefs.server.fuse.opening import Opening
 from fdstorefs.server.fuse.own_sockets import OwnSocket, OwnSockets
+from fdstorefs.server.fuse.shown import Shown, shown
 from fdstorefs.server.fuse.xattrs import Xattrs
 
 log = logging.getLogger(__name__)
@@ -98,10 +99,13 @@ class Names(pyfuse3.Operations):
     def _subject(self, ctx: RequestContext) -> Subject:
         return self._context.subjects.subject(ctx.pid, ctx.uid, ctx.gid)
 
-    def _known(self, node: Entry | Box) -> EntryAttributes:
+    def _known(self, subject: Subject, node: Entry | Box) -> EntryAttributes:
         """The attributes of a node that the kernel gets to know with this answer."""
         self._store.remember(node)
-        return _attributes(node)
+        return self._attributes(subject, node)
+
+    def _attributes(self, subject: Subject, node: Entry | Box) -> EntryAttributes:
+        return _attributes(shown(node, self._store.links(subject, node)))
 
     @_answered
     async def lookup(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> EntryAttributes:
@@ -109,14 +113,17 @@ class Names(pyfuse3.Operations):
         box, text = self._inodes.box(parent_inode), text_of(name)
         if self._inodes.is_reserved(box, text):
             return self._lookup_socket(box, text, ctx)
-        return self._known(self._store.lookup(self._subject(ctx), box, text))
+        subject = self._subject(ctx)
+        target = self._store.lookup(subject, box, text)
+        assert target.node is not None
+        return self._known(subject, target.node)
 
     def _lookup_socket(self, box: Box, name: str, ctx: RequestContext) -> EntryAttributes:
         self._store.require(self._subject(ctx), Action.SEARCH, self._store.target(box, name))
         found = self.sockets.find(name)
         if found is None:
             raise NoSuchEntry(f"`{name}` is not bound", name=name)
-        return _attributes(found)
+        return _attributes(shown(found))
 
     async def forget(self, inode_list: Sequence[tuple[InodeT, int]]) -> None:
         """The kernel gives references back."""
@@ -128,7 +135,10 @@ class Names(pyfuse3.Operations):
     @_answered
     async def getattr(self, inode: InodeT, ctx: RequestContext) -> EntryAttributes:
         """The attributes of an inode: whoever found it may know them."""
-        return _attributes(self._inodes.socket(inode) or self._inodes.node(inode))
+        socket = self._inodes.socket(inode)
+        if socket is not None:
+            return _attributes(shown(socket))
+        return self._attributes(self._subject(ctx), self._inodes.node(inode))
 
     @_answered
     async def setattr(
@@ -151,7 +161,7 @@ class Names(pyfuse3.Operations):
             self._store.set_owner(subject, node, uid, gid)
         if fields.update_mode:
             self._store.set_mode(subject, node, stat.S_IMODE(attr.st_mode))
-        return _attributes(node)
+        return self._attributes(subject, node)
 
     @_answered
     async def access(self, inode: InodeT, mode: ModeT, ctx: RequestContext) -> bool:
@@ -181,7 +191,8 @@ class Names(pyfuse3.Operations):
         """An empty entry; or, for the server itself, one of its sockets."""
         box, text = self._inodes.box(parent_inode), text_of(name)
         if stat.S_ISREG(mode):
-            return self._known(self._create(self._subject(ctx), box, text, mode))
+            subject = self._subject(ctx)
+            return self._known(subject, self._create(subject, box, text, mode))
         if not (stat.S_ISSOCK(mode) and self._inodes.is_reserved(box, text)):
             raise NotPermitted("only entries and boxes can be made here", name=text)
         return self._bind(text, ctx)
@@ -190,7 +201,7 @@ class Names(pyfuse3.Operations):
         own_sockets.require_ourselves(ctx.pid, name)
         if self.sockets.find(name) is not None:
             raise EntryExists(f"`{name}` is bound", name=name)
-        return _attributes(self.sockets.bind(name, ctx.uid, ctx.gid, time.time_ns()))
+        return _attributes(shown(self.sockets.bind(name, ctx.uid, ctx.gid, time.time_ns())))
 
     @_answered
     async def mkdir(
@@ -200,7 +211,7 @@ class Names(pyfuse3.Operations):
         box, permissions = self._inodes.box(parent_inode), stat.S_IMODE(mode)
         subject = self._subject(ctx)
         stasher = self._context.subjects.stasher(subject)
-        return self._known(self._store.make_box(subject, box, text_of(name), permissions, stasher))
+        return self._known(subject, self._store.make_box(subject, box, text_of(name), permissions, stasher))
 
     @_answered
     async def unlink(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
@@ -210,12 +221,14 @@ class Names(pyfuse3.Operations):
             own_sockets.require_ourselves(ctx.pid, text)
             self.sockets.unbind(text)
         else:
-            self._store.discard(self._subject(ctx), self._store.target(box, text))
+            subject = self._subject(ctx)
+            self._store.discard(subject, self._store.lookup(subject, box, text, Action.DISCARD))
 
     @_answered
     async def rmdir(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
         """Remove an empty box."""
-        self._store.remove_box(self._subject(ctx), self._inodes.target(parent_inode, name))
+        subject, box = self._subject(ctx), self._inodes.box(parent_inode)
+        self._store.remove_box(subject, self._store.lookup(subject, box, text_of(name), Action.DISCARD))
 
     @_answered
     async def rename(
@@ -230,14 +243,13 @@ class Names(pyfuse3.Operations):
         """Give an entry or a box another name; RENAME_NOREPLACE is honoured, other flags are not."""
         if flags & ~pyfuse3.RENAME_NOREPLACE:
             raise InvalidArgument("entries cannot be exchanged")
-        source, goal = (
-            self._inodes.target(parent_inode_old, name_old),
-            self._inodes.target(parent_inode_new, name_new),
-        )
-        for target in (source, goal):
-            self._inodes.refuse_reserved(target)
+        subject, box = self._subject(ctx), self._inodes.box(parent_inode_old)
+        for parent, name in ((parent_inode_old, name_old), (parent_inode_new, name_new)):
+            self._inodes.refuse_reserved(self._inodes.target(parent, name))
+        source = self._store.lookup(subject, box, text_of(name_old), Action.RENAME)
+        goal = self._inodes.target(parent_inode_new, name_new)
         replace = not flags & pyfuse3.RENAME_NOREPLACE
-        self._store.rename(self._subject(ctx), source, goal, replace=replace)
+        self._store.rename(subject, source, goal, replace=replace)
 
     @_answered
     async def link(
@@ -245,8 +257,8 @@ class Names(pyfuse3.Operations):
     ) -> EntryAttributes:
         """A second name for an entry."""
         subject, box = self._subject(ctx), self._inodes.box(new_parent_inode)
-        source = self._store.target_of(subject, self._inodes.node(inode))
-        return self._known(self._store.link(subject, source, box, text_of(new_name)))
+        source = self._store.target_of(subject, self._inodes.node(inode), Action.LINK)
+        return self._known(subject, self._store.link(subject, source, box, text_of(new_name)))
 
     @_answered
     async def symlink(
@@ -277,20 +289,21 @@ class Names(pyfuse3.Operations):
         there = None if flags & os.O_EXCL else self._seen(subject, box, text)
         if there is not None:
             number = self._opening.open(subject, _caller(ctx), self._inodes.entry(there.ino), flags)
-            return FileInfo(fh=FileHandleT(number)), self._known(there)
+            return FileInfo(fh=FileHandleT(number)), self._known(subject, there)
         entry = self._create(subject, box, text, mode)
         number = self._opening.created(_caller(ctx), entry, flags)
-        return FileInfo(fh=FileHandleT(number)), self._known(entry)
+        return FileInfo(fh=FileHandleT(number)), self._known(subject, entry)
 
     def _create(self, subject: Subject, box: Box, name: str, mode: int) -> Entry:
         stasher = self._context.subjects.stasher(subject)
         return self._store.create(subject, box, name, stat.S_IMODE(mode), stasher)
 
     def _seen(self, subject: Subject, box: Box, name: str) -> Entry | Box | None:
-        try:
-            return self._store.lookup(subject, box, name)
-        except NoSuchEntry:
+        target = self._store.target(box, name)
+        if target.node is None or not self._store.knows(subject, target):
             return None
+        self._store.require(subject, Action.SEARCH, target)
+        return target.node
 
     async def flush(self, fh: FileHandleT) -> None:
         """Nothing is kept back that could be flushed."""
@@ -321,8 +334,9 @@ class Names(pyfuse3.Operations):
         if start_id == 0:
             refresh(listing, self._store, self.sockets)
         for number, (name, listed) in enumerate(listing.items[start_id:], start_id + 1):
-            encoded = FileNameT(os.fsencode(name))
-            if not pyfuse3.readdir_reply(token, encoded, _attributes(listed), number):
+            links = 1 if isinstance(listed, OwnSocket) else self._store.links(listing.subject, listed)
+            attributes = _attributes(shown(listed, links))
+            if not pyfuse3.readdir_reply(token, FileNameT(os.fsencode(name)), attributes, number):
                 return
             if isinstance(listed, Entry | Box) and name not in (".", ".."):
                 self._store.remember(listed)
@@ -363,20 +377,12 @@ class Names(pyfuse3.Operations):
         self._xattrs.remove(self._subject(ctx), self._inodes.node(inode), text_of(name))
 
 
-def _attributes(listed: Listed) -> EntryAttributes:
+def _attributes(told: Shown) -> EntryAttributes:
     attributes = EntryAttributes()
-    attributes.st_ino = InodeT(presented(listed.ino))
+    attributes.st_ino, attributes.st_mode = InodeT(told.ino), ModeT(told.mode)
+    attributes.st_uid, attributes.st_gid, attributes.st_nlink = told.uid, told.gid, told.links
+    attributes.st_atime_ns = attributes.st_mtime_ns = attributes.st_ctime_ns = told.changed
     attributes.entry_timeout = attributes.attr_timeout = 0
-    attributes.st_uid, attributes.st_gid = listed.uid, listed.gid
-    if isinstance(listed, OwnSocket):
-        attributes.st_mode = ModeT(own_sockets.MODE)
-        changed = listed.bound
-    else:
-        kind = stat.S_IFDIR if isinstance(listed, Box) else stat.S_IFREG
-        attributes.st_mode = ModeT(kind | listed.mode)
-        attributes.st_nlink = listed.links
-        changed = listed.changed
-    attributes.st_atime_ns = attributes.st_mtime_ns = attributes.st_ctime_ns = changed
     return attributes
 
 

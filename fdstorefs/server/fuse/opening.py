@@ -59,12 +59,12 @@ class Opening:
 
     def _to_stash(self, subject: Subject, caller: Caller, entry: Entry, *, replacing: bool) -> int:
         store = self._context.store
-        store.require_mode(subject, Action.STASH, store.target_of(subject, entry))
+        store.require_mode(subject, Action.STASH, store.target_of(subject, entry, Action.STASH))
         return self._handles.add(StashHandle(self._context, entry, caller, replacing=replacing))
 
     def _to_use(self, subject: Subject, caller: Caller, entry: Entry, mode: int) -> int:
         store = self._context.store
-        file = store.retrieve(subject, store.target_of(subject, entry))
+        file = store.retrieve(subject, store.target_of(subject, entry, Action.RETRIEVE))
         for_equals = lending.needs_equal(file)
         _require_mode(file, mode)
         if for_equals:

@@ -90,7 +90,7 @@ def stash(
             "only the entry's owner can stash into it by writing a number",
             hint="use the socket: `fdstorefs put`",
         )
-    context.store.require_mode(subject, Action.STASH, context.store.target_of(subject, entry))
+    context.store.require_mode(subject, Action.STASH, context.store.target_of(subject, entry, Action.STASH))
     file = context.intake.accept(taking.take(caller, number, expected))
     try:
         context.store.fill(subject, entry, file, context.subjects.stasher(subject))

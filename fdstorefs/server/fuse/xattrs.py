@@ -40,7 +40,7 @@ class Xattrs:
         read = _READABLE.get(name)
         if read is None:
             raise _no_data(name)
-        target = self._context.store.target_of(subject, node)
+        target = self._context.store.target_of(subject, node, Action.DESCRIBE)
         if name != KIND:
             self._context.store.require(subject, Action.DESCRIBE, target)
         value = read(self._record(subject, target, node, name))
@@ -51,12 +51,15 @@ class Xattrs:
     def _record(self, subject: Subject, target: Target, node: Entry | Box, name: str) -> Record:
         records = self._context.records
         # Only a description may cost a question to the kernel's socket tables.
-        return records.plain(target, node) if name == KIND else records.full(subject, target, node)
+        return (
+            records.plain(subject, target, node) if name == KIND else records.described(subject, target, node)
+        )
 
     def names(self, subject: Subject, node: Entry | Box) -> list[str]:
         """The attributes that there are and that the subject may read."""
         store = self._context.store
-        if isinstance(node, Box) or not store.may(subject, Action.DESCRIBE, store.target_of(subject, node)):
+        target = store.target_of(subject, node, Action.DESCRIBE)
+        if isinstance(node, Box) or not store.may(subject, Action.DESCRIBE, target):
             return [KIND]
         there = {KIND: True, INFO: node.file, STASHER: node.stasher, LABEL: node.label}
         return [name for name, value in there.items() if value is not None]

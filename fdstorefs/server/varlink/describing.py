@@ -27,16 +27,15 @@ def describe(context: Context, call: Call) -> "Reply | Describing":
         raise NoSuchEntry(f"no entry `{target.path}`", name=target.path)
     context.store.require(call.subject, Action.DESCRIBE, target)
     if isinstance(node, Entry) and node.file is not None:
-        return Describing(context, call, target, node.file)
-    return success({"entry": context.records.full(call.subject, target, node), "details": {}})
+        return Describing(context, call, target, node, node.file)
+    return success({"entry": context.records.described(call.subject, target, node), "details": {}})
 
 
 class Describing:
     """The activity of one Describe of an entry that holds something."""
 
-    def __init__(self, context: Context, call: Call, target: Target, file: OpenFile) -> None:
-        assert target.node is not None
-        self._record = context.records.full(call.subject, target, target.node)
+    def __init__(self, context: Context, call: Call, target: Target, entry: Entry, file: OpenFile) -> None:
+        self._record = context.records.described(call.subject, target, entry)
         self._file = file
 
     def start(self, exchange: Exchange) -> None:

@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections.abc import Iterator
 from typing import Any
 
 from fdstorefs.core.access import Target
@@ -39,7 +38,7 @@ class Listing:
         self._wanted = wanted
         self._details = details
         self._more = more
-        self._walk: Iterator[tuple[str, Target]] = context.store.walk(subject)
+        self._walk = context.store.walk(subject)
         self._found: list[str] = []
         self._bytes = 0
 
@@ -53,8 +52,9 @@ class Listing:
         self._go_on()
 
     def stop(self) -> None:
-        """Let go of what was found."""
+        """Let go of what was found, and have on record what was left out."""
         self._found = []
+        self._walk.close()
 
     def _go_on(self) -> None:
         if self._collect():
@@ -94,7 +94,7 @@ class Listing:
         assert target.node is not None
         if self._details:
             return records.full(self._subject, target, target.node)
-        return records.plain(target, target.node)
+        return records.plain(self._subject, target, target.node)
 
     def _batch(self) -> str:
         entries, self._found, self._bytes = ",".join(self._found), [], 0

@@ -44,6 +44,8 @@ def failure(error: StoreError | StandardError) -> Reply:
         return _failure(error.identifier, error.parameters)
     identifier = error.identifier if error.identifier in _declared else StoreError.identifier
     told = {"message": error.message, "name": error.name, "hint": error.hint}
+    if isinstance(error, PermissionError):
+        told |= {"reason": error.reason, "decision": error.decision}
     return _failure(f"{NAME}.{identifier}", {key: value for key, value in told.items() if value is not None})
 
 

@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Callable
 
+from fdstorefs.core.access import is_owner
 from fdstorefs.errors import Denied, InvalidArgument, QuotaExceeded, StoreError
 from fdstorefs.interface import NAME
 from fdstorefs.server.context import Context
@@ -27,9 +28,13 @@ log = logging.getLogger(__name__)
 
 
 def status(context: Context, call: Call) -> Reply:
-    """What this instance is."""
+    """What this instance is. To all but its owner the only entries to count are their own."""
     parameters.only(call.parameters, frozenset())
-    return success(context.status())
+    told, store = context.status(), context.store
+    if not is_owner(call.subject, store.root):
+        own = store.usage.of(call.subject.uid) if call.subject.known else 0
+        told |= {"entries": own, "descriptors": min(own, told["descriptors"])}
+    return success(told)
 
 
 def get_info(_context: Context, call: Call) -> Reply:

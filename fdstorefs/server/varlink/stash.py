@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fdstorefs.core.access import Target
-from fdstorefs.core.node import Entry, OpenFile
-from fdstorefs.core.store import ENTRY_MODE
+from fdstorefs.core.changing import ENTRY_MODE
+from fdstorefs.core.node import OpenFile
 from fdstorefs.errors import BadDescriptor, InvalidArgument, StoreError
 from fdstorefs.server.context import Context
 from fdstorefs.server.intake import Intake
@@ -57,7 +57,7 @@ def _targets(context: Context, call: Call, names: list[str], replace: bool) -> l
     targets = [store.check_stash(call.subject, name, replace=replace) for name in names]
     if len({_place(target) for target in targets}) != len(targets):
         raise InvalidArgument("the same name is given twice; an entry holds one descriptor")
-    store.usage.check(call.subject.uid, sum(not isinstance(target.node, Entry) for target in targets))
+    store.require_room(call.subject, targets)
     return targets
 
 

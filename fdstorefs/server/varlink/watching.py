@@ -67,13 +67,13 @@ class Watching:
     def _seen(self, event: Event) -> dict[str, Any] | None:
         """What the subject may know of it: the entry under its name, the former name, both, or nothing."""
         target = Target(event.box, event.name, event.node)
-        former = event.former if event.former is not None and self._may_see_former(event.former) else None
+        former = event.former if event.former is not None and self._may_see_former(event) else None
         entry = self._may_see(target)
         if not (entry and self._wants(target.path)) and not (former is not None and self._wants(former)):
             return None
         seen: dict[str, Any] = {"change": str(event.change)}
         if entry:
-            seen["entry"] = self._context.records.plain(target, event.node)
+            seen["entry"] = self._context.records.plain(self._subject, target, event.node)
         if former is not None:
             seen["former"] = former
         return seen
@@ -84,16 +84,17 @@ class Watching:
     def _may_see(self, target: Target) -> bool:
         return may_see(self._context.store, self._subject, target)
 
-    def _may_see_former(self, former: str) -> bool:
-        """Whether the caller could have listed the former name, as far as the boxes above it still exist."""
-        *boxes, name = former.split("/")
+    def _may_see_former(self, event: Event) -> bool:
+        """Whether the caller could have listed it under its former name."""
+        assert event.former is not None
+        *boxes, name = event.former.split("/")
         box = self._context.store.root
         for part in boxes:
             below = box.children.get(part)
             if not isinstance(below, Box):
                 return False
             box = below
-        return self._may_see(Target(box, name))
+        return self._may_see(Target(box, name, event.node))
 
 
 def may_see(store: Store, subject: Subject, target: Target) -> bool:

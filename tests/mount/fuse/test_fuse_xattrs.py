@@ -4,6 +4,7 @@ import errno
 import json
 import os
 from collections.abc import Callable
+from unittest.mock import ANY
 
 from tests.mount.fuse.mounted_store import STASHING, MountedStore
 
@@ -18,10 +19,10 @@ def xattrs(store: MountedStore, name: str) -> dict[str, bytes]:
 
 
 def test_an_empty_entry_is_empty(store: MountedStore) -> None:
-    """It has a kind and nothing else."""
+    """It has a kind and who made it, and nothing else."""
     store.close(store.opened("x", STASHING))
 
-    assert {"kind": b"empty"} == xattrs(store, "x")
+    assert {"kind": b"empty", "stasher": ANY} == xattrs(store, "x")
 
 
 def test_a_box_is_a_box(store: MountedStore) -> None:

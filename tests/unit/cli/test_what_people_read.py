@@ -23,7 +23,20 @@ STATUS = Status(
     uid=1000,
     enforcement="daemon",
     enforcement_reason="mode bits",
-    policy=None,
+    policy="default",
+    policy_status={
+        "names": ["default"],
+        "files": [],
+        "hash": "5c",
+        "generation": 1,
+        "mode": "enforce",
+        "rules": 2,
+        "loaded": NOON,
+        "applies": True,
+        "warnings": 0,
+        "rejected": None,
+    },
+    audit=[],
     entries=2,
     descriptors=1,
     limit=20000,
@@ -105,7 +118,8 @@ def test_a_status() -> None:
         "serving since  2023-11-15 12:00:00",
         "keeper         none: what is stashed is lost with the server",
         "enforcement    daemon: mode bits",
-        "policy         none",
+        "policy         default: an entry is its stasher's alone",
+        "audit          none",
         "entries        2",
         "descriptors    1 of 20000 at most",
         "connections    1",
@@ -113,6 +127,36 @@ def test_a_status() -> None:
     ]
 
     assert expected == status.lines(STATUS)
+
+
+def test_a_status_of_an_instance_with_policies() -> None:
+    """What is in force, that the files say something else by now, and where the log goes."""
+    policies = {
+        **(STATUS.policy_status or {}),
+        "names": ["web", "base"],
+        "files": ["/p/web.yaml", "/p/base.yaml"],
+        "mode": "mixed",
+        "generation": 3,
+        "rejected": {"when": NOON, "message": "/p/web.yaml:3:5: unknown-key"},
+    }
+    audit = [{"target": "journald", "written": 7, "lost": 0}, {"target": "file:/a", "written": 5, "lost": 2}]
+    expected = [
+        "policy         web, base: mixed, 2 rules, generation 3",
+        "rejected       a change of 2023-11-15 12:00:00: /p/web.yaml:3:5: unknown-key",
+        "audit          journald (7 records), file:/a (5 records, 2 lost)",
+    ]
+
+    assert expected == status.lines(STATUS._replace(policy_status=policies, audit=audit))[5:8]
+
+
+def test_a_status_says_that_no_policy_applies() -> None:
+    """Whoever gave a policy must not believe that it is in force."""
+    policies = {**(STATUS.policy_status or {}), "files": ["/p/web.yaml"], "applies": False}
+
+    assert (
+        "policy         default: none of those given is for this instance, so an entry is its stasher's alone"
+        in status.lines(STATUS._replace(policy_status=policies))
+    )
 
 
 @pytest.mark.parametrize(

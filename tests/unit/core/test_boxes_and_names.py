@@ -33,10 +33,8 @@ def paths(store: Store, person: Person) -> list[str]:
 
 def rename(store: Store, person: Person, source: str, goal: str, *, replace: bool = True) -> None:
     """Rename by path."""
-    locate = store.locate
-    store.rename(
-        person.subject, locate(person.subject, source), locate(person.subject, goal), replace=replace
-    )
+    subject = person.subject
+    store.rename(subject, store.locate(subject, source), store.locate_goal(subject, goal), replace=replace)
 
 
 def test_listing_goes_into_boxes(filled: Store, ada: Person) -> None:

@@ -191,7 +191,7 @@ def test_the_target_of_a_box_below_the_root_names_it(store: Store, ada: Person) 
     inner = store.make_box(ada.subject, outer, "inner")
 
     assert Target(inner, "x").path == "outer/inner/x"
-    assert store.target_of(inner).path == "outer/inner"
+    assert store.target_of(ada.subject, inner).path == "outer/inner"
 
 
 def test_numbers_are_never_used_twice(store: Store, files: Files, ada: Person) -> None:

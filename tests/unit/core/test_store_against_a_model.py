@@ -113,7 +113,7 @@ class StoreAndModel(RuleBasedStateMachine):
         expected = self.reachable(who, path) and not self.exists(path) and not self.full()
 
         def make() -> Box:
-            target = self.store.locate(who.subject, path)
+            target = self.store.locate_goal(who.subject, path)
             return self.store.make_box(who.subject, target.box, target.name)
 
         if self.attempt(expected, make) is not None:
@@ -178,14 +178,13 @@ class StoreAndModel(RuleBasedStateMachine):
         same = source in self.entries and self.entry_ids.get(goal) == self.entry_ids[source]
         usable = self.may_use(who, source) and self.reachable(who, goal)
         mine = goal not in self.entries or self.owner_of_entry(goal) == who.subject.uid
-        reach = self.reachable(who, source) and self.reachable(who, goal)
 
         def rename() -> bool:
-            locate = self.store.locate
-            self.store.rename(who.subject, locate(who.subject, source), locate(who.subject, goal))
+            old = self.store.locate(who.subject, source)
+            self.store.rename(who.subject, old, self.store.locate_goal(who.subject, goal))
             return True
 
-        if self.attempt((same and reach) or (usable and mine), rename) and not same:
+        if self.attempt(usable and (same or mine), rename) and not same:
             self.entries[goal] = self.entries.pop(source)
 
     @rule(who=SOMEBODY, source=NAMES, goal=NAMES)
@@ -193,7 +192,7 @@ class StoreAndModel(RuleBasedStateMachine):
         expected = self.may_use(who, source) and self.reachable(who, goal) and not self.exists(goal)
 
         def link() -> Entry:
-            where = self.store.locate(who.subject, goal)
+            where = self.store.locate_goal(who.subject, goal)
             return self.store.link(who.subject, self.store.locate(who.subject, source), where.box, where.name)
 
         if self.attempt(expected, link) is not None:

@@ -159,5 +159,6 @@ def test_open_descriptors_are_counted() -> None:
 
 
 def test_the_machine() -> None:
-    """The overflow uid is what the kernel's file holds."""
+    """The overflow ids are what the kernel's files hold."""
     assert procfs.overflow_uid() == int(Path("/proc/sys/kernel/overflowuid").read_text())
+    assert procfs.overflow_gid() == int(Path("/proc/sys/kernel/overflowgid").read_text())

@@ -8,12 +8,18 @@ from contextlib import contextmanager
 
 import pytest
 
-from fdstorefs.host import procfs, user_namespaces
+from fdstorefs.host import procfs
 from fdstorefs.host.task import Task
+from fdstorefs.host.user_namespaces import HeldChain, HeldNamespace
 from tests.unit.host.conftest import Keep
 
 WAIT = "import sys; print('inside', flush=True); sys.stdin.read()"
-TELL = "import sys; from fdstorefs.host.task import Task; print(Task(int(sys.argv[1])).user_namespaces())"
+TELL = """
+import sys
+from fdstorefs.host.task import Task
+from fdstorefs.host.user_namespaces import HeldNamespace
+print(*HeldNamespace(Task(int(sys.argv[1])).open_user_namespace()).numbers)
+"""
 
 
 @contextmanager
@@ -38,14 +44,19 @@ def told_from_inside(prefix: Sequence[str], pid: int) -> str:
     return done.stdout.strip() or done.stderr.strip().splitlines()[-1]
 
 
+def chain_of(pid: int) -> tuple[int, ...]:
+    """The numbers for a process."""
+    return HeldNamespace(Task(pid).open_user_namespace()).numbers
+
+
 def own_number() -> int:
     """Our own, as the kernel's directory says."""
     return os.stat("/proc/self/ns/user").st_ino
 
 
-def test_above_our_own_nothing_is_seen(keep: Keep) -> None:
+def test_above_our_own_nothing_is_seen() -> None:
     """The chain of our own namespace is its number."""
-    assert (own_number(),) == user_namespaces.chain(keep(procfs.open_namespace("user")))
+    assert (own_number(),) == HeldNamespace(procfs.open_namespace("user")).numbers
 
 
 def test_a_child_has_ours_above_it() -> None:
@@ -53,13 +64,13 @@ def test_a_child_has_ours_above_it() -> None:
     with waiting("unshare", "-Ur") as pid:
         number = os.stat(f"/proc/{pid}/ns/user").st_ino
 
-        assert (number, own_number()) == Task(pid).user_namespaces()
+        assert (number, own_number()) == chain_of(pid)
 
 
 def test_all_between_are_told() -> None:
     """From the innermost out."""
     with waiting("unshare", "-Ur", "unshare", "-Ur") as pid:
-        inner, middle, outer = Task(pid).user_namespaces()
+        inner, middle, outer = chain_of(pid)
 
     assert own_number() == outer
     assert 3 == len({inner, middle, outer})
@@ -74,7 +85,9 @@ def test_a_namespace_beside_ours_cannot_be_looked_into() -> None:
 def test_a_namespace_that_is_not_below_ours_is_told_alone(keep: Keep) -> None:
     """From a descriptor that came from outside: the chain ends with it."""
     outside = keep(procfs.open_namespace("user"))
-    code = f"from fdstorefs.host.user_namespaces import chain; print(chain({outside}))"
+    code = (
+        f"from fdstorefs.host.user_namespaces import HeldNamespace; print(*HeldNamespace({outside}).numbers)"
+    )
     done = subprocess.run(
         ["unshare", "-Ur", sys.executable, "-c", code],
         capture_output=True,
@@ -85,13 +98,24 @@ def test_a_namespace_that_is_not_below_ours_is_told_alone(keep: Keep) -> None:
     if "unshare" in done.stderr:
         pytest.skip("needs user namespaces: sysctl user.max_user_namespaces")
 
-    assert f"({own_number()},)\n" == done.stdout
+    assert f"{own_number()}\n" == done.stdout
 
 
-def test_no_descriptor_is_left_open() -> None:
-    """Each namespace on the way is opened, and closed."""
+def test_a_chain_has_one_descriptor() -> None:
+    """Each namespace on the way is opened, and closed; the first is held for as long as anybody has its numbers."""
     with waiting("unshare", "-Ur", "unshare", "-Ur") as pid:
         before = procfs.open_descriptors()
-        Task(pid).user_namespaces()
+        chain = HeldChain(HeldNamespace(Task(pid).open_user_namespace()))
+        during = procfs.open_descriptors()
+        del chain
 
-        assert before == procfs.open_descriptors()
+        assert (before + 1, before) == (during, procfs.open_descriptors())
+
+
+def test_what_is_no_namespace_is_refused_and_closed() -> None:
+    """A descriptor given is never left open."""
+    before = procfs.open_descriptors()
+    with pytest.raises(OSError, match="Inappropriate ioctl"):
+        HeldNamespace(os.eventfd(0))
+
+    assert before == procfs.open_descriptors()

@@ -72,15 +72,7 @@ def _judge(policies: Sequence[Policy], request: Request) -> tuple[bool, frozense
     if forbidding:
         return False, forbidding
     allowing = _matching(policies, request, Effect.ALLOW)
-    if allowing and _also_under_the_name_asked_for(policies, request):
-        return True, allowing
-    return False, frozenset()
-
-
-def _also_under_the_name_asked_for(policies: Sequence[Policy], request: Request) -> bool:
-    if request.action is not Action.TAKE or not request.also:
-        return True
-    return _judge(policies, replace(request, also=()))[0]
+    return bool(allowing), allowing
 
 
 def _matching(policies: Sequence[Policy], request: Request, effect: Effect) -> frozenset[str]:
@@ -97,7 +89,7 @@ def _matches(policy: Policy, rule: Rule, request: Request) -> bool:
     return any(
         _term(policy, rule, term, request, name) >= enough
         for term in _terms(rule)
-        for name in _names(request)
+        for name in _names(request, rule.effect)
     )
 
 
@@ -105,8 +97,10 @@ def _terms(rule: Rule) -> tuple[SubjectConditions, ...]:
     return rule.when.subjects or (SubjectConditions(),)
 
 
-def _names(request: Request) -> tuple[EntryFacts, ...]:
-    if request.action in {Action.RETRIEVE, Action.TAKE}:
+def _names(request: Request, effect: Effect) -> tuple[EntryFacts, ...]:
+    """Those names of the file one of which a rule must match under."""
+    takes_other_names = request.action is Action.TAKE and effect is Effect.FORBID
+    if request.action is Action.RETRIEVE or takes_other_names:
         return (request.entry, *request.also)
     return (request.entry,)
 

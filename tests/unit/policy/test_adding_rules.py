@@ -25,10 +25,10 @@ def test_an_added_forbid_rule_allows_nothing_that_was_denied() -> None:
 
 def test_an_added_rule_often_changes_something() -> None:
     """Allow rules do give and forbid rules do take in these cases; so the other tests can fail."""
-    found = list(cases(2000))
+    found = list(cases(1000))
 
-    assert sum(_any_added(case, Effect.ALLOW, _gains) for case in found) > 50
-    assert sum(_any_added(case, Effect.FORBID, _loses) for case in found) > 50
+    assert sum(_any_added(case, Effect.ALLOW, _gains) for case in found) > 20
+    assert sum(_any_added(case, Effect.FORBID, _loses) for case in found) > 20
 
 
 def _any_added(case: Case, effect: Effect, changes: Callable[[OracleVerdict, OracleVerdict], bool]) -> bool:

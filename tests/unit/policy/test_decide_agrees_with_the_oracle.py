@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fdstorefs.policy.model import Conditions, Policy, Rule, SubjectConditions
-from fdstorefs.policy.vocabulary import Action, Effect
-from tests.unit.policy.agreement import must_agree
-from tests.unit.policy.case import is_default
+from fdstorefs.policy.vocabulary import MAX_TERMS, Action, Effect
+from tests.unit.policy.agreement import differ, must_agree
+from tests.unit.policy.case import Case, is_default
 from tests.unit.policy.generated import Generator, generators
 from tests.unit.policy.generated_requests import Requests
 from tests.unit.policy.oracle import OracleVerdict, verdict
@@ -41,7 +41,7 @@ LOTS = [
     Lot(rules=20, policies=60, requests=150),
     *[Lot(rules=n, policies=12, requests=100, sets=sets) for n in (63, 64, 65) for sets in (True, False)],
     *[Lot(rules=n, policies=6, requests=100, sets=False) for n in (127, 128, 129)],
-    Lot(rules=1000, policies=4, requests=100, sets=False),
+    Lot(rules=MAX_TERMS, policies=4, requests=100, sets=False),
 ]
 
 
@@ -69,8 +69,19 @@ def test_both_agree_wherever_it_is_looked(generator: Generator, rules: int) -> N
     """Hypothesis, that learns from what it finds, finds no case either where they differ."""
     policies = generator.policies(rules)
     ask = Requests(generator, policies)
+    requests = [ask.request() for _ in range(3)]
 
-    must_agree(policies, [ask.request() for _ in range(3)])
+    must_agree(policies, requests)
+    assert not any(differ(Case(policies, request)) for request in requests)
+
+
+def test_what_is_forgotten_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An evaluator that remembers next to nothing decides as one that remembers all."""
+    monkeypatch.setattr("fdstorefs.policy.decide.MOST_REMEMBERED", 2)
+    for seed in range(30):
+        policies, requests = some(seed, 10, 50)
+
+        assert 50 == len(must_agree(policies, requests))
 
 
 def test_chance_reaches_every_outcome() -> None:

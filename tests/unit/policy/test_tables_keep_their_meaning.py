@@ -59,6 +59,15 @@ def test_read_back_from_json_they_decide_alike(rules: int) -> None:
     assert (tables.hash, tables.generation) == (read.hash, read.generation)
 
 
+def test_they_say_which_verdicts_are_on_record() -> None:
+    """By rule: those that always are, and those that are only if they deny."""
+    rules = tuple(replace(RULE, id=str(log), log=log) for log in (True, False, None))
+
+    tables = compile_policies([replace(POLICY, rules=rules)])
+
+    assert [{"True"}, {"False"}] == [set(tables.log_always), set(tables.log_denials)]
+
+
 def test_the_hash_is_the_same_in_every_process() -> None:
     """However the interpreter seeds the hashes that order its sets."""
     found = {_hash_in_another_process(seed) for seed in ("0", "1", "2")}
@@ -126,12 +135,14 @@ def test_the_hash_depends_on_ids_that_cannot_be_told(effect: Effect) -> None:
         replace(POLICY, rules=(replace(RULE, effect=Effect.FORBID),)),
         replace(POLICY, rules=(replace(RULE, actions=frozenset({Action.RETRIEVE})),)),
         replace(POLICY, rules=(replace(RULE, id="s"),)),
+        replace(POLICY, rules=(replace(RULE, log=True),)),
+        replace(POLICY, rules=(replace(RULE, log=False),)),
         replace(POLICY, rules=(replace(RULE, unless=None),)),
         replace(POLICY, rules=(RULE, replace(RULE, id="s"))),
     ],
 )
 def test_the_hash_depends_on_the_rest_of_a_policy(other: Policy) -> None:
-    """Mode, stand-in for the opener, effect, actions, ids, and which rules there are."""
+    """Mode, stand-in for the opener, effect, actions, ids, what is on record, and which rules there are."""
     assert compile_policies([POLICY]).hash != compile_policies([other]).hash
 
 

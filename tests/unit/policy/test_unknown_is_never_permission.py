@@ -45,9 +45,9 @@ def test_what_is_not_there_yet_never_forbids_what_was_allowed() -> None:
 @pytest.mark.parametrize("unsettled", Unsettled)
 def test_it_often_makes_a_difference(unsettled: Unsettled) -> None:
     """A value in whose place another stands changes many of the verdicts; so the other tests can fail."""
-    changed = [case for case in cases(2000) if any(a != b for a, b in _with_less(case, unsettled))]
+    changed = [case for case in cases(1000) if any(a != b for a, b in _with_less(case, unsettled))]
 
-    assert len(changed) > 200
+    assert len(changed) > 100
 
 
 def test_who_assumes_the_stasher_allows_more_where_the_opener_is_unknown() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from fdstorefs.server.loop import EPOLLIN, EPOLLOUT, Loop
+from fdstorefs.server.loop import EPOLLIN, EPOLLOUT, MOST_BUSY_TURNS, Loop
 
 PATIENCE = 20.0
 
@@ -339,3 +339,104 @@ def test_an_idle_loop_blocks(loop: Loop) -> None:
     loop.run()
 
     assert waits == [-1]
+
+
+def test_idle_work_is_done_until_there_is_none(loop: Loop) -> None:
+    """Called again as long as it returns True, then no more; the loop goes on."""
+    calls: list[int] = []
+
+    def work() -> bool:
+        calls.append(1)
+        return len(calls) < 5
+
+    loop.when_idle(work)
+    loop.call_at(time.monotonic() + 0.01, loop.stop)
+    loop.run()
+
+    assert 5 == len(calls)
+
+
+def test_what_is_ready_comes_before_idle_work(loop: Loop, pipe: tuple[int, int]) -> None:
+    """Between any two calls the loop looks for events, and a timer that is due is not late for idle work."""
+    seen: list[str] = []
+
+    def work() -> bool:
+        seen.append("idle")
+        if seen.count("idle") == 1:
+            os.write(pipe[1], b"x")
+        return True
+
+    def note(_events: int) -> None:
+        os.read(pipe[0], 1)
+        seen.append("event")
+        loop.call_at(time.monotonic(), lambda: seen.append("timer"))
+        loop.call_at(time.monotonic(), loop.stop)
+
+    loop.register(pipe[0], note)
+    loop.when_idle(work)
+    loop.run()
+
+    assert ["idle", "event", "timer"] == seen
+
+
+def test_a_loop_that_never_rests_does_idle_work_once_in_a_while(loop: Loop, pipe: tuple[int, int]) -> None:
+    """Neither descriptors that are always ready nor work by call_soon put it off for ever."""
+    turns: list[int] = []
+
+    def work() -> bool:
+        loop.stop()
+        return False
+
+    def busy(_events: int) -> None:
+        turns.append(1)
+
+    os.write(pipe[1], b"x")
+    loop.register(pipe[0], busy)
+    loop.when_idle(work)
+    loop.run()
+
+    assert MOST_BUSY_TURNS == len(turns)
+
+
+def test_idle_work_that_raises_is_given_up(loop: Loop) -> None:
+    """Its exception goes to on_error, other idle work is done."""
+    errors: list[str] = []
+    seen: list[str] = []
+    loop.on_error = lambda _callback, error: errors.append(str(error))
+
+    def fail() -> bool:
+        raise ValueError("from idle work")
+
+    def work() -> bool:
+        seen.append("other")
+        loop.stop()
+        return False
+
+    loop.when_idle(fail)
+    loop.when_idle(work)
+    loop.run()
+
+    assert ["from idle work"] == errors
+    assert ["other"] == seen
+
+
+def test_idle_work_that_is_done_leaves_the_loop_asleep(loop: Loop) -> None:
+    """It waits without a time limit again, and looks no more than once before."""
+    waits: list[float] = []
+    poll = loop._epoll.poll
+
+    class Watched:
+        def poll(self, timeout: float, most: int) -> list[tuple[int, int]]:
+            waits.append(timeout)
+            if timeout != 0:
+                loop.post(loop.stop)
+            return poll(timeout, most)
+
+        close = loop._epoll.close
+
+    loop._timers.clear()
+    loop._epoll = Watched()  # type: ignore[assignment]  # the same, and keeps a note of every wait
+    loop.when_idle(lambda: False)
+    loop.run()
+
+    assert [0, -1] == waits

@@ -1,0 +1,168 @@
+"""What all changes of a store have in common: what they need, and the few steps that they are made of."""
+
+from collections.abc import Callable
+
+from fdstorefs.core.access import Action, Authority, Coming, Target
+from fdstorefs.core.event import Change, Event, Events
+from fdstorefs.core.finder import Finder
+from fdstorefs.core.limits import Limits, Usage
+from fdstorefs.core.name import RESERVED
+from fdstorefs.core.node import Box, Entry, OpenFile, Stasher
+from fdstorefs.core.subject import Subject
+from fdstorefs.core.tree import Tree
+from fdstorefs.errors import Busy, Denied, EntryExists, NoSuchEntry, QuotaExceeded
+
+ENTRY_MODE = 0o600
+SET_GROUP_ID = 0o2000
+PERMISSIONS = 0o7777
+
+
+class Changing(Finder):
+    """The part of a store that each change builds on. `clock` gives the time in ns since the epoch."""
+
+    def __init__(self, tree: Tree, authority: Authority, limits: Limits, clock: Callable[[], int]) -> None:
+        super().__init__(tree, authority)
+        self.events = Events()
+        self.usage = Usage(limits)
+        self._clock = clock
+
+    # What has to hold
+
+    def _existing(self, target: Target) -> Entry | Box:
+        if target.node is None:
+            raise NoSuchEntry(f"no entry `{target.path}`", name=target.path)
+        return target.node
+
+    def _free(self, subject: Subject, box: Box, name: str, coming: Coming, more: int = 1) -> Target:
+        """A name for what is `coming`, of which `more` nodes are new."""
+        target = self.target(box, name)._replace(coming=coming)
+        seen = self._as_seen(subject, target)
+        if seen.node is None:
+            self._require_vacancy(subject, seen, more)
+        if target.node is not None:
+            self._authority.require_unoccupied(subject, target)
+            raise exists(target)
+        self._authority.require_policy(subject, Action.STASH, target)
+        return target
+
+    def _as_seen(self, subject: Subject, target: Target) -> Target:
+        """The name as it looks to the subject: free, where something stands that it may not know of."""
+        if target.node is None or self._authority.policy_allows(
+            subject, Action.LIST, target._replace(coming=None)
+        ):
+            return target
+        return target._replace(node=None)
+
+    def _require_vacancy(self, subject: Subject, target: Target, more: int) -> None:
+        """Raise what keeps a name from being given to anything, whatever it is."""
+        self._require_place(target)
+        self._authority.require_mode(subject, Action.STASH, target)
+        self._unsealed(target.box)
+        if more:
+            self._require_room(subject, target, more)
+
+    def _require_place(self, target: Target) -> None:
+        self._require_not_reserved(target)
+        if not target.box.is_attached:
+            raise NoSuchEntry("the box is gone: it was removed")
+
+    def _require_not_reserved(self, target: Target) -> None:
+        if target.box is self.root and target.name in RESERVED:
+            raise EntryExists(f"`{target.name}` is the store's own", name=target.name)
+
+    def _require_room(self, subject: Subject, target: Target, more: int) -> None:
+        """Raise QuotaExceeded for so many more nodes, unless the subject may not make them anyway."""
+        try:
+            self.usage.check(subject.uid, more)
+        except QuotaExceeded as error:
+            if target.coming is not None and not self._authority.policy_allows(subject, Action.STASH, target):
+                self._authority.require_policy(subject, Action.STASH, target)
+            self._authority.refused(subject, Action.STASH, target, error)
+            raise
+
+    def _require_other_names(self, subject: Subject, target: Target, coming: Coming) -> None:
+        """What comes under one name of an entry comes under all of them, also those that the subject can't see."""
+        entry = target.node
+        if not isinstance(entry, Entry) or entry.links <= 1:
+            return
+        for box, name in entry.places:
+            other = Target(box, name, entry, coming)
+            if not self._is_same_place(other, target):
+                self._require_implied(subject, Action.STASH, other, target)
+
+    def _require_implied(self, subject: Subject, action: Action, target: Target, told: Target) -> None:
+        """Raise Denied, in words about `told`, if the policy refuses something that the subject need not know of."""
+        try:
+            self._authority.require_implied(subject, action, target)
+        except Denied:
+            raise Denied(
+                f"policy: uid {subject.uid} may not do this with `{told.path}` for what else it concerns",
+                name=told.path,
+                hint="the instance's audit log says what that is",
+            ) from None
+
+    @staticmethod
+    def _is_same_place(one: Target, other: Target) -> bool:
+        return one.box is other.box and one.name == other.name
+
+    @staticmethod
+    def _unsealed(box: Box) -> None:
+        above: Box | None = box
+        while above is not None:
+            if above.sealed:
+                raise Busy(
+                    f"the box `{above.path or '/'}` is sealed", name=above.path, hint="unseal it first"
+                )
+            above = above.parent
+
+    # Steps
+
+    def _new_entry(self, subject: Subject, box: Box, mode: int) -> Entry:
+        now = self._clock()
+        return Entry(
+            ino=self.tree.next_ino(),
+            uid=subject.uid,
+            gid=box.gid if box.mode & SET_GROUP_ID else subject.gid,
+            mode=mode & PERMISSIONS,
+            created=now,
+            changed=now,
+        )
+
+    def _attach(self, target: Target, node: Entry | Box) -> None:
+        self.tree.attach(target.box, target.name, node)
+        self.usage.add(node.uid)
+
+    def _remove(self, target: Target) -> None:
+        node = self.tree.detach(target.box, target.name)
+        if isinstance(node, Box) or not node.is_named:
+            self.usage.remove(node.uid)
+        self._tell(Change.DISCARDED, target.box, target.name, node)
+        if isinstance(node, Entry) and not node.is_named and node.file is not None:
+            former, node.file = node.file, None
+            former.leave(node)
+            former.drop()
+
+    def _swap(self, entry: Entry, file: OpenFile, stasher: Stasher) -> None:
+        former, entry.file = entry.file, file.hold()
+        if former is not None:
+            former.leave(entry)
+        file.enter(entry)
+        entry.stasher, entry.changed, entry.judged = stasher, self._clock(), None
+        if former is not None:
+            former.drop()
+
+    def _tell(self, change: Change, box: Box, name: str, node: Entry | Box) -> None:
+        if self.events.wanted:
+            self.events.publish(Event(change, box, name, node))
+
+
+def exists(target: Target, hint: str | None = None) -> EntryExists:
+    """The error for a name that is taken."""
+    return EntryExists(f"`{target.path}` exists", name=target.path, hint=hint)
+
+
+def as_coming(node: Entry | Box) -> Coming:
+    """What stands under one name, to come under another."""
+    if isinstance(node, Box):
+        return Coming(stasher=node.stasher, is_box=True)
+    return Coming(node.file, node.label, node.stasher)

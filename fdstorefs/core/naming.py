@@ -1,0 +1,82 @@
+"""Names: taking them away, boxes, and further names."""
+
+from collections.abc import Sequence
+
+from fdstorefs.core.access import Action, Coming, Target
+from fdstorefs.core.changing import PERMISSIONS, SET_GROUP_ID, Changing, as_coming
+from fdstorefs.core.event import Change
+from fdstorefs.core.node import Box, Entry, Stasher
+from fdstorefs.core.subject import Subject
+from fdstorefs.errors import Busy, IsABox, NotABox, NotEmpty, NotPermitted
+
+
+class Naming(Changing):
+    """The part of a store that names come and go by."""
+
+    def discard(self, subject: Subject, target: Target) -> None:
+        """Take the name away; the last one closes the open file. Errors: NoSuchEntry, IsABox, Denied, Busy."""
+        self._check_discard(subject, target)
+        self._remove(target)
+
+    def discard_many(self, subject: Subject, paths: Sequence[str]) -> None:
+        """Discard all `paths`, or none."""
+        targets = self.locate_distinct(subject, paths, Action.DISCARD)
+        for target in targets:
+            self._check_discard(subject, target)
+        for target in targets:
+            self._remove(target)
+
+    def _check_discard(self, subject: Subject, target: Target) -> None:
+        if isinstance(self._existing(target), Box):
+            raise IsABox(f"`{target.path}` is a box", name=target.path)
+        self._authority.require(subject, Action.DISCARD, target)
+        self._unsealed(target.box)
+
+    def make_box(
+        self, subject: Subject, box: Box, name: str, mode: int = 0o700, stasher: Stasher | None = None
+    ) -> Box:
+        """A new box; errors: EntryExists, Denied, QuotaExceeded, Busy (in a sealed box)."""
+        target = self._free(subject, box, name, Coming(is_box=True))
+        now, inherited = self._clock(), box.mode & SET_GROUP_ID
+        made = Box(
+            ino=self.tree.next_ino(),
+            uid=subject.uid,
+            gid=box.gid if inherited else subject.gid,
+            mode=mode & PERMISSIONS | inherited,
+            created=now,
+            changed=now,
+            stasher=stasher,
+        )
+        self._attach(target, made)
+        self._tell(Change.CREATED, box, name, made)
+        return made
+
+    def remove_box(self, subject: Subject, target: Target) -> None:
+        """Remove an empty box; errors: NotABox, NotEmpty, NoSuchEntry, Denied, Busy.
+
+        NotEmpty also for a box in which there is nothing that the subject may list. It can't be kept from
+        learning that much: whatever is in there has to stay.
+        """
+        node = self._existing(target)
+        if not isinstance(node, Box):
+            raise NotABox(f"`{target.path}` is an entry", name=target.path)
+        if node is self.root:
+            raise Busy("the root box stays while the instance serves", name="/")
+        self._authority.require(subject, Action.DISCARD, target)
+        self._unsealed(node)
+        if node.children:
+            raise NotEmpty(f"`{target.path}` is not empty", name=target.path)
+        self._remove(target)
+
+    def link(self, subject: Subject, source: Target, box: Box, name: str) -> Entry:
+        """A second name for an entry; errors: NotPermitted (a box), EntryExists, Denied, Busy."""
+        entry = self._existing(source)
+        if isinstance(entry, Box):
+            raise NotPermitted(f"`{source.path}` is a box: boxes have one name", name=source.path)
+        self._authority.require(subject, Action.LINK, source)
+        self._unsealed(source.box)
+        goal = self._free(subject, box, name, as_coming(entry), more=0)
+        self.tree.attach(goal.box, goal.name, entry)
+        entry.changed = self._clock()
+        self._tell(Change.LINKED, box, name, entry)
+        return entry

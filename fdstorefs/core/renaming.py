@@ -1,0 +1,72 @@
+"""Renaming: one name goes and another comes, for a box and all that is in it."""
+
+from fdstorefs.core.access import Action, Target
+from fdstorefs.core.changing import Changing, as_coming
+from fdstorefs.core.event import Change, Event
+from fdstorefs.core.node import Box, Entry
+from fdstorefs.core.subject import Subject
+from fdstorefs.errors import EntryExists, InvalidArgument, IsABox, NotABox, NotEmpty
+
+
+class Renaming(Changing):
+    """The part of a store that renames."""
+
+    def rename(self, subject: Subject, source: Target, goal: Target, *, replace: bool = True) -> None:
+        """Give what `source` names the name of `goal`; what is there goes, if `replace`, as by rename(2).
+
+        What is there is not spoken of before the subject may rename, nor if it may not know of it.
+        """
+        moved = self._existing(source)
+        goal = goal._replace(coming=as_coming(moved))
+        self._authority.require(subject, Action.RENAME, source)
+        self._require_not_reserved(goal)
+        if goal.node is moved and self._as_seen(subject, goal) is goal:
+            return
+        self._unsealed(source.box)
+        self._unsealed(goal.box)
+        if isinstance(moved, Box):
+            self._require_movable(subject, source, moved, goal)
+        if goal.node is not None:
+            self._authority.require_unoccupied(subject, goal)
+            self._require_replaceable(moved, goal, goal.node, replace)
+        self._require_goal(subject, goal)
+        if goal.node is not None:
+            self._remove(goal)
+        former = source.path
+        self.tree.move(source.box, source.name, goal.box, goal.name)
+        moved.changed = self._clock()
+        self.events.publish(Event(Change.RENAMED, goal.box, goal.name, moved, former))
+
+    def _require_goal(self, subject: Subject, goal: Target) -> None:
+        if goal.node is None:
+            self._authority.require(subject, Action.STASH, goal)
+            return
+        self._authority.require(subject, Action.DISCARD, goal._replace(coming=None))
+        self._authority.require_policy(subject, Action.STASH, goal)
+
+    def _require_movable(self, subject: Subject, source: Target, moved: Box, goal: Target) -> None:
+        if goal.box.is_inside(moved):
+            raise InvalidArgument(f"`{goal.path}` is inside the box that is to be moved", name=goal.path)
+        self._unsealed(moved)
+        # Who may rename a box must not by that bring what others keep in it under other rules.
+        for path, box, name, node in self.tree.walk(moved):
+            self._require_implied(subject, Action.RENAME, Target(box, name, node), source)
+            new = Target(goal.box, f"{goal.name}/{path}", None, as_coming(node))
+            self._require_implied(subject, Action.STASH, new, source)
+
+    def _require_replaceable(
+        self, moved: Entry | Box, goal: Target, there: Entry | Box, replace: bool
+    ) -> None:
+        if not replace:
+            raise EntryExists(f"`{goal.path}` exists", name=goal.path)
+        if isinstance(moved, Box) and not isinstance(there, Box):
+            raise NotABox(f"`{goal.path}` is an entry", name=goal.path)
+        if isinstance(there, Box):
+            self._require_replaceable_box(moved, goal, there)
+
+    def _require_replaceable_box(self, moved: Entry | Box, goal: Target, there: Box) -> None:
+        if not isinstance(moved, Box):
+            raise IsABox(f"`{goal.path}` is a box", name=goal.path)
+        self._unsealed(there)
+        if there.children:
+            raise NotEmpty(f"`{goal.path}` is not empty", name=goal.path)

@@ -1,0 +1,49 @@
+"""Retrieving and taking: what open files go out by."""
+
+from collections.abc import Sequence
+
+from fdstorefs.core.access import Action, Target
+from fdstorefs.core.changing import Changing
+from fdstorefs.core.node import Box, OpenFile
+from fdstorefs.core.subject import Subject
+from fdstorefs.errors import EmptyEntry, IsABox
+
+
+class Retrieving(Changing):
+    """The part of a store that delivers."""
+
+    def retrieve(self, subject: Subject, target: Target) -> OpenFile:
+        """The open file of an entry, not yet held. Errors: NoSuchEntry, IsABox, EmptyEntry, Busy, Denied."""
+        return self._ready(subject, Action.RETRIEVE, target)
+
+    def retrieve_many(self, subject: Subject, paths: Sequence[str]) -> list[OpenFile]:
+        """The open files of all `paths`, or the error of the first that cannot be had."""
+        return [self.retrieve(subject, self.locate(subject, path, Action.RETRIEVE)) for path in paths]
+
+    def take_many(self, subject: Subject, paths: Sequence[str]) -> list[OpenFile]:
+        """Retrieve and discard all `paths`, or none. Each file comes held once: drop it after delivery."""
+        taken = self.check_take(subject, paths)
+        files = [file.hold() for _, file in taken]
+        self.remove_taken([target for target, _ in taken])
+        return files
+
+    def check_take(self, subject: Subject, paths: Sequence[str]) -> list[tuple[Target, OpenFile]]:
+        """What `take_many` would take, or its error; nothing is taken yet."""
+        targets = self.locate_distinct(subject, paths, Action.TAKE)
+        return [(target, self._ready(subject, Action.TAKE, target)) for target in targets]
+
+    def remove_taken(self, targets: Sequence[Target]) -> None:
+        """Take the names away that `check_take` allowed a moment ago, as far as they still stand for the same."""
+        for target in targets:
+            if target.box.children.get(target.name) is target.node:
+                self._remove(target)
+
+    def _ready(self, subject: Subject, action: Action, target: Target) -> OpenFile:
+        entry = self._existing(target)
+        if isinstance(entry, Box):
+            raise IsABox(f"`{target.path}` is a box", name=target.path)
+        self._authority.require(subject, action, target)
+        self._unsealed(target.box)
+        if entry.file is None:
+            raise EmptyEntry(f"`{target.path}` holds nothing yet", name=target.path)
+        return entry.file

@@ -1,0 +1,74 @@
+"""Loading: from policy files to policies that could be put in force here, or to everything that is wrong with them.
+
+Looks users and groups up, which may take long: not for the thread of the loop, once an instance serves.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from fdstorefs.host.task import Task
+from fdstorefs.host.user_database import HostNames
+from fdstorefs.policy.default import DEFAULT
+from fdstorefs.policy.diagnostic import Diagnostic, PolicyError, Severity
+from fdstorefs.policy.load import load
+from fdstorefs.policy.model import Policy
+from fdstorefs.policy.names import FixedNames
+from fdstorefs.server.enforcement.applies import Whereabouts, applying
+from fdstorefs.server.enforcement.policy_files import read_policy_files, sources_of
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Policies that could be in force here together.
+
+    `applies` is False if policies were given and none is for this instance: then they are the built-in default, as
+    they are without any. `files` are all that were read, `warnings` what is odd about them.
+    """
+
+    policies: tuple[Policy, ...]
+    files: tuple[str, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
+    applies: bool = True
+
+
+def load_policies(paths: Sequence[str], mount: str) -> Candidates:
+    """The policies at these absolute paths, for an instance of this process; the default if there are no paths.
+
+    Raises PolicyError with everything that is wrong with any of them, also of one for other instances.
+    """
+    if not paths:
+        return Candidates(default_policies())
+    policies, files, warnings = checked(paths)
+    ours = applying(policies, Whereabouts(mount, os.geteuid(), _own_cgroup()))
+    return Candidates(ours or default_policies(), files, warnings, applies=bool(ours))
+
+
+def checked(paths: Sequence[str]) -> tuple[tuple[Policy, ...], tuple[str, ...], tuple[Diagnostic, ...]]:
+    """The policies at these paths, their files, and warnings. Raises PolicyError."""
+    from fdstorefs.policy.check import check
+
+    files = read_policy_files(paths)
+    loaded = load(sources_of(files), HostNames())
+    found = loaded.diagnostics + (tuple(check(loaded.policies)) if loaded.ok else ())
+    if any(diagnostic.severity is Severity.ERROR for diagnostic in found):
+        raise PolicyError(found)
+    return loaded.policies, tuple(file.name for file in files), found
+
+
+def _own_cgroup() -> str | None:
+    try:
+        place = Task(os.getpid()).cgroup()
+    except OSError:
+        return None
+    return None if place is None else place.path
+
+
+@cache
+def default_policies() -> tuple[Policy, ...]:
+    """The one that is built in."""
+    loaded = load([DEFAULT], FixedNames())
+    if not loaded.ok:
+        raise PolicyError(loaded.diagnostics)
+    return loaded.policies

@@ -1,0 +1,249 @@
+"""Domains: for each dimension, values enough that some terms can't tell any other request from one made of these.
+
+Every value is a real one, so what is found at a point is true of a request that there can be. What comes first is
+what the fewest conditions ask for.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from fdstorefs.policy.dimensions import ORDINARY, Atom, Dim, Point, Term
+from fdstorefs.policy.filesystems import FILESYSTEMS
+from fdstorefs.policy.glob_classes import TooManyClasses, cgroup_classes, path_classes, unusual
+from fdstorefs.policy.kind_filesystems import ONLY_ON, may_be_on
+from fdstorefs.policy.model import Ids
+from fdstorefs.policy.request import OPEN, UNKNOWN, Userns
+from fdstorefs.policy.vocabulary import ACCESS, BOX, EMPTY, KINDS, Action
+
+MOST_VALUES: Final = 512
+"""Most combinations of capabilities or groups that are told apart before giving up."""
+
+NAMESPACES: Final[tuple[Userns, ...]] = ((1,), (2, 1), (9, 20), (3, 2, 1), (3, 9, 20), (8, 20))
+"""With these for each of two, every relation comes up: same, below, other, and one that can't be told."""
+
+_NO_FILE: Final = frozenset({EMPTY, BOX})
+_HIGHEST_CAPABILITY: Final = 63
+
+
+@dataclass(slots=True)
+class Domains:
+    """What each dimension can be. `settled_only`: leave out the unknown. `exact` False: few paths and cgroups.
+
+    `boxes`: requests to list a box only; otherwise all but these.
+    """
+
+    by_dim: dict[Dim, list[Atom]]
+    settled_only: bool = False
+    exact: bool = True
+    boxes: bool = False
+    kinds: Sequence[str] = KINDS
+    _made: dict[Dim, list[Any]] = field(default_factory=dict, init=False)
+
+    def dims(self) -> list[Dim]:
+        """The dimensions that conditions are about, and the kind where it has a say in others."""
+        asked = {Dim.ACTION, *self.by_dim}
+        if asked & {Dim.FILESYSTEM, Dim.ACCESS, *_OPENER}:
+            asked.add(Dim.KIND)
+        return sorted(asked)
+
+    @property
+    def is_quick_to_try(self) -> bool:
+        """Whether it spares much to be inexact."""
+        return Dim.PATH in self.by_dim or Dim.CGROUP in self.by_dim
+
+    def start(self) -> Point:
+        """A point before anything is chosen."""
+        point = list(ORDINARY)
+        if self.boxes:
+            point[Dim.ACTION], point[Dim.KIND] = Action.LIST, BOX
+        return point
+
+    def values(self, dim: Dim, point: Point) -> list[Any]:
+        """What the dimension can be, with the values that the point has in those before."""
+        found = self._made.get(dim)
+        if found is None:
+            found = self._made[dim] = self._make(dim)
+        return _LIMITED[dim](self, found, point) if dim in _LIMITED else found
+
+    def _make(self, dim: Dim) -> list[Any]:
+        atoms = self.by_dim.get(dim, [])
+        values = _VALUES[dim](self, atoms) if atoms or dim in _ALWAYS else [ORDINARY[dim]]
+        if dim in _NEVER_UNKNOWN or self.settled_only or not atoms:
+            return values
+        return [*values, UNKNOWN]
+
+    def _actions(self, atoms: list[Atom]) -> list[Any]:
+        if self.boxes:
+            return [Action.LIST]
+        wanted = {action for atom in atoms for action in atom.wanted}
+        return [*(action for action in Action if action not in wanted), *sorted(wanted)]
+
+    def _kinds(self, atoms: list[Atom]) -> list[Any]:
+        if self.boxes:
+            return [BOX]
+        if not atoms:
+            return [kind for kind in ("regular", EMPTY, BOX) if kind in self.kinds]
+        wanted = {kind for atom in atoms for kind in atom.wanted}
+        return sorted(self.kinds, key=lambda kind: (kind in wanted, kind in _NO_FILE, kind in ONLY_ON))
+
+    def _filesystems(self, atoms: list[Atom]) -> list[Any]:
+        wanted = _wanted(atoms)
+        possible = {filesystem for kind in self.kinds for filesystem in ONLY_ON.get(kind, ())}
+        other = next(
+            name for name in ("ext4", *sorted(FILESYSTEMS), "other") if name not in wanted | possible
+        )
+        return [other, *sorted(possible - wanted), *sorted(wanted)]
+
+    def _access(self, atoms: list[Atom]) -> list[Any]:
+        wanted = _wanted(atoms)
+        return sorted(ACCESS, key=lambda access: access in wanted)
+
+    def _labels(self, atoms: list[Atom]) -> list[Any]:
+        return [None, *sorted(_wanted(atoms))]
+
+    def _paths(self, atoms: list[Atom]) -> list[Any]:
+        globs = _globs(atoms)
+        if not self.exact:
+            return ["zq9/zq8", *map(unusual, globs)]
+        return path_classes(globs)
+
+    def _cgroups(self, atoms: list[Atom]) -> list[Any]:
+        globs = _globs(atoms)
+        if not self.exact:
+            return ["/zq8", *(f"/{unusual(glob.removeprefix('/'))}" for glob in globs)]
+        return cgroup_classes(globs)
+
+    def _uids(self, atoms: list[Atom], others: int) -> list[Any]:
+        compared = [atom for dim in _UIDS for atom in self.by_dim.get(dim, [])]
+        is_compared = any(atom.wanted.same for atom in compared)
+        named = _numbers(compared if is_compared else atoms)
+        return [*_unnamed(named, others if is_compared else 1), *named]
+
+    def _gids(self, atoms: list[Atom]) -> list[Any]:
+        lists = [atom.wanted.known for atom in atoms]
+        cells = {tuple(gid in known for known in lists): gid for known in lists for gid in sorted(known)}
+        return [frozenset(gids) for gids in _unions([{gid} for gid in cells.values()], set())]
+
+    def _capabilities(self, atoms: list[Atom]) -> list[Any]:
+        theirs = self.by_dim.get(Dim.OPENER_CAPABILITIES, [])
+        masks = {atom.wanted for atom in atoms if atom.name == "subject.capabilities"}
+        return _masks(masks | {atom.wanted[0] or 0 for atom in theirs})
+
+    def _opener_capabilities(self, _: list[Atom]) -> list[Any]:
+        everyone = [*self.by_dim.get(Dim.CAPABILITIES, []), *self.by_dim.get(Dim.OPENER_CAPABILITIES, [])]
+        asked = {atom.wanted[0] or 0 for atom in everyone if atom.name == "opener.capabilities"}
+        masks = _masks(asked)
+        if not any(atom.name == "opener.capabilities" and atom.wanted[1] for atom in everyone):
+            return masks
+        unused = 1 << _unused_bit(everyone)
+        return [*(mask | unused for mask in masks), *masks]
+
+    def _relation(self, _: list[Atom]) -> list[Any]:
+        return list(NAMESPACES)
+
+    def _only_kinds(self, kinds: list[Any], point: Point) -> list[Any]:
+        return kinds if self.boxes or point[Dim.ACTION] is not Action.LIST else [k for k in kinds if k != BOX]
+
+    def _of_kind(self, filesystems: list[Any], point: Point) -> list[Any]:
+        kind = point[Dim.KIND]
+        if kind in _NO_FILE:
+            return [OPEN]
+        return [name for name in filesystems if name is UNKNOWN or may_be_on(kind, name)]
+
+    def _of_file(self, values: list[Any], point: Point) -> list[Any]:
+        return [OPEN] if point[Dim.KIND] in _NO_FILE else values
+
+
+_UIDS: Final = (Dim.UID, Dim.STASHER_UID, Dim.OPENER_UID)
+_OPENER: Final = (Dim.OPENER_UID, Dim.OPENER_CAPABILITIES, Dim.OPENER_USERNS)
+_NEVER_UNKNOWN: Final = frozenset({Dim.ACTION, Dim.LABEL, Dim.PATH})
+_ALWAYS: Final = frozenset({Dim.ACTION, Dim.KIND})
+_VALUES: Final[dict[Dim, Callable[[Domains, list[Atom]], list[Any]]]] = {
+    Dim.ACTION: Domains._actions,
+    Dim.KIND: Domains._kinds,
+    Dim.FILESYSTEM: Domains._filesystems,
+    Dim.ACCESS: Domains._access,
+    Dim.LABEL: Domains._labels,
+    Dim.PATH: Domains._paths,
+    Dim.UID: lambda domains, atoms: domains._uids(atoms, 1),
+    Dim.STASHER_UID: lambda domains, atoms: domains._uids(atoms, 2),
+    Dim.OPENER_UID: lambda domains, atoms: domains._uids(atoms, 3),
+    Dim.GIDS: Domains._gids,
+    Dim.CGROUP: Domains._cgroups,
+    Dim.STASHER_CAPABILITIES: Domains._opener_capabilities,
+    Dim.CAPABILITIES: Domains._capabilities,
+    Dim.OPENER_CAPABILITIES: Domains._opener_capabilities,
+    Dim.USERNS: Domains._relation,
+    Dim.STASHER_USERNS: Domains._relation,
+    Dim.OPENER_USERNS: Domains._relation,
+}
+_LIMITED: Final[dict[Dim, Callable[[Domains, list[Any], Point], list[Any]]]] = {
+    Dim.KIND: Domains._only_kinds,
+    Dim.FILESYSTEM: Domains._of_kind,
+    Dim.ACCESS: Domains._of_file,
+    Dim.OPENER_UID: Domains._of_file,
+    Dim.OPENER_CAPABILITIES: Domains._of_file,
+    Dim.OPENER_USERNS: Domains._of_file,
+}
+
+
+def atoms_by_dim(terms: Iterable[Term]) -> dict[Dim, list[Atom]]:
+    """Each dimension's conditions in these terms."""
+    found: dict[Dim, dict[int, Atom]] = {}
+    for term in terms:
+        for atom in term.atoms():
+            for dim in atom.dims:
+                found.setdefault(dim, {})[id(atom)] = atom
+    return {dim: list(atoms.values()) for dim, atoms in found.items()}
+
+
+def _wanted(atoms: list[Atom]) -> set[Any]:
+    return {value for atom in atoms for value in atom.wanted}
+
+
+def _globs(atoms: list[Atom]) -> list[str]:
+    return list(dict.fromkeys(glob for atom in atoms for glob in atom.wanted))
+
+
+def _numbers(atoms: list[Atom]) -> list[int]:
+    known: set[int] = set()
+    for atom in atoms:
+        assert isinstance(atom.wanted, Ids)
+        known |= atom.wanted.known
+    return sorted(known)
+
+
+def _unnamed(named: list[int], count: int) -> list[int]:
+    found: list[int] = []
+    candidate = 1000
+    while len(found) < count:
+        if candidate not in named:
+            found.append(candidate)
+        candidate += 1
+    return found
+
+
+def _unions(parts: Iterable[set[Any]], empty: set[Any]) -> list[set[Any]]:
+    found = [empty]
+    for part in parts:
+        found += [union for each in found if (union := each | part) not in found]
+        if len(found) > MOST_VALUES:
+            raise TooManyClasses
+    return found
+
+
+def _masks(masks: set[int]) -> list[int]:
+    found = {0}
+    for mask in sorted(masks):
+        found |= {each | mask for each in found}
+        if len(found) > MOST_VALUES:
+            raise TooManyClasses
+    return sorted(found)
+
+
+def _unused_bit(atoms: list[Atom]) -> int:
+    used = 0
+    for atom in atoms:
+        used |= atom.wanted[0] or 0 if atom.name == "opener.capabilities" else atom.wanted
+    return next((bit for bit in range(_HIGHEST_CAPABILITY) if not used >> bit & 1), _HIGHEST_CAPABILITY)

@@ -1,0 +1,53 @@
+"""The files of a log: packed or not, rotated or not, from the end or from the beginning."""
+
+import gzip
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fdstorefs.audit import log_files
+from fdstorefs.audit.log_files import lines_of, open_log, windows_from_the_end, with_rotated
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
+def test_packed_or_not(tmp_path: Path, name: str) -> None:
+    """The name tells."""
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(b"1\n2\n") if name.endswith(".gz") else b"1\n2\n")
+    with open_log(str(path)) as file:
+        assert [b"1\n", b"2\n"] == list(lines_of(file))
+
+
+def test_what_rotation_left(tmp_path: Path) -> None:
+    """By number, the oldest first; nothing else that looks like it."""
+    for name in ("a", "a.1", "a.2.gz", "a.10.gz", "a.old", "a.1.tmp", "ab.1", "a.gz"):
+        (tmp_path / name).touch()
+    expected = [str(tmp_path / name) for name in ("a.10.gz", "a.2.gz", "a.1", "a")]
+
+    assert expected == with_rotated(str(tmp_path / "a"))
+
+
+def test_what_rotation_left_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path without a directory is in this one."""
+    (tmp_path / "a.1").touch()
+    monkeypatch.chdir(tmp_path)
+
+    assert ["a.1", "a"] == with_rotated("a")
+
+
+@given(st.lists(st.binary(max_size=9).map(lambda text: text.replace(b"\n", b""))), st.integers(1, 12))
+def test_from_the_end(lines: list[bytes], window: int) -> None:
+    """Each window is more of the last whole lines, the last is all of them."""
+    whole = [line + b"\n" for line in lines[:-1]]
+    file = io.BytesIO(b"\n".join(lines))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(log_files, "_FIRST_WINDOW", window)
+        windows = list(windows_from_the_end(file))
+
+    assert whole == windows[-1]
+    assert all(each == whole[len(whole) - len(each) :] for each in windows)
+    assert sorted(map(len, windows)) == list(map(len, windows))
+    assert sum(map(len, whole)) == file.tell()
