@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from fdstorefs.policy.coverage import MOST_STEPS, Search, TooMuch
-from fdstorefs.policy.dimensions import Point, Term, Terms
+from fdstorefs.policy.dimensions import Dim, Point, Term, Terms
 from fdstorefs.policy.domains import Domains, atoms_by_dim
 from fdstorefs.policy.evaluate import actions_of
 from fdstorefs.policy.glob_classes import TooManyClasses
@@ -205,9 +205,9 @@ class Checker:
     ) -> set[int] | None:
         """The rules that it takes to cover a term; None if these don't. Raises TooMuch, TooManyClasses."""
         terms = list(self._terms_of(covers, boxes=boxes))
-        domains = Domains(
-            atoms_by_dim([term, *(each for _, each in terms)]), settled_only, boxes=boxes, kinds=kinds
-        )
+        unsure = frozenset[Dim]() if settled_only else frozenset(Dim)
+        atoms = atoms_by_dim([term, *(each for _, each in terms)])
+        domains = Domains(atoms, unsure, boxes=boxes, kinds=kinds)
         if covers and domains.is_quick_to_try:
             # Most questions end here. A point is a point, whether or not these are all there are.
             quick = replace(domains, exact=False)

@@ -28,15 +28,17 @@ _HIGHEST_CAPABILITY: Final = 63
 
 @dataclass(slots=True)
 class Domains:
-    """What each dimension can be. `settled_only`: leave out the unknown. `exact` False: few paths and cgroups.
+    """What each dimension can be. `unsure`: those that may be unknown. `exact` False: few paths and cgroups.
 
+    `one_place`: where no condition asks for the subject's user namespace, it is the instance's.
     `boxes`: requests to list a box only; otherwise all but these.
     """
 
     by_dim: dict[Dim, list[Atom]]
-    settled_only: bool = False
+    unsure: frozenset[Dim] = frozenset(Dim)
     exact: bool = True
     boxes: bool = False
+    one_place: bool = False
     kinds: Sequence[str] = KINDS
     _made: dict[Dim, list[Any]] = field(default_factory=dict, init=False)
 
@@ -69,7 +71,7 @@ class Domains:
     def _make(self, dim: Dim) -> list[Any]:
         atoms = self.by_dim.get(dim, [])
         values = _VALUES[dim](self, atoms) if atoms or dim in _ALWAYS else [ORDINARY[dim]]
-        if dim in _NEVER_UNKNOWN or self.settled_only or not atoms:
+        if dim in _NEVER_UNKNOWN or dim not in self.unsure or not atoms:
             return values
         return [*values, UNKNOWN]
 
@@ -142,6 +144,10 @@ class Domains:
     def _relation(self, _: list[Atom]) -> list[Any]:
         return list(NAMESPACES)
 
+    def _subject_userns(self, atoms: list[Atom]) -> list[Any]:
+        asked = any(atom.name == "subject.userns" for atom in atoms)
+        return list(NAMESPACES) if asked or not self.one_place else [ORDINARY[Dim.USERNS]]
+
     def _only_kinds(self, kinds: list[Any], point: Point) -> list[Any]:
         return kinds if self.boxes or point[Dim.ACTION] is not Action.LIST else [k for k in kinds if k != BOX]
 
@@ -174,7 +180,7 @@ _VALUES: Final[dict[Dim, Callable[[Domains, list[Atom]], list[Any]]]] = {
     Dim.STASHER_CAPABILITIES: Domains._opener_capabilities,
     Dim.CAPABILITIES: Domains._capabilities,
     Dim.OPENER_CAPABILITIES: Domains._opener_capabilities,
-    Dim.USERNS: Domains._relation,
+    Dim.USERNS: Domains._subject_userns,
     Dim.STASHER_USERNS: Domains._relation,
     Dim.OPENER_USERNS: Domains._relation,
 }

@@ -98,7 +98,7 @@ class _Reader:
         for machine in self.machines:
             cuts |= machine.cuts()
         distinct: dict[tuple[object, ...], str] = {}
-        for letter in representatives(cuts):
+        for letter in sorted(representatives(cuts), key=lambda letter: not letter.isalnum()):
             # What is special about these is not in the globs: where components end, and which are no names.
             moves = (letter if letter in "./" else "", *(machine.moves(letter) for machine in self.machines))
             distinct.setdefault(moves, letter)

@@ -38,7 +38,7 @@ class Scalar(Placed):
         if self.line == self.end_line:
             written = self.source.lines[self.line][self.column : self.end_column]
             for before in (0, 1):
-                if written[before : len(written) - before] == self.text and position < len(self.text):
+                if written[before : len(written) - before] == self.text:
                     column = self.column + before + position
                     return Span(self.source, self.line, column, self.line, column + 1)
         return self.span

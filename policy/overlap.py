@@ -7,6 +7,8 @@ everything is known; what is left in may or may not.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 from typing import Final, TypeAlias
 
 from fdstorefs.policy.evaluate import actions_of
@@ -71,6 +73,13 @@ class _Prefixed:
                 found |= self.exact.get(prefix[:end], 0)
         return found
 
+    def near_above(self, globs: Iterable[str] | None) -> Rules:
+        """Those whose globs fit something below a box that is above one of these: any whose names begin alike."""
+        if globs is None:
+            return ~0
+        heads = {_prefix(glob).partition("/")[0] for glob in globs}
+        return self.any | reduce(or_, (self.near([head]) for head in heads), 0)
+
 
 def _prefix(glob: str) -> str:
     wild = _WILD.search(glob)
@@ -106,6 +115,10 @@ class Overlap:
     def near_subject(self, rule: Rule) -> Rules:
         """The rules whose subject could be this one's."""
         return self._uids.near(_uids(rule)) & self._cgroups.near(_cgroups(rule))
+
+    def near_in_reach(self, rule: Rule) -> Rules:
+        """The rules that could fit a name, or a box above one, that this one fits."""
+        return self._entries.near(rule.when.entries) | self._entries.near_above(rule.when.entries)
 
 
 def _kinds(rule: Rule) -> frozenset[str] | None:

@@ -26,10 +26,7 @@ def parse_rule(node: Node, reading: Reading) -> Rule | None:
     unless = found.inner("unless")
     when = conditions(found, reading)
     exception = conditions(unless, reading) if unless is not None else None
-    for each in (found, *([unless] if unless is not None else [])):
-        _check_serve(each, found, reading)
-    _check_one_set(unless, reading)
-    _check_log(found, reading)
+    _check_keys_together(found, unless, reading)
     if reading.findings.errors > errors or _names_a_broken_set((found, unless), reading):
         return None
     values = found.values
@@ -56,6 +53,14 @@ def spans(found: Fields, before: str = "") -> dict[str, Span]:
     return places
 
 
+def _check_keys_together(found: Fields, unless: Fields | None, reading: Reading) -> None:
+    _check_serve(found, found, reading)
+    if unless is not None:
+        _check_serve(unless, found, reading)
+        _check_one_set(unless, reading)
+    _check_log(found, reading)
+
+
 def _check_id(found: Fields, reading: Reading) -> None:
     if "id" not in found.values:
         return
@@ -78,8 +83,8 @@ def _check_serve(found: Fields, of_rule: Fields, reading: Reading) -> None:
             reading.findings.error("serve-has-no-entry", message, found.keys[name].span, hint, related)
 
 
-def _check_one_set(unless: Fields | None, reading: Reading) -> None:
-    subject = unless.inner(ABOUT_SUBJECT) if unless is not None else None
+def _check_one_set(unless: Fields, reading: Reading) -> None:
+    subject = unless.inner(ABOUT_SUBJECT)
     if subject is not None and len(subject.values.get("set", ())) > 1:
         hint = "make one set of them, or write one rule for each"
         reading.findings.error(

@@ -26,16 +26,24 @@ _CONTROL_IN_PROSE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def scalar(node: Node, key: Key) -> Scalar:
-    """The node, which must be one value, be there, and be no longer than MAX_LENGTH unless it is a text to read."""
+    """The node, which must be one value and be there; what isn't prose is short and on one line."""
     if not isinstance(node, Scalar):
         message = f"`{key.name}` takes {key.type.value}, not {what(node)}"
         raise Wrong("wrong-type", message, node.span, example(key))
     if node.plain and not node.text:
         raise Wrong("empty-value", f"`{key.name}` has no value", node.span, example(key))
-    if len(node.text) > MAX_LENGTH and key.type is not Type.TEXT:
+    if key.type is not Type.TEXT:
+        _refuse_prose(node)
+    return node
+
+
+def _refuse_prose(node: Scalar) -> None:
+    if node.line != node.end_line:
+        hint = "write it on one line; each item of a list begins with its own `-`"
+        raise Wrong("several-lines", "YAML makes one value of these lines", node.span, hint)
+    if len(node.text) > MAX_LENGTH:
         message = f"this has {len(node.text):,} characters"
         raise Wrong("too-long", message, node.span, f"at most {MAX_LENGTH:,} are taken, as no path is longer")
-    return node
 
 
 def as_written(node: Scalar) -> str:

@@ -57,7 +57,7 @@ _PROBLEMS = (
 
 def problem(source: Source, error: yaml.MarkedYAMLError) -> Wrong:
     """The parser's complaint as ours. Always about a place within the text."""
-    said = error.problem or "it can't be read"
+    said = str(error.problem)
     span = _span(source, error.problem_mark or error.context_mark)
     character = source.lines[span.line][span.column : span.column + 1]
     if "tab character" in said or ("cannot start any token" in said and character == "\t"):

@@ -6,7 +6,7 @@ subject, an entry, the rules that decided) is formatted once and kept.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from fdstorefs.audit.decision import (
     MOST_FAILED,
@@ -14,7 +14,6 @@ from fdstorefs.audit.decision import (
     EntryMark,
     Opener,
     PolicyMark,
-    Reason,
     Texts,
 )
 from fdstorefs.audit.record import VERDICT, VERSION, Event
@@ -29,13 +28,21 @@ MOST_KEPT = 512
 """Fragments of one sort that are kept; one more and all are made anew."""
 
 LONGEST_KEPT = 2048
-"""Characters of an entry that is kept: names chosen to be long must not fill the memory."""
+"""Bytes of a fragment that is kept: names chosen to be long must not fill the memory."""
 
 SECOND = 1_000_000_000
 _Writers: TypeAlias = dict[str, tuple[str, Callable[[Any], str]]]
 _WORDS = ("deny", "allow")
 
 EventValue = int | str | bool | Sequence[str] | PolicyMark | Stasher | None
+
+
+class _Tail(NamedTuple):
+    """The end of a record, and what it is about that is compared by identity."""
+
+    details: ProcessDetails | None
+    policy: PolicyMark | None
+    text: bytes
 
 
 class Formatter:
@@ -53,21 +60,55 @@ class Formatter:
         self._date = ""
         self._subjects: dict[tuple[int, int, int, int], tuple[ProcessDetails | None, str]] = {}
         self._entries: dict[EntryMark, str] = {}
-        self._outcomes: dict[tuple[str, bool, bool, Reason, str, str], str] = {}
-        self._rules: dict[tuple[str, ...], str] = {}
-        self._policy_mark: PolicyMark | None = None
-        self._policy = ""
+        self._tails: dict[tuple[object, ...], _Tail] = {}
 
     def verdict(self, decision: Decision, lost_before: int) -> bytes:
         """The record of a decision, with the details that it has by now. Asks it for what it left for later."""
         head = self._head(VERDICT, decision.time, decision.boottime, decision.seq, lost_before)
-        line = (
-            f'{head},"id":"{self.run}-{decision.number}",{self._outcome(decision)},'
-            f'"rules":{self._rules_of(decision.rules)},{self._in_force(decision.policy)}'
+        return f'{head},"id":"{self.run}-{decision.number}",'.encode("ascii") + self._tail(decision)
+
+    def _tail(self, decision: Decision) -> bytes:
+        """All that is the same when the same is decided again."""
+        if decision.failed or decision.unknown or decision.hidden or decision.opener or decision.also:
+            return self._make_tail(decision, _now(decision.rules))
+        subject, details, policy, rules = (
+            decision.subject,
+            decision.details,
+            decision.policy,
+            _now(decision.rules),
+        )
+        key = (
+            id(details),
+            id(policy),
+            decision.entry,
+            rules,
+            decision.action,
+            decision.verdict,
+            decision.decided,
+            decision.reason,
+            decision.via,
+            decision.source,
+            subject.pid,
+            subject.uid,
+            subject.gid,
+        )
+        kept = self._tails.get(key)
+        # An id may be that of a later object. Keeping the objects themselves is what makes it good, and hashing
+        # them would take as long as all the rest.
+        if kept is not None and kept.details is details and kept.policy is policy:
+            return kept.text
+        made = _Tail(details, policy, self._make_tail(decision, rules))
+        if len(made.text) <= LONGEST_KEPT:
+            _keep(self._tails, key, made)
+        return made.text
+
+    def _make_tail(self, decision: Decision, rules: tuple[str, ...]) -> bytes:
+        policy = f'"policy":{_policy(decision.policy)},' if decision.policy is not None else ""
+        return (
+            f'{_outcome(decision)},"rules":{quote_all(rules)},{policy}'
             f'"subject":{self._subject(decision.subject, decision.details)},"entry":{self._entry(decision.entry)}'
             f"{_rare(decision)}}}\n"
-        )
-        return line.encode("ascii")
+        ).encode("ascii")
 
     def event(
         self,
@@ -92,34 +133,9 @@ class Formatter:
             f'"lost_before":{lost_before},{self._where}'
         )
 
-    def _outcome(self, decision: Decision) -> str:
-        key = (
-            decision.action,
-            decision.verdict,
-            decision.decided,
-            decision.reason,
-            decision.source,
-            decision.via,
-        )
-        return self._outcomes.get(key) or _keep(self._outcomes, key, _outcome(*key))
-
-    def _rules_of(self, rules: Texts) -> str:
-        ids = _now(rules)
-        return self._rules.get(ids) or _keep(self._rules, ids, quote_all(ids))
-
-    def _in_force(self, policy: PolicyMark | None) -> str:
-        if policy is None:
-            return ""
-        if policy is not self._policy_mark:
-            self._policy = f'"policy":{_policy(policy)},'
-            self._policy_mark = policy
-        return self._policy
-
     def _subject(self, subject: Subject, details: ProcessDetails | None) -> str:
         key = (id(details), subject.pid, subject.uid, subject.gid)
         kept = self._subjects.get(key)
-        # An id may be that of a later object. Keeping the details themselves is what makes it good, and hashing
-        # them would take as long as all the rest.
         if kept is None or kept[0] is not details:
             kept = _keep(self._subjects, key, (details, _subject(subject, details)))
         return kept[1]
@@ -144,10 +160,11 @@ def _now(texts: Texts) -> tuple[str, ...]:
     return texts() if callable(texts) else texts
 
 
-def _outcome(action: str, verdict: bool, decided: bool, reason: Reason, source: str, via: str) -> str:
+def _outcome(decision: Decision) -> str:
     return (
-        f'"action":{quote(action)},"verdict":"{_WORDS[verdict]}","decided":"{_WORDS[decided]}",'
-        f'"reason":{quote(reason.value)},"source":{quote(source)},"via":{quote(via)}'
+        f'"action":{quote(decision.action)},"verdict":"{_WORDS[decision.verdict]}",'
+        f'"decided":"{_WORDS[decision.decided]}","reason":{quote(decision.reason.value)},'
+        f'"source":{quote(decision.source)},"via":{quote(decision.via)}'
     )
 
 

@@ -4,17 +4,22 @@ import gzip
 import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO, cast
 
 from fdstorefs.audit.reader import LONGEST_LINE
 
 COMPRESSED = ".gz"
+STDIN = "-"
+_ROTATED = rf"(?:\.\d+|-\d{{8}}(?:-?\d+)?)(?:{re.escape(COMPRESSED)})?"
+"""What logrotate puts behind a name: `.1`, or with `dateext` `-20261121`; and the suffix of gzip."""
+
 _FIRST_WINDOW = 64 * 1024
 
 
 def open_log(path: str) -> BinaryIO:
-    """The file, unpacked if its name says that it is compressed. Raises OSError."""
+    """The file, unpacked if its name says that it is compressed; `-` is standard input. Raises OSError."""
+    if path == STDIN:
+        return open(0, "rb", closefd=False)
     if path.endswith(COMPRESSED):
         return cast(BinaryIO, gzip.open(path, "rb"))
     return open(path, "rb")
@@ -26,15 +31,11 @@ def lines_of(file: BinaryIO) -> Iterator[bytes]:
 
 
 def with_rotated(path: str) -> list[str]:
-    """The file and those that rotation made of it (`.1`, `.2.gz`, ...), the oldest first."""
+    """The file, and before it those that rotation made of it, in no particular order."""
     directory, name = os.path.split(path)
-    rotated = re.compile(rf"{re.escape(name)}\.(\d+)(?:{re.escape(COMPRESSED)})?")
-    found = [
-        (int(match[1]), str(Path(directory, each)))
-        for each in os.listdir(directory or ".")
-        if (match := rotated.fullmatch(each))
-    ]
-    return [each for _, each in sorted(found, reverse=True)] + [path]
+    rotated = re.compile(re.escape(name) + _ROTATED)
+    found = filter(rotated.fullmatch, os.listdir(directory or "."))
+    return [*(os.path.join(directory, each) for each in sorted(found)), path]
 
 
 def windows_from_the_end(file: BinaryIO) -> Iterator[list[bytes]]:

@@ -99,11 +99,17 @@ def _problem(record: Record, fields: Iterable[Field]) -> str | None:
     return None
 
 
+def _is_a(value: Any, kind: str) -> bool:
+    # Not isinstance: to Python a boolean is an integer.
+    return type(value) is _TYPES[kind]
+
+
 def _value_problem(value: Any, field: Field) -> str | None:
     if field.many and type(value) is not list:
         return f"`{field.name}` is no list"
-    for item in value if field.many else (value,):
-        if type(item) is not _TYPES[field.kind]:
+    items: list[Any] = value if field.many else [value]
+    for item in items:
+        if not _is_a(item, field.kind):
             return f"`{field.name}` is no {field.kind}"
         if field.pattern and not re.fullmatch(field.pattern, item):
             return f"`{field.name}` has another form"

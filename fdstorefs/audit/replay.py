@@ -15,7 +15,7 @@ from fdstorefs.policy.decide import decide
 from fdstorefs.policy.request import OPEN, UNKNOWN, EntryFacts, Person, Request, Unknown, Userns
 from fdstorefs.policy.tables import Tables
 from fdstorefs.policy.verdict import Verdict
-from fdstorefs.policy.vocabulary import ACTIONS, EMPTY
+from fdstorefs.policy.vocabulary import ACTIONS, BOX, EMPTY
 
 ROOT = "/"
 
@@ -175,7 +175,7 @@ def request_of(record: Record) -> tuple[Request, RecordedSubject]:
 
 
 def _entry(found: dict[str, Any], name: str, opener: Person) -> EntryFacts:
-    nothing = OPEN if found.get("kind") == EMPTY else UNKNOWN
+    nothing = OPEN if found.get("kind") in (EMPTY, BOX) else UNKNOWN
     return EntryFacts(
         path="" if name == ROOT else name,
         kind=found.get("kind", UNKNOWN),

@@ -118,7 +118,7 @@ def _extended(run: Run, stretch: Stretch | None, record: Record) -> Stretch:
 
 
 def _follow(run: Run, last: int, ended: int, seq: int, boottime: int, lost: int) -> None:
-    if boottime < ended - SLACK:
+    if boottime < ended:
         run.backwards.append(seq)
     _gap(run, last, seq, lost)
 

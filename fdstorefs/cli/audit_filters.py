@@ -11,12 +11,8 @@ from fdstorefs.cli.time_point import time_point
 if TYPE_CHECKING:
     from fdstorefs.audit.query import Test
 
-HELP_ON_FILTERS = """\
-Given twice, a filter takes either value; different filters must all fit. Events, such as a
-policy that was loaded, are left out as soon as a filter asks for what only verdicts have.
-"""
-
-_FIELDS = ("verdict", "action", "instance", "reason")
+_VERDICTS = ("allow", "deny")
+_FIELDS = ("verdict", "decided", "action", "instance", "reason")
 
 
 def add_filters(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +32,13 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
         "who asked: uid:USER, pid:N, comm:NAME, exe:PATH, or cgroup:PATH with all below",
     )
     _add(group, "entry", "GLOB", "what for; any name of the open file will do")
-    group.add_argument("--verdict", action="append", choices=("allow", "deny"), help="what was decided")
+    group.add_argument("--verdict", action="append", choices=_VERDICTS, help="what was in force")
+    group.add_argument(
+        "--decided",
+        action="append",
+        choices=_VERDICTS,
+        help="what all rules decided, those of policies that only monitor too",
+    )
     _add(group, "action", "ACTION", "what was asked: retrieve, take, stash, ...")
     _add(group, "rule", "ID", "a rule that decided")
     _add(group, "instance", "MOUNT", "where")

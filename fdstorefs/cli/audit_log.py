@@ -23,8 +23,8 @@ def add_logs(parser: "argparse.ArgumentParser", *, nargs: str = "*") -> None:
         "logs",
         metavar="FILE",
         nargs=nargs,
-        help="a log, also one that was rotated or compressed (.gz); the instance's own with all that rotation left"
-        " of it, if none is given",
+        help="a log, also one that was rotated or compressed (.gz); `-` for stdin; if none is given, the instance's own"
+        " with all that rotation left of it",
     )
 
 

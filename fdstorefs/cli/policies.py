@@ -82,7 +82,12 @@ def names_here() -> "Names":
 
 
 def files_of(path: str) -> list[str]:
-    """The policies that an argument stands for. Raises Failure for a directory without any."""
+    """The policies that an argument stands for. Raises Failure for cases, and for a directory without policies."""
+    if path.endswith(CASES_SUFFIXES):
+        raise Failure(
+            f"`{path}` holds cases, not a policy",
+            hint="`fdstorefs policy test` decides them; a directory stands for the policies in it alone",
+        )
     if path == STDIN or not Path(path).is_dir():
         return [path]
     found = sorted(str(file) for file in Path(path).iterdir() if _is_policy(file))

@@ -23,7 +23,7 @@ _fdstorefs() {
     case $prev in
         --at | --log | --output | --policy) _fdstorefs_files; return ;;
         --action) _fdstorefs_words stash retrieve take discard list describe rename link seal serve; return ;;
-        --verdict) _fdstorefs_words allow deny; return ;;
+        --verdict | --decided) _fdstorefs_words allow deny; return ;;
         --access) _fdstorefs_words r w rw path; return ;;
         --kind) _fdstorefs_words socket pipe memfd regular directory device eventfd pidfd namespace epoll timerfd \
             signalfd inotify fanotify userfaultfd io_uring bpf perf_event seccomp_notify symlink other empty box
@@ -66,7 +66,7 @@ _fdstorefs_words() {
 }
 
 _fdstorefs_options() {
-    local filters='--since --until --subject --entry --verdict --action --rule --instance --reason'
+    local filters='--since --until --subject --entry --verdict --decided --action --rule --instance --reason'
     case $1 in
         serve) echo --ready-fd --mode --entries --entries-per-uid --policy --audit --audit-fsync ;;
         mount) echo --log --mode --entries --entries-per-uid --policy --audit --audit-fsync ;;

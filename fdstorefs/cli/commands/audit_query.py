@@ -14,6 +14,7 @@ EXAMPLES = """\
   fdstorefs audit query --since 1h --verdict deny
   fdstorefs audit query --entry 'listen/**' --subject uid:www-data --subject cgroup:/system.slice
   fdstorefs audit query --rule nobody-borrows-power --json audit.jsonl audit.jsonl.*.gz
+  journalctl -o cat --output-fields=FDSTOREFS_RECORD -t fdstorefs | fdstorefs audit query -
   fdstorefs audit query --json | jq -r '.[] | select(.type == "policy-load") | .ts'
 
 Given twice, a filter takes either value (a subject's keys are filters of their own); different

@@ -17,6 +17,7 @@ DEFAULT_LINES = 10
 
 EXAMPLES = """\
   fdstorefs audit tail                                  the last ten records of the instance
+  fdstorefs audit tail -n 3 --decided deny              what a policy that monitors would refuse
   fdstorefs audit tail -f --verdict deny                and each denial as it happens
   fdstorefs audit tail -f --json /var/log/fdstorefs/audit.jsonl | jq -r .entry.name
 
@@ -51,14 +52,14 @@ def configure(parser: "Parser") -> None:
 
 def run(options: "argparse.Namespace") -> int:
     """Print the last ones, then follow."""
-    from fdstorefs.audit.log_files import COMPRESSED, open_log
+    from fdstorefs.audit.log_files import COMPRESSED, STDIN, open_log
     from fdstorefs.cli.audit_filters import tests_of
     from fdstorefs.cli.audit_log import log_of_instance
 
     tests = tests_of(options)
     path = options.log or log_of_instance(options.at)
-    if options.follow and path.endswith(COMPRESSED):
-        raise UsageError("a compressed log doesn't grow", hint="leave `--follow` out")
+    if options.follow and (path == STDIN or path.endswith(COMPRESSED)):
+        raise UsageError(f"`{path}` can't be followed", hint="leave `--follow` out")
     write = _printer(as_json=options.json)
     file = open_log(path)
     for record in _last(file, path, options.lines, tests):

@@ -3,12 +3,15 @@
 import sys
 from typing import TYPE_CHECKING
 
-from fdstorefs.cli.failure import UsageError
+from fdstorefs.cli.failure import Failure, UsageError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from fdstorefs.cli.parsing import Parser
+    from fdstorefs.policy.difference import Change
+    from fdstorefs.policy.model import Policy
 
 EXAMPLES = """\
   fdstorefs policy diff web.yaml.orig web.yaml
@@ -31,16 +34,32 @@ def configure(parser: "Parser") -> None:
 def run(options: "argparse.Namespace") -> int:
     """Compare, print."""
     from fdstorefs.cli.policies import STDIN, usable
-    from fdstorefs.policy.difference import difference
 
     if options.old == options.new == STDIN:
         raise UsageError("`-` can't be both OLD and NEW")
-    changes = difference(usable([options.old]).policies, usable([options.new]).policies)
+    changes = _changes(usable([options.old]).policies, usable([options.new]).policies)
     if options.json:
         from fdstorefs.cli.json_output import pretty
         from fdstorefs.policy.difference import as_json
 
-        print(pretty([as_json(change) for change in changes]))
+        print(pretty(as_json(changes)))
     else:
-        print(_text(changes))
+        from fdstorefs.cli.colour import wants_colour
+        from fdstorefs.policy.difference import as_text
+
+        print(as_text(changes, colour=wants_colour(sys.stdout)))
     return 1 if changes and options.exit_code else 0
+
+
+def _changes(old: "Sequence[Policy]", new: "Sequence[Policy]") -> "list[Change]":
+    from fdstorefs.policy.coverage import TooMuch
+    from fdstorefs.policy.difference import difference
+    from fdstorefs.policy.glob_classes import TooManyClasses
+
+    try:
+        return difference(old, new)
+    except (TooMuch, TooManyClasses) as error:
+        raise Failure(
+            "the rules overlap in too many ways to find every difference",
+            hint="compare fewer policies at a time, or ask `fdstorefs policy explain` for what matters to you",
+        ) from error

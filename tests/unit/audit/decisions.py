@@ -1,4 +1,4 @@
-"""Decisions to put on record, and a stand-in for nothing: subjects and marks are the real ones."""
+"""Decisions to put on record, about subjects of which only the details are told."""
 
 from typing import Any
 
@@ -60,6 +60,7 @@ def decision(number: int = 1, *, facts: NothingTold | None = None, **changes: An
         "subject": subject(facts if facts is not None else Living()),
         "entry": ENTRY,
         "policy": POLICY,
+        "details": DETAILS,
     }
     return Decision(number, **(fields | changes))
 

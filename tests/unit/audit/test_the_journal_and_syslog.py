@@ -9,6 +9,7 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from fdstorefs.audit.format import Formatter
 from fdstorefs.audit.record import Event
 from fdstorefs.audit.sinks.journald import JournalSink, entry
 from fdstorefs.audit.sinks.syslog import MOST, SyslogSink, message
-from tests.unit.audit.decisions import DETAILS, INSTANCE, RUN, Living, decision, denial, subject
+from tests.unit.audit.decisions import DETAILS, INSTANCE, RUN, decision, denial
 from tests.unit.audit.schema_check import faults
 
 NAMES = 'one\ntwo"`\\\u202e\udcff='
@@ -90,8 +91,7 @@ def test_a_journal_entry(daemon: socket.socket, address: str) -> None:
 @given(name=st.text(), comm=st.text())
 def test_no_name_forges_a_journal_field(name: str, comm: str) -> None:
     """The fields are the same whatever the name, and the sentence is one line."""
-    facts = Living(DETAILS.__class__(**{f: getattr(DETAILS, f) for f in DETAILS.__slots__} | {"comm": comm}))
-    found = journal_fields(entry(record(name, subject=subject(facts))))
+    found = journal_fields(entry(record(name, details=replace(DETAILS, comm=comm))))
 
     assert journal_fields(entry(record())).keys() == found.keys()
     assert found["MESSAGE"].decode("ascii").isprintable()

@@ -16,7 +16,7 @@ from fdstorefs.audit.outlet import Feed
 from fdstorefs.audit.record import Event
 from fdstorefs.audit.sinks.sink import Taken
 from fdstorefs.server.loop import Loop
-from tests.unit.audit.decisions import INSTANCE, RUN, Living, decision, denial, subject
+from tests.unit.audit.decisions import DETAILS, INSTANCE, RUN, Living, decision, denial, subject
 from tests.unit.audit.schema_check import faults
 
 PATIENCE = 20.0
@@ -190,21 +190,60 @@ def test_a_loop_that_never_rests_does_not_starve_the_log(loop: Loop) -> None:
     check(shelf)
 
 
-def test_what_is_not_to_be_lost_is_asked_at_once(loop: Loop) -> None:
-    """Of a denied process, the details are taken when the verdict falls; of others when the record is made."""
+def test_whom_to_ask_at_once(loop: Loop) -> None:
+    """The denied, before they can end; who came through the mount, while his number is his; of others after."""
     shelf = Shelf()
     log = log_to(loop, shelf)
-    denied, monitored, allowed = Living(), Living(), Living()
-    log.verdict(denial(subject=subject(denied)))
-    log.verdict(decision(decided=False, subject=subject(monitored)))
-    log.verdict(decision(subject=subject(allowed)))
-    asked = [facts.asked for facts in (denied, monitored, allowed)]
-    for facts in (denied, monitored, allowed):
+    denied, monitored, mounted, allowed = (Living() for _ in range(4))
+    log.verdict(denial(subject=subject(denied, 1)))
+    log.verdict(decision(decided=False, subject=subject(monitored, 2)))
+    log.verdict(decision(via="mount", subject=subject(mounted, 3)))
+    log.verdict(decision(subject=subject(allowed, 4)))
+    asked = [facts.asked for facts in (denied, monitored, mounted, allowed)]
+    for facts in (denied, monitored, mounted, allowed):
         facts.told = None
     log.close()
 
-    assert [1, 1, 0] == asked
-    assert ["read", "read", "gone"] == [record["subject"]["details"] for record in shelf.records[:3]]
+    assert [1, 1, 1, 0] == asked
+    assert ["read", "read", "read", "gone"] == [record["subject"]["details"] for record in shelf.records[:4]]
+
+
+def test_nobody_is_asked_twice(loop: Loop) -> None:
+    """A number may be another's by then, and whoever was gone when asked stays so."""
+    shelf = Shelf()
+    log = log_to(loop, shelf)
+    facts = Living()
+    facts.told = None
+    log.verdict(decision(via="mount", subject=subject(facts)))
+    facts.told = DETAILS
+    log.close()
+
+    assert 1 == facts.asked
+    assert "gone" == shelf.records[0]["subject"]["details"]
+
+
+def test_the_others_are_asked_as_soon_as_the_loop_rests(loop: Loop) -> None:
+    """Long before records are made, since they may end as soon as they have the reply."""
+    shelf = Shelf()
+    log = log_to(loop, shelf)
+    first, again, stranger = Living(), Living(), Living()
+    log.verdict(decision(subject=subject(first, 1)))
+    log.verdict(decision(subject=subject(again, 1)))
+    log.verdict(decision(subject=subject(stranger, 2)))
+    asked_at_once = [facts.asked for facts in (first, again, stranger)]
+    asked_while_queued: list[tuple[int, int]] = []
+
+    def look() -> bool:
+        asked_while_queued.append((first.asked + again.asked + stranger.asked, log.queued))
+        return False
+
+    loop.when_idle(lambda: True if first.asked + stranger.asked < 2 else look())
+    run_until_written(loop, shelf, 3)
+    log.close()
+
+    assert [0, 1, 0] == asked_at_once
+    assert [(3, 3)] == asked_while_queued
+    assert ["read"] * 3 == [record["subject"]["details"] for record in shelf.records[:3]]
 
 
 def test_a_record_that_cannot_be_made_is_a_loss(loop: Loop, caplog: pytest.LogCaptureFixture) -> None:

@@ -22,12 +22,14 @@ def test_packed_or_not(tmp_path: Path, name: str) -> None:
 
 
 def test_what_rotation_left(tmp_path: Path) -> None:
-    """By number, the oldest first; nothing else that looks like it."""
-    for name in ("a", "a.1", "a.2.gz", "a.10.gz", "a.old", "a.1.tmp", "ab.1", "a.gz"):
+    """With numbers or with dates, compressed or not; nothing else that looks like it."""
+    rotated = ["a-20261120", "a-20261119.gz", "a-20261119-1.gz", "a-2026112014", "a.1", "a.2.gz", "a.10.gz"]
+    for name in ("a", *rotated, "a.old", "a.1.tmp", "ab.1", "a.gz", "a-1", "a.d"):
         (tmp_path / name).touch()
-    expected = [str(tmp_path / name) for name in ("a.10.gz", "a.2.gz", "a.1", "a")]
+    *found, current = with_rotated(str(tmp_path / "a"))
 
-    assert expected == with_rotated(str(tmp_path / "a"))
+    assert {str(tmp_path / name) for name in rotated} == set(found)
+    assert str(tmp_path / "a") == current
 
 
 def test_what_rotation_left_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

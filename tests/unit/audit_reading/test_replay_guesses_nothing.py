@@ -1,5 +1,7 @@
 """A verdict on record is decided again with other policies, or counted as one that cannot be."""
 
+from typing import Any
+
 import pytest
 
 from fdstorefs.audit.reader import Record
@@ -12,7 +14,7 @@ from fdstorefs.policy.span import Source
 from fdstorefs.policy.tables import Tables
 from tests.unit.audit_reading.records import allowed, event, verdict
 
-IN_INSTANCE = {"instance_userns": [1]}
+IN_INSTANCE: dict[str, Any] = {"instance_userns": [1]}
 
 
 def policy(*rules: str, top: str = "") -> Tables:
@@ -137,9 +139,10 @@ def test_an_opener_on_record() -> None:
     assert (True, False) == tuple(again(each, allow(opener="{uid: 0}")) for each in (known, assumed))
 
 
-def test_an_empty_entry_has_no_opener() -> None:
+@pytest.mark.parametrize("kind", ["empty", "box"])
+def test_what_holds_nothing_has_no_opener(kind: str) -> None:
     """So nothing can be lent with it."""
-    record = verdict(1, action="stash", entry={"name": "x", "kind": "empty"})
+    record = verdict(1, action="stash", entry={"name": "x", "kind": kind})
     del record["entry"]["filesystem"], record["entry"]["access"]
     request, _ = request_of(record)
 

@@ -41,7 +41,7 @@ def written(one: Any, seq: int = 1, lost_before: int = 0) -> Record:
         decision(details=DETAILS),
         denial(),
         decision(**FULL),
-        denial(subject=asker()),
+        denial(subject=asker(), details=None),
         decision(policy=None),
         decision(entry=EntryMark("x")),
     ],
@@ -85,7 +85,7 @@ def test_a_request_is_what_was_decided() -> None:
 
 def test_a_process_that_was_gone() -> None:
     """Has a uid, and nothing else that a rule could ask for."""
-    _, who = request_of(written(denial(subject=asker())))
+    _, who = request_of(written(denial(subject=asker(), details=None)))
 
     assert (33, UNKNOWN, UNKNOWN) == (who.uid, who.gids, who.cgroup)
     assert who.was_missed

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from fdstorefs.cli.main import main
+from fdstorefs.policy import difference
 from fdstorefs.policy.compile import compile_policies
+from fdstorefs.policy.coverage import TooMuch
 from fdstorefs.policy.load import load
 from fdstorefs.policy.names import FixedNames
 from fdstorefs.policy.schema import schema
@@ -149,6 +151,13 @@ class TestCheck:
         """Is a mistake, not a policy without rules."""
         assert main(["policy", "check", str(tmp_path)]) == 1
         assert f"no policies in `{tmp_path}`" in capsys.readouterr().err
+
+    def test_cases_are_no_policy(self, write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+        """As a shell may give for `*.yaml`."""
+        path = write("web.cases.yaml", CASES)
+
+        assert main(["policy", "check", write("web.yaml", GOOD), path]) == 1
+        assert f"fdstorefs: `{path}` holds cases, not a policy\n  hint: " in capsys.readouterr().err
 
     def test_no_such_file(self, capsys: pytest.CaptureFixture[str]) -> None:
         """Says which."""
@@ -347,6 +356,69 @@ class TestTest:
 
         assert main(["policy", "test", path]) == 1
         assert f"`{path}` names no policies" in capsys.readouterr().err
+
+
+class TestDiff:
+    """`policy diff`."""
+
+    @pytest.fixture
+    def pair(self, write: Write) -> list[str]:
+        """A policy, and what it is to become."""
+        return [write("old.yaml", GOOD), write("new.yaml", GOOD.replace("retrieve", "take"))]
+
+    def test_differences(self, pair: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+        """What becomes allowed and what becomes denied; the exit code is 0."""
+        assert main(["policy", "diff", *pair]) == 0
+
+        signs = [line[0] for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
+        assert {"+", "-"} == set(signs)
+
+    def test_the_exit_code_tells_if_it_is_asked_to(self, pair: list[str]) -> None:
+        """1 for differences, 0 for none."""
+        assert main(["policy", "diff", "--exit-code", *pair]) == 1
+        assert main(["policy", "diff", "--exit-code", pair[0], pair[0]]) == 0
+
+    def test_no_difference(self, write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+        """What is written another way and means the same is none."""
+        pair = [write("old.yaml", GOOD), write("new.yaml", GOOD.replace("[socket]", "socket"))]
+
+        assert main(["policy", "diff", *pair]) == 0
+        assert "no request gets another verdict\n" == capsys.readouterr().out
+
+    def test_as_json(self, pair: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+        """A list of differences."""
+        assert main(["policy", "diff", "--json", *pair]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert {"allow", "deny"} == {change["becomes"] for change in found}
+
+    def test_directories(self, write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """All the policies in each, together."""
+        for side in ("old", "new"):
+            write(f"{side}/web.yaml", GOOD)
+        write("new/mail.yaml", GOOD.replace("web", "mail").replace("33", "34"))
+
+        assert main(["policy", "diff", f"{tmp_path}/old", f"{tmp_path}/new"]) == 0
+        assert "`mail-takes-listeners`" in capsys.readouterr().out
+
+    def test_stdin_is_there_once(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """It can't be both."""
+        assert main(["policy", "diff", "-", "-"]) == 2
+        assert "fdstorefs: `-` can't be both OLD and NEW\n" == capsys.readouterr().err
+
+    def test_too_much_to_compare(
+        self, pair: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Is said, rather than half the differences."""
+
+        def give_up(old: object, new: object) -> None:
+            raise TooMuch
+
+        monkeypatch.setattr(difference, "difference", give_up)
+
+        assert main(["policy", "diff", *pair]) == 1
+        captured = capsys.readouterr()
+        assert "" == captured.out
+        assert "overlap in too many ways" in captured.err
 
 
 class TestCompile:

@@ -2,15 +2,20 @@
 
 import gzip
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from fdstorefs.audit.reader import Record
-from fdstorefs.cli import following
 from fdstorefs.cli.main import main
+from fdstorefs.client import store
 from tests.unit.audit_reading.records import OTHER_RUN, RUN, allowed, event, line, start, verdict
 
 pytestmark = pytest.mark.usefixtures("utc")
@@ -80,6 +85,7 @@ def test_records_as_json_are_as_they_were(log: str, said: Said) -> None:
     ("filters", "expected"),
     [
         (["--verdict", "deny"], [2]),
+        (["--decided", "deny"], [2, 4]),
         (["--since", "2026-11-21T06:10:02", "--until", "2026-11-21T06:10:04Z"], [1, 2]),
         (["--subject", "uid:33", "--subject", "uid:1000", "--subject", "comm:nginx"], [1, 4]),
         (["--subject", "uid:root"], []),
@@ -128,6 +134,15 @@ def test_files_are_put_in_order(tmp_path: Path, said: Said) -> None:
     assert TEXT == said("audit", "query", new, old)
 
 
+def test_standard_input(log: str) -> None:
+    """For a log that is in the journal."""
+    argv = [sys.executable, "-m", "fdstorefs", "audit", "query", "--rule", "web", "-"]
+    with open(log, "rb") as file:
+        done = subprocess.run(argv, stdin=file, capture_output=True, text=True, check=True)
+
+    assert ("", TEXT[1:2]) == (done.stderr, done.stdout.splitlines())
+
+
 def test_a_damaged_line_is_told_of_and_passed_over(tmp_path: Path, said: Said) -> None:
     """It never ends a query."""
     path = tmp_path / "audit.jsonl"
@@ -156,6 +171,46 @@ def test_a_file_that_is_not_there(tmp_path: Path, said: Said) -> None:
     assert [] == said("audit", "query", path, f"{tmp_path}/b", code=1, complaint=complaint)
 
 
+Serve = Callable[..., None]
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
+    """Has an instance that writes its audit log to these targets."""
+
+    def run(*targets: str) -> None:
+        audit = [{"target": target, "written": 1, "lost": 0} for target in targets]
+        status = SimpleNamespace(mount="/run/fdstore", audit=audit)
+        instance = SimpleNamespace(status=lambda: status)
+        monkeypatch.setattr(store, "connect", lambda at: nullcontext(instance))
+
+    return run
+
+
+def test_the_log_of_an_instance(tmp_path: Path, said: Said, serve: Serve) -> None:
+    """With all that rotation left of it; the tail is that of the file which is written to."""
+    path = write(tmp_path / "audit.jsonl", RECORDS[2:])
+    write(tmp_path / "audit.jsonl.1", RECORDS[:2])
+    serve("syslog", f"file:{path}")
+
+    assert TEXT == said("audit", "query")
+    assert TEXT[2:] == said("audit", "tail")
+
+
+@pytest.mark.parametrize(
+    ("targets", "only"), [([], ""), (["syslog", "journald"], ", only to syslog, journald")]
+)
+def test_an_instance_without_a_file(said: Said, serve: Serve, targets: list[str], only: str) -> None:
+    """Cannot be read, and the hint says what can."""
+    serve(*targets)
+    complaint = (
+        f"fdstorefs: the instance at `/run/fdstore` writes no audit log to a file{only}\n"
+        "  hint: name a file, or serve with `--audit file:PATH`\n"
+    )
+
+    assert [] == said("audit", "query", code=1, complaint=complaint)
+
+
 def test_a_loss_stands_before_the_record_that_tells_of_it(tmp_path: Path, said: Said) -> None:
     """Where it was."""
     path = write(tmp_path / "a", [allowed(9, lost_before=7)])
@@ -179,7 +234,13 @@ def test_the_tail_of_a_compressed_log(tmp_path: Path, said: Said) -> None:
     path = write(tmp_path / "a.gz", RECORDS)
 
     assert TEXT[3:] == said("audit", "tail", "-n2", path)
-    complaint = "fdstorefs: a compressed log doesn't grow\n  hint: leave `--follow` out\n"
+
+
+@pytest.mark.parametrize("path", ["a.jsonl.gz", "-"])
+def test_what_cannot_be_followed(path: str, said: Said) -> None:
+    """Because it doesn't grow, or has no name under which another could take its place."""
+    complaint = f"fdstorefs: `{path}` can't be followed\n  hint: leave `--follow` out\n"
+
     assert [] == said("audit", "tail", "-f", path, code=2, complaint=complaint)
 
 
@@ -193,7 +254,7 @@ def test_following(log: str, said: Said, monkeypatch: pytest.MonkeyPatch) -> Non
         with Path(log).open("ab") as file:
             file.write(steps.pop(0))
 
-    monkeypatch.setattr(following.time, "sleep", wait)
+    monkeypatch.setattr(time, "sleep", wait)
     complaint = f"fdstorefs: {log}: a line is no record: not JSON: hello\n"
     lines = said("audit", "tail", "-f", "-n1", "--json", "--rule", "web", log, code=130, complaint=complaint)
 

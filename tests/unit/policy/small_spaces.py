@@ -108,9 +108,7 @@ def _namespaces() -> Iterator[Request]:
     chains = (*NAMESPACES, UNKNOWN)
     for own, stashers, openers in product(chains, chains, chains):
         subject = SubjectFacts(1, frozenset(), 0, own, "/")
-        entry = EntryFacts(
-            "x", "regular", "ext4", "rw", None, Person(1, 0, stashers), Person(1, 0, openers)
-        )
+        entry = EntryFacts("x", "regular", "ext4", "rw", None, Person(1, 0, stashers), Person(1, 0, openers))
         yield Request(Action.RETRIEVE, entry, subject, (1,))
 
 

@@ -39,7 +39,9 @@ SKELETON = {
 
 def test_is_up_to_date() -> None:
     """`python -m tools.generate_policy_docs` writes it."""
-    assert reference.text() == (REPOSITORY / "docs/policy/reference.md").read_text()
+    written = (REPOSITORY / "docs/policy/reference.md").read_text()
+
+    assert reference.text() == written, "run: python -m tools.generate_policy_docs"
 
 
 def test_names_every_key_and_word() -> None:

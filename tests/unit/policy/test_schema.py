@@ -23,7 +23,9 @@ def test_is_a_schema() -> None:
 
 def test_is_up_to_date() -> None:
     """`python -m tools.generate_policy_docs` writes it."""
-    assert schema.text() == (PACKAGE / "interface" / "policy.schema.json").read_text()
+    written = (PACKAGE / "interface" / "policy.schema.json").read_text()
+
+    assert schema.text() == written, "run: python -m tools.generate_policy_docs"
     assert schema.schema() == json.loads(schema.text())
 
 

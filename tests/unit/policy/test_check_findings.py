@@ -1,0 +1,165 @@
+"""What the check tells people: what is wrong with which rule, where, and what to do."""
+
+from dataclasses import replace
+
+from fdstorefs.policy.check import check
+from fdstorefs.policy.check_coverage import Checker
+from fdstorefs.policy.model import Conditions, Ids, InstanceMatch, Policy, Rule, SubjectConditions
+from fdstorefs.policy.span import Source, Span
+from fdstorefs.policy.vocabulary import ACTIONS, USERNS_WORDS, Action, Effect, Mode, OpenerUnknown
+
+SOURCE = Source.of("p.yaml", "rules:\n- id: a\n- id: b\n")
+OWN = Conditions(stasher_uid=Ids(same=True))
+BORROWING = Rule(
+    "nobody-borrows-power",
+    Effect.FORBID,
+    frozenset({Action.RETRIEVE, Action.TAKE}),
+    Conditions(filesystems=frozenset({"cgroup2", "proc", "sysfs", "devtmpfs"})),
+    Conditions(opener_no_more=True, opener_userns=USERNS_WORDS["same-or-below"]),
+)
+
+
+def allow(rule_id: str, actions: str = "retrieve", when: Conditions = OWN, **more: object) -> Rule:
+    return rule(rule_id, Effect.ALLOW, actions, when, **more)
+
+
+def forbid(rule_id: str, actions: str = "retrieve", when: Conditions = OWN, **more: object) -> Rule:
+    return rule(rule_id, Effect.FORBID, actions, when, **more)
+
+
+def rule(rule_id: str, effect: Effect, actions: str, when: Conditions, **more: object) -> Rule:
+    line = 1 if rule_id == "a" else 2
+    spans = {"id": Span(SOURCE, line, 6, line, 7)}
+    words = frozenset(ACTIONS[word] for word in actions.split())
+    return Rule(rule_id, effect, words, when, spans=spans, **more)  # type: ignore[arg-type]
+
+
+def found(*rules: Rule) -> list[tuple[str, str, tuple[str, ...]]]:
+    checker = Checker([Policy("p", rules)])
+    return [
+        (finding.problem.value, finding.rule.id, tuple(other.id for other in finding.others))
+        for finding in checker.findings()
+    ]
+
+
+def test_a_socket_on_proc_never_matches() -> None:
+    """No file of the kind is on the file system."""
+    when = replace(OWN, kinds=frozenset({"socket"}), filesystems=frozenset({"proc"}))
+
+    assert [("never-matches", "a", ())] == found(allow("a", when=when))
+
+
+def test_a_rule_whose_unless_always_holds_never_matches() -> None:
+    """Nobody is left for it."""
+    when = replace(OWN, subjects=(SubjectConditions(uid=Ids(frozenset({1}))),))
+    unless = Conditions(subjects=(SubjectConditions(uid=Ids(frozenset({1, 2}))),))
+
+    assert [("never-matches", "a", ())] == found(forbid("a", when=when, unless=unless))
+
+
+def test_allowing_and_forbidding_the_same_is_contradictory() -> None:
+    """Both rules are pointed at."""
+    diagnostics = check([Policy("p", (allow("a"), forbid("b")))])
+
+    assert [("contradictory", 1, 2)] == [
+        (each.code, each.span.line if each.span else None, each.related[0].span.line) for each in diagnostics
+    ]
+    assert "`a` allows what `b` forbids, with the same conditions" == diagnostics[0].message
+
+
+def test_an_allow_rule_under_wider_forbid_rules_is_unreachable() -> None:
+    """One after the other they take everything from it."""
+    when = replace(OWN, kinds=frozenset({"socket", "pipe"}))
+    socket, pipe = (Conditions(kinds=frozenset({kind})) for kind in ("socket", "pipe"))
+    rules = (allow("a", when=when), forbid("b", when=socket), forbid("c", when=pipe))
+
+    assert [("unreachable", "a", ("b", "c"))] == found(*rules)
+
+
+def test_an_allow_rule_with_something_left_is_reachable() -> None:
+    """A forbid rule for one of two kinds leaves the other."""
+    when = replace(OWN, kinds=frozenset({"socket", "pipe"}))
+
+    assert [] == found(allow("a", when=when), forbid("b", when=Conditions(kinds=frozenset({"socket"}))))
+
+
+def test_a_narrower_rule_of_the_same_effect_is_redundant() -> None:
+    """It names the rule that does all it does."""
+    narrow = replace(OWN, entries=("a/*/b",))
+
+    assert [("redundant", "b", ("a",))] == found(
+        allow("a", when=replace(OWN, entries=("a/**",))), allow("b", when=narrow)
+    )
+
+
+def test_a_rule_that_two_others_cover_together_is_redundant() -> None:
+    """Neither alone would."""
+    rules = [
+        allow(rule_id, when=replace(OWN, access=access))
+        for rule_id, access in (
+            ("a", frozenset({"r"})),
+            ("b", frozenset({"w"})),
+            ("c", frozenset({"r", "w"})),
+        )
+    ]
+
+    # The wide one covers each of the two, and what is left then covers nothing.
+    assert [("redundant", "a", ("c",)), ("redundant", "b", ("c",))] == found(
+        rules[0], rules[1], rules[2], allow("d", "stash")
+    ) or [("redundant", "c", ("a", "b"))] == found(*rules)
+
+
+def test_of_two_equal_rules_one_is_redundant() -> None:
+    """The second; without it the first isn't."""
+    assert [("redundant", "b", ("a",))] == found(allow("a"), allow("b"))
+
+
+def test_a_rule_that_is_logged_otherwise_is_not_redundant() -> None:
+    """Taking it out would change what is on record."""
+    assert [] == found(allow("a"), allow("b", log=True))
+
+
+def test_policies_of_different_instances_have_nothing_to_do_with_each_other() -> None:
+    """The same rule for two instances is no repetition; one for all instances makes it one."""
+    one, two = ((InstanceMatch(mount=path),) for path in ("/run/a", "/run/b"))
+    policies = [Policy("p", (allow("a"),), instances=one), Policy("q", (allow("b"),), instances=two)]
+
+    assert [] == check(policies)
+    assert ["redundant"] == [each.code for each in check([policies[0], replace(policies[1], instances=None)])]
+
+
+def test_a_rule_in_force_is_not_redundant_because_of_one_that_only_watches() -> None:
+    """Without it, what is in force would change."""
+    watching = Policy("q", (allow("b"),), mode=Mode.MONITOR)
+
+    assert ["redundant"] == [each.code for each in check([Policy("p", (allow("a"),)), watching])]
+    assert [("redundant", "b")] == [
+        (finding.problem.value, finding.rule.id)
+        for finding in Checker([watching, Policy("p", (allow("a"),))]).findings()
+    ]
+
+
+def test_handing_out_files_of_others_where_the_opener_counts_lends_power() -> None:
+    """Unless there is a rule against it, or no such file is handed out."""
+    anybody = allow("a", when=Conditions(subjects=(SubjectConditions(uid=Ids(frozenset({33}))),)))
+    sockets = replace(anybody, when=replace(anybody.when, kinds=frozenset({"socket"})))
+
+    assert [("lends-power", "a", ())] == found(anybody)
+    assert [] == found(anybody, BORROWING)
+    assert [] == found(sockets)
+    assert [] == found(allow("a"))
+
+
+def test_conditions_on_the_opener_need_the_kernel() -> None:
+    """Unless the policy takes the stasher for the opener."""
+    policy = Policy("p", (BORROWING,))
+
+    assert ["needs-kernel"] == [each.code for each in check([policy])]
+    assert "always refuses" in check([policy])[0].message
+    assert [] == check([replace(policy, opener_unknown=OpenerUnknown.ASSUME_STASHER)])
+
+
+def test_policies_that_only_watch_are_told_so() -> None:
+    """Nothing is in force."""
+    assert ["monitor-only"] == [each.code for each in check([Policy("p", (allow("a"),), mode=Mode.MONITOR)])]
+    assert [] == check([])
