@@ -319,7 +319,7 @@ def test_a_sink_that_hangs_holds_up_nothing(loop: Loop) -> None:
     log.verdict(decision(1))
     run_until_written(loop, sound, 1)
     log.verdict(decision(2))
-    lost = log.close(patience=0.2)
+    lost = log.close(patience=1)
     release.set()
 
     assert [1, 2, 3] == sound.seqs
