@@ -7,7 +7,7 @@ from fdstorefs.policy.dimensions import INSTANCE, Atom, Dim, Point
 from fdstorefs.policy.domains import Domains
 from fdstorefs.policy.request import OPEN, UNKNOWN, Request, relation
 from fdstorefs.policy.truth import Truth
-from fdstorefs.policy.vocabulary import BOX, EMPTY
+from fdstorefs.policy.vocabulary import ALL, BOX, EMPTY, ON_ENTRIES
 from fdstorefs.policy.wording import either, found_in_words, wanted_in_words
 
 _Values: TypeAlias = frozenset[Any]
@@ -62,9 +62,11 @@ def _plain(value: Any) -> str:
 
 def _listed(dim: Dim, values: _Values, every: _Values, asked: list[Atom]) -> str:
     """By name; where there are values that nobody named, the others are what it isn't."""
+    if dim is Dim.ACTION:
+        return ALL if values == ON_ENTRIES else " or ".join(_names(dim, values))
     if dim is Dim.KIND and not asked:
         return either([_KIND_OF.get(kind, "a file of any kind") for kind in sorted(values, key=str)])
-    if dim is not Dim.ACTION and len(values) * 2 > len(every):
+    if len(values) * 2 > len(every):
         return f"not {either(_names(dim, every - values))}"
     return either(_names(dim, values))
 

@@ -187,7 +187,7 @@ class Checker:
         part = replace(rule, actions=actions, when=replace(rule.when, filesystems=filesystems))
         forbids = self._overlap.near(part, actions) & self._applies[id(placed.policy)] & ~self._allows
         kinds = [kind for kind in KINDS if kind not in (EMPTY, BOX)]
-        for term in self._terms.of(placed.policy, part):
+        for term in self._terms.as_written(placed.policy, part):
             self._terms.fail(term, Conditions(stasher_uid=Ids(same=True)))
             self._terms.fail(term, Conditions(opener_no_more=True))
             if self._cover(term, forbids, settled_only=True, kinds=kinds) is None:

@@ -156,7 +156,7 @@ def _take_away_told(run: Run) -> None:
 
 
 def _without(gap: Numbers, told: Numbers) -> list[Numbers]:
-    before = (gap[0], min(gap[1], told[0]))
+    before = (gap[0], min(gap[1], told[0] - 1))
     after = (max(gap[0], told[1] + 1), gap[1])
     return [rest for rest in (before, after) if rest[0] <= rest[1]]
 

@@ -17,14 +17,6 @@ FourIds: TypeAlias = tuple[int, int, int, int]
 """Real, effective, saved and file-system id."""
 
 
-@dataclass(slots=True, frozen=True)
-class Credentials:
-    """What the mode bits count beside the first ids; what cannot be told is not there."""
-
-    groups: frozenset[int] = frozenset()
-    capabilities: int = 0
-
-
 @dataclass(frozen=True, slots=True)
 class ProcessDetails:
     """A process at one moment, for the audit log; ids as the instance's user namespace sees them.
@@ -191,14 +183,13 @@ class Subject:
             self._cgroup = self._told().cgroup()
         return self._cgroup
 
-    @property
-    def credentials(self) -> Credentials:
-        """Its groups and capabilities as the mode bits count them."""
-        return Credentials(self.groups or frozenset(), self.capabilities or 0)
-
     def details(self) -> ProcessDetails | None:
         """All that the audit log tells of it, None if it cannot be told."""
         return self._told().details()
+
+    def anew(self) -> "Subject":
+        """The same process, to be looked at again: for a request that goes on for long."""
+        return Subject(self.uid, self.gid, self.pid, known=self.known, look_up=self._look_up, via=self.via)
 
     def owns(self, uid: int) -> bool:
         """True if the subject is this user."""

@@ -109,6 +109,8 @@ class Instance:
             return
         self._socket_server = varlink.serve(self._context, listening)
         log.info("serving %s", self._mounted.path)
+        if not self._audit.enabled:
+            log.info("no audit log is kept (`--audit` says where)")
         announce(self._options.ready_fd)
 
     def _end(self) -> None:
@@ -186,8 +188,6 @@ def serve(options: ServeOptions) -> None:
     ready = make_ready(load_policies(options.policies, mount), FIRST_GENERATION)
     loop, subjects = Loop(), Subjects()
     audit = open_log(options.audit, mount, loop, subjects.userns)
-    if not audit.enabled:
-        log.info("no audit log is kept (`--audit` says where)")
     try:
         mounted = mount_instance(mount)
     except MountError as error:

@@ -7,8 +7,9 @@ from fdstorefs.host.file_kind import FileFacts, classify
 from fdstorefs.host.identity import IdentityIndex
 from fdstorefs.host.recursion import RecursionGuard
 
-LEAST_RESERVE, MOST_RESERVE = 64, 1536
-"""Descriptors kept back: for a full message, a thousand connections, handles and the server's own needs."""
+LEAST_RESERVE, MOST_RESERVE = 64, 3584
+"""Descriptors kept back: for a full message, a thousand connections with up to three each, user namespaces that
+stashers came from, handles and the server's own needs."""
 
 
 class Intake:

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.mount.cast import Cast
 from tests.mount.instance import Instance
+from tests.mount.policies import arguments, write
 
 COMMAND = (sys.executable, "-m", "fdstorefs")
 
@@ -16,9 +18,14 @@ Run = Callable[..., Done]
 
 
 @pytest.fixture
-def instance(running_instance: Callable[..., Instance]) -> Instance:
-    """A fresh instance."""
-    return running_instance()
+def instance(
+    running_instance: Callable[..., Instance], request: pytest.FixtureRequest, cast: Cast
+) -> Instance:
+    """A fresh instance, with a policy if the test is parametrized with the text of one."""
+    policy = getattr(request, "param", None)
+    if policy is None:
+        return running_instance()
+    return running_instance(arguments=arguments(write(f"{cast.home(None)}/policy.yaml", policy)))
 
 
 @pytest.fixture

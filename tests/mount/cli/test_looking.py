@@ -14,6 +14,7 @@ import fdstorefs as client
 from tests.mount.cast import Process
 from tests.mount.cli.conftest import COMMAND, Run
 from tests.mount.instance import Instance
+from tests.mount.policies import ALLOW_ALL
 
 Wait = Callable[..., Any]
 
@@ -91,6 +92,7 @@ def test_where_nothing_serves_is_exit_code_five(fdstorefs: Run) -> None:
     assert "hint: start one with `fdstorefs mount /nowhere`" in said
 
 
+@pytest.mark.parametrize("instance", [ALLOW_ALL], indirect=True, ids=["mode bits decide"])
 def test_what_is_denied_is_exit_code_three(fdstorefs: Run, instance: Instance, store: client.Store) -> None:
     """To another user."""
     store.stash("mine", 0)
@@ -100,6 +102,18 @@ def test_what_is_denied_is_exit_code_three(fdstorefs: Run, instance: Instance, s
         "may not retrieve `mine`" in fdstorefs("exec", "mine", "--", "true", user="daemon", expect=3).stderr
     )
     assert "`mine`" in fdstorefs("rm", "mine", user="daemon", expect=3).stderr
+
+
+def test_what_the_default_policy_hides_is_exit_code_four(
+    fdstorefs: Run, instance: Instance, store: client.Store
+) -> None:
+    """To another user there is no such entry, whatever its mode."""
+    with open(os.memfd_create("mine"), "r+b") as file:
+        store.stash("mine", file, mode=0o666)
+    os.chmod(os.path.dirname(instance.mount), 0o711)
+
+    assert fdstorefs("exec", "mine", "--", "true", user="daemon", expect=4)
+    assert fdstorefs("ls", user="daemon").stdout == ""
 
 
 def test_errors_cannot_draw_either(fdstorefs: Run) -> None:

@@ -84,7 +84,8 @@ def test_the_mode_bits_count_what_is_known() -> None:
     """What cannot be told is not there."""
     subject = Subject(1, 2, 7, look_up=Asked())
 
-    assert (frozenset({2, 3}), 0) == (subject.credentials.groups, subject.credentials.capabilities)
+    assert frozenset({2, 3}) == subject.groups
+    assert not subject.capable(0)
     assert not subject.capable(1)
 
 
@@ -100,3 +101,13 @@ def test_of_whom_nothing_is_told_all_is_unknown() -> None:
 def test_details_are_passed_on() -> None:
     """For the audit log, as they were read."""
     assert DETAILS is Subject(1, 2, 7, look_up=Asked()).details()
+
+
+def test_a_subject_looked_at_anew_asks_again() -> None:
+    """For a request that goes on for long: what was found before is not kept."""
+    asked = Asked()
+    subject = Subject(1, 2, 7, look_up=asked)
+
+    assert subject.in_group(3)
+    assert subject.anew().in_group(3)
+    assert ["who", "groups", "who", "groups"] == asked.questions

@@ -23,6 +23,10 @@ def in_force(those: list[Policy], request: Request, *, watching: bool) -> bool:
     return weighed.decided if watching else weighed.allowed
 
 
+def words_of(actions: str) -> set[str]:
+    return set(actions.split(" or "))
+
+
 def is_settled(request: Request) -> bool:
     entry, subject = request.entry, request.subject
     known = [entry.kind, entry.filesystem, subject.uid, subject.gids, subject.capabilities]
@@ -53,7 +57,7 @@ def test_every_request_with_another_verdict_is_in_a_change_and_every_example_is_
         if before is not after:
             assert any(
                 change.allowed is after
-                and request.action.word in change.conditions.get("actions", request.action.word)
+                and {request.action.word, "all"} & words_of(change.conditions.get("actions", "all"))
                 and (change.example.entry.kind == BOX)
                 >= (request.entry.kind == BOX and request.action is Action.LIST)
                 for change in changes

@@ -113,7 +113,7 @@ def test_a_descriptor_that_is_not_open_changes_nothing(intake: Intake) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "capacity"), [(40, 0), (256, 192), (1024, 896), (20_000, 18_464), (10**6, 998_464)]
+    ("limit", "capacity"), [(40, 0), (256, 192), (1024, 896), (20_000, 17_500), (10**6, 996_416)]
 )
 def test_enough_is_kept_back_for_everything_else(descriptors: Descriptors, limit: int, capacity: int) -> None:
     """A store that is full can still talk to its clients."""
