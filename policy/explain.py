@@ -65,7 +65,8 @@ class Need:
         if missing:
             return f"{quoted(self.rule)} forbids it unless it is otherwise that {'; '.join(missing)}"
         keys = ", ".join(each.key for each in own)
-        return f"{quoted(self.rule)} forbids it, whatever else is true, with this {keys or 'action'}"
+        way_out = f"one of these would have to be otherwise: {keys}" if keys else "it has no conditions"
+        return f"{quoted(self.rule)} forbids it; {way_out}"
 
 
 def _listing(own: list[Condition], exempt: list[Condition]) -> str:

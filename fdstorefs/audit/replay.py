@@ -212,7 +212,7 @@ def _open_where_unknown(entry: EntryFacts) -> EntryFacts:
         entry,
         filesystem=_or_open(entry.filesystem),
         access=_or_open(entry.access),
-        stasher=entry.stasher,
+        stasher=_open_person(entry.stasher),
         opener=entry.opener,
     )
 

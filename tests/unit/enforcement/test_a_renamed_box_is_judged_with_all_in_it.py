@@ -3,10 +3,10 @@
 import pytest
 
 from fdstorefs.errors import Denied
-from tests.unit.enforcement.governed import ALL, BOB, Governed, User, policy
+from tests.unit.enforcement.governed import ADA, ALL, BOB, Governed, User, policy
 
 PUBLIC = f"allow actions: [retrieve, list], entries: ['public/**'], subject: {{uid: [{BOB}]}}"
-OWN = "allow actions: [all], stasher: {uid: same}"
+OWN = f"allow actions: [all], subject: {{uid: [{ADA}]}}, stasher: {{uid: same}}"
 
 
 def boxed(ada: User, *texts: str) -> Governed:
@@ -37,17 +37,17 @@ def test_what_is_moved_to_where_others_reach_it_must_be_allowed_there(ada: User,
 def test_what_others_keep_in_it_stays(ada: User, bob: User) -> None:
     """A box may be ada's and an entry in it bob's: she may not take it along, nor learn of it."""
     governed = boxed(ada, policy(ALL))
-    governed.stash(bob, "secret/his")
+    governed.stash(bob, "secret/bobs")
     governed.adopt(policy(OWN))
     governed.noted()
     with pytest.raises(Denied) as told:
         governed.rename(ada, "secret", "other")
 
-    assert "his" not in str(told.value)
+    assert "bobs" not in str(told.value)
     assert (None, None) == (told.value.reason, told.value.decision)
     assert [
         ("rename", "secret", "allow", "rule"),
-        ("rename", "secret/his", "deny", "no-rule"),
+        ("rename", "secret/bobs", "deny", "no-rule"),
     ] == governed.noted()
 
 

@@ -46,7 +46,7 @@ def test_he_is_not_the_stasher_of_what_strangers_stash(stranger: User) -> None:
 
 def test_what_is_not_about_uids_holds_for_him(stranger: User) -> None:
     """Not knowing one thing of him is not knowing nothing."""
-    governed = Governed(policy("allow actions: [all], subject: {userns: [same]}"))
+    governed = Governed(policy("allow actions: [all], subject: {userns: same}"))
     governed.stash(stranger, "x")
 
     assert governed.store.retrieve_many(stranger.subject, ["x"])

@@ -71,9 +71,9 @@ def test_a_case_fails_over_the_verdict_or_the_rules() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "code", "line", "column"),
     [
-        ("action: retrieve, entry: listen/http, uid: 34", "action: retreive, entry: a", "bad-request", 8, 23),
-        ("uid: 34", "uid: nobody", "bad-request", 8, 53),
-        ("uid: 34", "ui: 34", "unknown-key", 8, 48),
+        ("action: retrieve, entry: listen/http, uid: 34", "action: retreive, entry: a", "bad-request", 8, 22),
+        ("uid: 34", "uid: nobody", "bad-request", 8, 57),
+        ("uid: 34", "ui: 34", "unknown-key", 8, 52),
         ("entry: listen/http, uid: 34", "uid: 34", "bad-request", 8, 13),
         ("expect: allow", "expect: alow", "unknown-verdict", 5, 12),
         ("expect: allow", "expects: allow", "unknown-key", 5, 4),

@@ -9,6 +9,7 @@ from fdstorefs.policy.question import ask
 from fdstorefs.policy.request import Request
 from fdstorefs.policy.vocabulary import USERNS_WORDS, Action, Effect, Mode, OpenerUnknown
 
+LACKING = "subject.capabilities is none, which lacks CAP_NET_BIND_SERVICE"
 RETRIEVE = frozenset({Action.RETRIEVE})
 WEB = Rule(
     "web-takes-listeners",
@@ -42,13 +43,12 @@ def test_a_denial_by_default_names_what_failed_and_what_it_would_take() -> None:
     assert [
         "deny: no rule allows it",
         "  does not match: allow `web-takes-listeners` of `web-tier`",
-        "        subject.capabilities is none, which lacks CAP_NET_BIND_SERVICE",
+        f"        {LACKING}",
         "  does not match: forbid `nobody-borrows-power` of `web-tier`",
         "        the file system is ext4, not proc",
         "",
         "to be allowed:",
-        "  `web-takes-listeners` would allow it, but subject.capabilities is none, which lacks"
-        " CAP_NET_BIND_SERVICE",
+        f"  `web-takes-listeners` would allow it, but {LACKING}",
     ] == text.split("\n")
 
 
@@ -96,7 +96,9 @@ def test_a_forbid_rule_without_a_way_out_says_so() -> None:
     rule = Rule("never", Effect.FORBID, RETRIEVE, Conditions(kinds=frozenset({"regular"})))
     explanation = explain([Policy("p", (rule,))], request())
 
-    assert "`never` forbids it, whatever else is true, with this kinds" == explanation.needs[0].sentence
+    assert (
+        "`never` forbids it; one of these would have to be otherwise: kinds" == explanation.needs[0].sentence
+    )
 
 
 def test_what_only_watches_is_told_from_what_is_in_force() -> None:
@@ -141,11 +143,10 @@ def test_programs_get_the_same_as_people() -> None:
                 {
                     "key": "subject.capabilities",
                     "truth": "false",
-                    "text": "subject.capabilities is none, which lacks CAP_NET_BIND_SERVICE",
+                    "text": LACKING,
                 }
             ],
-            "text": "`web-takes-listeners` would allow it, but subject.capabilities is none, which lacks"
-            " CAP_NET_BIND_SERVICE",
+            "text": f"`web-takes-listeners` would allow it, but {LACKING}",
         }
     ] == told["needs"]
 
