@@ -31,7 +31,7 @@ def stamp(nanoseconds: int) -> str:
 def since(nanoseconds: int) -> Test:
     """At that time or later."""
     first = stamp(nanoseconds)
-    return lambda record: bool(record["ts"] > first)
+    return lambda record: bool(record["ts"] >= first)
 
 
 def until(nanoseconds: int) -> Test:

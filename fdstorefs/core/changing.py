@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from fdstorefs.core.access import Action, Authority, Coming, Target
+from fdstorefs.core.access import Action, Authority, Coming, Target, is_owner
 from fdstorefs.core.event import Change, Event, Events
 from fdstorefs.core.finder import Finder
 from fdstorefs.core.limits import Limits, Usage
@@ -25,6 +25,12 @@ class Changing(Finder):
         self.events = Events()
         self.usage = Usage(limits)
         self._clock = clock
+
+    def counted(self, subject: Subject) -> int:
+        """How many nodes there are for the subject to count: all for the store's owner, else only its own."""
+        if is_owner(subject, self.root):
+            return self.usage.total
+        return self.usage.of(subject.uid) if subject.known else 0
 
     # What has to hold
 

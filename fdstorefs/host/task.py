@@ -8,6 +8,7 @@ from fdstorefs.host.cgroups import Place
 
 _FLAGS_FIELD = 6
 _PF_EXITING = 0x4
+_LET_GO = -1
 
 
 class Status(NamedTuple):
@@ -25,7 +26,7 @@ class Task:
 
     Named by number alone it may by then be another: that is for a task that waits for our answer. `hold` binds
     to one process, whoever gets its number later. Methods also raise PermissionError, and FileNotFoundError
-    where /proc hides it.
+    where /proc hides it, and OSError (EBADF) once it was let go of.
     """
 
     __slots__ = ("_cgroup", "_directory", "_prefix", "tid")
@@ -52,11 +53,13 @@ class Task:
         return cls(pid, directory)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Let go of it, once or more. From then on every method fails, whoever has the number now."""
         for fd in (self._directory, self._cgroup):
-            if fd is not None:
+            if fd is not None and fd != _LET_GO:
                 os.close(fd)
-        self._directory = self._cgroup = None
+        # No directory at all would be the one that the server happens to be in.
+        self._directory = _LET_GO
+        self._cgroup = None
 
     def effective_uid(self) -> int:
         """Its effective uid. Root's once it has ended: so ask after what it is to vouch for."""

@@ -374,6 +374,21 @@ def test_what_is_held_stays_one_process(start: Start) -> None:
     os.close(pidfd)
 
 
+def test_what_was_let_go_of_tells_nothing(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even where the server's working directory has files of the same names."""
+    process = start()
+    pidfd = os.pidfd_open(process.pid)
+    task = Task.hold(process.pid, pidfd)
+    task.close()
+    task.close()
+    os.close(pidfd)
+    monkeypatch.chdir(f"/proc/{process.pid}")
+
+    for read in (task.status, task.cgroup, task.name_and_start, task.program, lambda: task.namespace("user")):
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            read()
+
+
 def test_a_connection_holds_two_descriptors_at_most(connect: Connect) -> None:
     """None before the first question, two after every question, none when it is closed."""
     process, line = connect()

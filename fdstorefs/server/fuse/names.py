@@ -172,14 +172,14 @@ class Names(pyfuse3.Operations):
 
     @_answered
     async def statfs(self, ctx: RequestContext) -> StatvfsData:
-        """How many entries there are and may be."""
-        usage, capacity = self._store.usage, self._context.intake.capacity
-        most = usage.limits.entries if usage.limits.entries is not None else capacity
+        """How many entries there may be, and how many there are for the subject to count."""
+        limit, counted = self._store.usage.limits.entries, self._store.counted(self._subject(ctx))
+        most = limit if limit is not None else self._context.intake.capacity
         data = StatvfsData()
         data.f_bsize = data.f_frsize = 4096
         data.f_namemax = NAME_BYTES
-        data.f_files = max(most, usage.total)
-        data.f_ffree = data.f_favail = data.f_files - usage.total
+        data.f_files = max(most, counted)
+        data.f_ffree = data.f_favail = data.f_files - counted
         return data
 
     # Making and removing

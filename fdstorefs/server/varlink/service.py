@@ -28,12 +28,11 @@ log = logging.getLogger(__name__)
 
 
 def status(context: Context, call: Call) -> Reply:
-    """What this instance is. To all but its owner the only entries to count are their own."""
+    """What this instance is. For all but its owner the only entries, and descriptors, to count are their own."""
     parameters.only(call.parameters, frozenset())
-    told, store = context.status(), context.store
-    if not is_owner(call.subject, store.root):
-        own = store.usage.of(call.subject.uid) if call.subject.known else 0
-        told |= {"entries": own, "descriptors": min(own, told["descriptors"])}
+    told = context.status()
+    if not is_owner(call.subject, context.store.root):
+        told["entries"] = told["descriptors"] = context.store.counted(call.subject)
     return success(told)
 
 

@@ -144,10 +144,11 @@ def in_force(*texts: str) -> InForce:
 
 def policy(*rules: str, mode: str = "enforce") -> str:
     """A policy of rules, each written as `EFFECT KEY: VALUE, ...` in the language's flow style."""
-    lines = [
-        f"  - {{id: {'r' if mode == 'enforce' else 'm'}{number}, effect: {rule.partition(' ')[0]}, {rule.partition(' ')[2]}}}"
-        for number, rule in enumerate(rules)
-    ]
+    letter = mode[0]
+    lines = []
+    for number, rule in enumerate(rules):
+        effect, _, rest = rule.partition(" ")
+        lines.append(f"  - {{id: {letter}{number}, effect: {effect}, {rest}}}")
     return "\n".join(["version: 1", f"name: test-{mode}", f"mode: {mode}", "rules:", *lines, ""])
 
 

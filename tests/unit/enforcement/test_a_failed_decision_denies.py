@@ -4,6 +4,7 @@ from typing import NoReturn
 
 import pytest
 
+from fdstorefs.core.access import Action
 from fdstorefs.core.subject import NothingTold, Subject
 from fdstorefs.errors import Denied, NoSuchEntry
 from fdstorefs.server.enforcement import recorder
@@ -37,7 +38,7 @@ def test_nothing_is_allowed(governed: Governed, ada: User) -> None:
         governed.store.retrieve(subject, governed.store.target(root, "x"))
     with pytest.raises(NoSuchEntry):
         governed.store.retrieve_many(subject, ["x"])
-    assert not governed.store.may(subject, recorder.Action.RETRIEVE, governed.store.target(root, "x"))
+    assert not governed.store.may(subject, Action.RETRIEVE, governed.store.target(root, "x"))
     assert [] == governed.shown(ada)
     assert {"x", "box"} == set(root.children)
 

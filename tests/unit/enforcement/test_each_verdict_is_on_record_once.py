@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from fdstorefs.core.limits import Limits
+from fdstorefs.core.node import Box
 from fdstorefs.errors import Denied, NotPermitted, QuotaExceeded, StoreError
 from tests.unit.enforcement.governed import ALL, Governed, Noted, User, policy
 
@@ -28,6 +29,22 @@ def prepared(*texts: str) -> Governed:
     return governed
 
 
+def _box(governed: Governed) -> Box:
+    box = governed.store.root.children["box"]
+    assert isinstance(box, Box)
+    return box
+
+
+def _empty_and_remove_box(governed: Governed, user: User) -> None:
+    governed.store.take_many(user.subject, ["box/y"])
+    governed.store.remove_box(user.subject, governed.store.locate(user.subject, "box"))
+
+
+def _attempt(operation: Callable[..., object], *arguments: object) -> None:
+    with pytest.raises(StoreError):
+        operation(*arguments)
+
+
 ALLOWED: dict[str, tuple[Operation, list[Noted]]] = {
     "retrieve": (
         lambda g, u: g.store.retrieve_many(u.subject, ["x"]),
@@ -47,7 +64,7 @@ ALLOWED: dict[str, tuple[Operation, list[Noted]]] = {
     "create": (lambda g, u: g.create(u, "new"), [("stash", "new", "allow", "rule")]),
     "make box": (lambda g, u: g.make_box(u, "new"), [("stash", "new", "allow", "rule")]),
     "remove box": (
-        lambda g, u: (g.store.take_many(u.subject, ["box/y"]), _remove_box(g, u)),
+        _empty_and_remove_box,
         [("take", "box/y", "allow", "rule"), ("discard", "box", "allow", "rule")],
     ),
     "discard": (
@@ -88,19 +105,6 @@ ALLOWED: dict[str, tuple[Operation, list[Noted]]] = {
     "readdir": (lambda g, u: g.store.names(u.subject, g.store.root), []),
     "what isn't there": (lambda g, u: _attempt(g.store.retrieve_many, u.subject, ["none"]), []),
 }
-
-
-def _box(governed: Governed) -> object:
-    return governed.store.root.children["box"]
-
-
-def _remove_box(governed: Governed, user: User) -> None:
-    governed.store.remove_box(user.subject, governed.store.locate(user.subject, "box"))
-
-
-def _attempt(operation: Callable[..., object], *arguments: object) -> None:
-    with pytest.raises(StoreError):
-        operation(*arguments)
 
 
 @pytest.mark.parametrize("what", ALLOWED)

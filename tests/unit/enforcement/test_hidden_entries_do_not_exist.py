@@ -232,7 +232,7 @@ def test_asking_for_it_by_name_is_on_record(bob: User) -> None:
         ("list", "hidden", "deny", "hidden"),
     ]
     # A policy of which something else is allowed says why the entry can't be listed.
-    assert [("r1",)] * 3 == [decision.rules for decision in governed.log.decisions]
+    assert [("e1",)] * 3 == [decision.rules for decision in governed.log.decisions]
     assert expected == governed.noted()
 
 

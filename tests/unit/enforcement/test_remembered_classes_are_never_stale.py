@@ -43,7 +43,7 @@ class Remembering(RuleBasedStateMachine):
 
     @property
     def judge(self) -> Judge:
-        return self.governed.authority._judge  # noqa: SLF001  what it remembers shows nowhere else
+        return self.governed.authority._judge
 
     def attempt(self, operation: str, *arguments: object, **options: object) -> None:
         try:

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from fdstorefs.policy.model import Conditions, Ids, Policy, Rule, SubjectConditions
-from fdstorefs.policy.request import OPEN, UNKNOWN, EntryFacts, Person, Request, SubjectFacts
+from fdstorefs.policy.request import OPEN, UNKNOWN, EntryFacts, Person, Request, SubjectFacts, Unknown, Userns
 from fdstorefs.policy.vocabulary import Action, Effect, Mode, OpenerUnknown, Relation
 
 NAMES = ("a", "b", "ab", "x", "a/a", "a/b", "a/x", "b/a", "x/a", "x/x", "a/a/a", "a/b/x", "x/x/x", "b/x/a")
@@ -60,13 +60,17 @@ def _file_conditions(random: Random) -> dict[str, Any]:
 
 
 def _people() -> Iterator[Request]:
-    ids = (1, 2, 3, 4, 5, UNKNOWN)
-    for action, own, theirs, openers in product((Action.RETRIEVE, Action.DISCARD), ids, ids, ids):
+    ids: tuple[int | Unknown, ...] = (1, 2, 3, 4, 5, UNKNOWN)
+    kinds = ("regular", "empty", "box")
+    for action, kind, own, theirs in product((Action.RETRIEVE, Action.DISCARD), kinds, ids, ids):
         subject = SubjectFacts(own, frozenset(), 0, (1,), "/")
-        entry = EntryFacts(
-            "x", "regular", "ext4", "rw", None, Person(theirs, 0, (1,)), Person(openers, 0, (1,))
-        )
-        yield Request(action, entry, subject, (1,))
+        stasher = Person(theirs, 0, (1,))
+        if kind != "regular":
+            yield Request(action, EntryFacts("x", kind, OPEN, OPEN, None, stasher, NOBODY), subject, (1,))
+            continue
+        for openers in ids:
+            entry = EntryFacts("x", kind, "ext4", "rw", None, stasher, Person(openers, 0, (1,)))
+            yield Request(action, entry, subject, (1,))
 
 
 def _ids(random: Random, *, same: bool) -> Ids | None:
@@ -86,8 +90,8 @@ def _people_conditions(random: Random) -> dict[str, Any]:
 
 
 def _powers() -> Iterator[Request]:
-    masks = (0, 1, 2, 3, 4, 5, 6, 7, UNKNOWN)
-    for own, theirs, stashers in product(masks, masks, (0, 5, UNKNOWN)):
+    masks: tuple[int | Unknown, ...] = (0, 1, 2, 3, 4, 5, 6, 7, UNKNOWN)
+    for own, theirs, stashers in product(masks, masks, (*masks[:1], *masks[5:6], UNKNOWN)):
         subject = SubjectFacts(1, frozenset(), own, (1,), "/")
         entry = EntryFacts(
             "x", "regular", "ext4", "rw", None, Person(1, stashers, (1,)), Person(1, theirs, (1,))
@@ -105,7 +109,7 @@ def _power_conditions(random: Random) -> dict[str, Any]:
 
 
 def _namespaces() -> Iterator[Request]:
-    chains = (*NAMESPACES, UNKNOWN)
+    chains: tuple[Userns | Unknown, ...] = (*NAMESPACES, UNKNOWN)
     for own, stashers, openers in product(chains, chains, chains):
         subject = SubjectFacts(1, frozenset(), 0, own, "/")
         entry = EntryFacts("x", "regular", "ext4", "rw", None, Person(1, 0, stashers), Person(1, 0, openers))
@@ -121,9 +125,11 @@ def _namespace_conditions(random: Random) -> dict[str, Any]:
 
 
 def _groups() -> Iterator[Request]:
-    paths = ("/", "/a", "/b", "/x", "/a/a", "/a/b", "/x/x", "/a/x/a", UNKNOWN)
-    groups = [frozenset(g for g in (1, 2, 3) if mask >> g & 1) for mask in range(0, 16, 2)]
-    for gids, cgroup in product([*groups, UNKNOWN], paths):
+    cgroups = [f"/{'/'.join(parts)}" for depth in range(4) for parts in product("abx", repeat=depth)]
+    paths: list[str | Unknown] = [*cgroups, UNKNOWN]
+    some = [frozenset(gid for gid in (1, 2, 3) if mask >> gid & 1) for mask in range(0, 16, 2)]
+    groups: list[frozenset[int] | Unknown] = [*some, UNKNOWN]
+    for gids, cgroup in product(groups, paths):
         subject = SubjectFacts(1, gids, 0, (1,), cgroup)
         person = Person(1, 0, (1,))
         yield Request(

@@ -29,7 +29,14 @@ def found(those: list[Policy]) -> dict[str, Problem]:
 
 def is_all_known(request: Request) -> bool:
     entry, subject = request.entry, request.subject
-    values = [entry.kind, entry.filesystem, subject.uid, subject.gids, subject.capabilities, subject.userns]
+    values: list[object] = [
+        entry.kind,
+        entry.filesystem,
+        subject.uid,
+        subject.gids,
+        subject.capabilities,
+        subject.userns,
+    ]
     values += [subject.cgroup, entry.stasher.uid, entry.stasher.userns]
     values += [entry.opener.uid, entry.opener.capabilities, entry.opener.userns]
     return UNKNOWN not in values

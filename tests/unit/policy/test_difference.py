@@ -29,7 +29,7 @@ def words_of(actions: str) -> set[str]:
 
 def is_settled(request: Request) -> bool:
     entry, subject = request.entry, request.subject
-    known = [entry.kind, entry.filesystem, subject.uid, subject.gids, subject.capabilities]
+    known: list[object] = [entry.kind, entry.filesystem, subject.uid, subject.gids, subject.capabilities]
     known += [subject.userns, subject.cgroup, entry.stasher.uid, entry.stasher.capabilities]
     return UNKNOWN not in [*known, entry.stasher.userns]
 

@@ -39,7 +39,7 @@ def test_an_automaton_knows_what_could_fit_below(glob: str, box: str) -> None:
 
 
 def signature(globs: list[str], path: str) -> tuple[bool, ...]:
-    return tuple(bool(compile_glob(glob).fullmatch(path)) or None for glob in globs) + tuple(
+    return tuple(bool(compile_glob(glob).fullmatch(path)) for glob in globs) + tuple(
         could_fit_below(glob, path) for glob in globs
     )
 

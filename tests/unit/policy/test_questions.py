@@ -42,7 +42,7 @@ def test_users_groups_and_capabilities_go_by_name() -> None:
     """Or by number; `CAP_` can be left out."""
     subject = asked(uid="www-data", gid=["adm", "7"], cap=["net_admin", "CAP_CHOWN"]).subject
 
-    assert (33, {4, 7}, 1 << 12 | 1) == (subject.uid, subject.gids, subject.capabilities)
+    assert (33, frozenset({4, 7}), 1 << 12 | 1) == (subject.uid, subject.gids, subject.capabilities)
 
 
 def test_a_subject_with_a_uid_has_only_the_groups_that_are_given() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fdstorefs.policy import yaml_nodes
@@ -60,6 +60,7 @@ def test_words_that_are_text(word: str) -> None:
     assert type_of_plain(word) is None
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="0123456789+-._:xXoObBeEaAfFnNyYtTrRuUlLsSiI~<= TZ", max_size=12))
 @example("0b")
 @example("685_230.15")
