@@ -5,11 +5,12 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fdstorefs.cli.failure import Failure
+from fdstorefs.cli.failure import Failure, UsageError
 
 if TYPE_CHECKING:
     import argparse
 
+    from fdstorefs.audit.options import AuditOptions
     from fdstorefs.cli.parsing import Parser
     from fdstorefs.policy.diagnostic import Diagnostic, PolicyError
     from fdstorefs.server.options import ServeOptions
@@ -58,9 +59,7 @@ def add_enforcement(parser: "Parser") -> None:
 
 
 def serve_options(mount: str, options: "argparse.Namespace", ready_fd: int | None = None) -> "ServeOptions":
-    """What the server is told. Raises Failure for an audit target that is none."""
-    from fdstorefs.audit.options import AuditOptions, parse_fsync
-    from fdstorefs.audit.target import parse_targets
+    """What the server is told. Raises UsageError for an audit log that cannot be meant."""
     from fdstorefs.server.options import ServeOptions
 
     return ServeOptions(
@@ -70,8 +69,19 @@ def serve_options(mount: str, options: "argparse.Namespace", ready_fd: int | Non
         entries=options.entries,
         entries_per_uid=options.entries_per_uid,
         policies=tuple(map(os.path.abspath, options.policy)),
-        audit=AuditOptions(parse_targets(options.audit), parse_fsync(options.audit_fsync)),
+        audit=_audit_options(options),
     )
+
+
+def _audit_options(options: "argparse.Namespace") -> "AuditOptions":
+    from fdstorefs.audit.options import AuditOptions, parse_fsync
+    from fdstorefs.audit.target import parse_targets
+    from fdstorefs.errors import InvalidArgument
+
+    try:
+        return AuditOptions(parse_targets(options.audit), parse_fsync(options.audit_fsync))
+    except InvalidArgument as error:
+        raise UsageError(error.message, hint=error.hint) from error
 
 
 def check_policies(options: "ServeOptions") -> None:

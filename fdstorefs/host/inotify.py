@@ -44,7 +44,7 @@ class Inotify:
     """Watches of directories. Its descriptor is readable when there are events."""
 
     def __init__(self) -> None:
-        """Raises OSError: EMFILE if this user has as many as /proc/sys/fs/inotify/max_user_instances allows."""
+        """Raises OSError: EMFILE if this user has as many as the sysctl fs.inotify.max_user_instances allows."""
         self._fd = syscalls.inotify_init()
 
     def fileno(self) -> int:

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 2.0
 FIRST_GENERATION = 1
+_WATCH_HINT = "if this user watches too much: raise the sysctl fs.inotify.max_user_instances"
 
 
 class Instance:
@@ -95,12 +96,21 @@ class Instance:
         """Serve. Returns when the instance has ended and is unmounted; raises what kept it from starting."""
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal(number, self._end)
-        self._policies.start()
-        self._loop.in_thread(lambda: doorway.bind(self._mounted.path), self._bound)
+        if self._watch_policies():
+            self._loop.in_thread(lambda: doorway.bind(self._mounted.path), self._bound)
         self._loop.run()
         self._close()
         if self._failure is not None:
             raise self._failure
+
+    def _watch_policies(self) -> bool:
+        try:
+            self._policies.start()
+        except OSError as error:
+            # The mount is there, so the loop must run until it is not.
+            self._failure = MountError(f"cannot watch the policies: {error.strerror}", _WATCH_HINT)
+            self._end()
+        return self._failure is None
 
     def _bound(self, listening: socket.socket | BaseException) -> None:
         if isinstance(listening, BaseException):

@@ -4,7 +4,7 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +134,7 @@ print(json.dumps({
 
 
 @pytest.fixture
-def instance(running_instance: Callable[..., Instance], cast: Cast) -> Iterator[Instance]:
+def instance(running_instance: Callable[..., Instance], cast: Cast) -> Instance:
     """An instance in which root keeps what the ordinary user may not know of."""
     if os.geteuid() != 0:
         pytest.skip("one user's entries and another's requests take root")
@@ -150,7 +150,7 @@ def instance(running_instance: Callable[..., Instance], cast: Cast) -> Iterator[
         store.make_box("hidden box", mode=0o777)
         store.make_box("box", mode=0o777)
         store.stash("box/hidden", 0, mode=0o666)
-    yield made
+    return made
 
 
 def told(instance: Instance, code: str) -> dict[str, Any]:

@@ -181,6 +181,33 @@ def test_run_passes_its_policy_on(as_user: Callable[..., Process], directory: Pa
     assert status["policy_status"]["files"] == [str(directory / "a.yaml")]
 
 
+def test_policies_that_cannot_be_watched_are_not_served(
+    user_namespace: Callable[..., Process], cast: Cast, directory: Path
+) -> None:
+    """A change of them would go unnoticed. The mount is taken away again."""
+    policy, mount = write(directory / "a.yaml", ALLOW_ALL), cast.directory("daemon", "fdstore-")
+    script = f"echo 0 > /proc/sys/user/max_inotify_instances && {sys.executable} -m fdstorefs serve"
+    script += f" --policy {policy} {mount}; echo $?; grep -c {mount} /proc/self/mountinfo"
+    process = user_namespace(["bash", "-c", script])
+    out, err = process.communicate(timeout=30)
+
+    assert ["1", "0"] == out.split()
+    assert "fdstorefs: cannot watch the policies: " in err
+    assert "max_user_instances" in err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--audit", "elsewhere"], ["--audit", "file:"], ["--audit-fsync", "now"]]
+)
+def test_an_audit_log_that_cannot_be_meant_is_a_wrong_usage(cast: Cast, arguments: list[str]) -> None:
+    """Exit code 2, and what could be."""
+    process = cast.start([*COMMAND, "serve", *arguments, "/nowhere"])
+    _, err = process.communicate(timeout=30)
+
+    assert process.returncode == 2
+    assert "hint: " in err
+
+
 def test_mount_passes_policy_and_audit_on(cast: Cast, directory: Path) -> None:
     """Relative paths are those of the caller, who is shown the warnings."""
     write(directory / "a.yaml", ALLOW_ALL)

@@ -258,6 +258,17 @@ def test_loads_refusals_and_changes_of_mode_are_on_record(
     assert ("a", "enforce", "monitor") == (changed["name"], changed["former"], changed["mode"])
 
 
+def test_what_is_beside_the_policies_is_left_alone(running_instance: Start, directory: Path) -> None:
+    """One file is named, and its neighbour is none of its business."""
+    instance = running_instance(arguments=arguments(directory / "a.yaml"))
+    with fdstorefs.connect(instance.mount) as store:
+        write(directory / "b.yaml", BROKEN)
+        replace(directory / "a.yaml", allowing("c", "c"))
+        found = await_generation(store, 2)
+
+    assert (["c"], None) == (found["names"], found["rejected"])
+
+
 def test_at_every_moment_it_is_the_one_or_the_other(
     store: fdstorefs.Store, instance: Instance, directory: Path
 ) -> None:

@@ -88,6 +88,7 @@ def test_a_record_written_twice() -> None:
 def test_losses_that_contradict_the_numbers() -> None:
     """A record that says more were lost than there is room for."""
     assert [2] == run_of([start(), verdict(2, lost_before=1)]).repeated
+    assert [1] == run_of([start(1, lost_before=1)]).repeated
 
 
 @pytest.mark.parametrize(("behind", "expected"), [(SECOND // 2, []), (3 * SECOND, [3])])
@@ -96,6 +97,13 @@ def test_the_clock_that_is_never_set(behind: int, expected: list[int]) -> None:
     records = [start(), verdict(2), verdict(3, boottime=2 * SECOND - behind)]
 
     assert expected == run_of(records).backwards
+
+
+def test_the_clock_is_compared_with_the_latest() -> None:
+    """One record that is behind does not excuse the next."""
+    times = [(1, 1), (2, 9), (3, 5), (4, 6), (5, 10)]
+
+    assert [3, 4] == run_of([verdict(seq, boottime=time * SECOND) for seq, time in times]).backwards
 
 
 def test_the_clock_is_compared_across_files() -> None:

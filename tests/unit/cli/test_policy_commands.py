@@ -13,7 +13,7 @@ from fdstorefs.cli.main import main
 from fdstorefs.policy import difference
 from fdstorefs.policy.compile import compile_policies
 from fdstorefs.policy.coverage import TooMuch
-from fdstorefs.policy.load import load
+from fdstorefs.policy.load import MAX_BYTES, load
 from fdstorefs.policy.names import FixedNames
 from fdstorefs.policy.schema import schema
 from fdstorefs.policy.span import Source
@@ -30,6 +30,7 @@ rules:
     kinds: [socket]
     subject: {uid: 33}
 """
+WARNED = GOOD.replace("    kinds: [socket]\n", "")
 BAD = GOOD.replace("effect: allow", "effekt: allow")
 CASES = """\
 cases:
@@ -173,6 +174,36 @@ class TestCheck:
         said = capsys.readouterr().out
         assert "is not UTF-8" in said
         assert "unknown key `effekt`" in said
+
+    def test_a_file_that_cannot_be_read_is_all_that_is_told(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """What the others mean together can't be judged without it."""
+        (tmp_path / "a.yaml").write_bytes(b"\xff\xfe")
+        (tmp_path / "b.yaml").write_text(WARNED)
+
+        assert main(["policy", "check", str(tmp_path)]) == 1
+        assert capsys.readouterr().out.endswith("\n1 error, 0 warnings\n")
+
+    def test_warnings(self, write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+        """Are told, and fail only where they are asked to."""
+        path = write("web.yaml", WARNED)
+
+        assert main(["policy", "check", path]) == 0
+        said = capsys.readouterr().out
+        assert "warning:" in said
+        assert said.endswith("\n1 policy, 1 rule: 1 warning\n")
+        assert main(["policy", "check", "--strict", path]) == 1
+
+    def test_too_much_on_stdin(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Is refused, not cut."""
+        text = GOOD + "#" * (MAX_BYTES + 1 - len(GOOD))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+
+        assert main(["policy", "check", "-"]) == 1
+        assert "more than 1,048,576" in capsys.readouterr().out
 
     def test_a_file_that_never_ends(self, capsys: pytest.CaptureFixture[str]) -> None:
         """Is refused for its size, before it fills the memory."""

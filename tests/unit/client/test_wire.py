@@ -127,6 +127,16 @@ def test_an_error_that_the_client_does_not_know_is_a_plain_store_error(error: ob
     assert str(error) in raised.value.message
 
 
+@pytest.mark.parametrize(("reason", "expected"), [("no rule allows it", "no rule allows it"), (7, None)])
+def test_a_denial_says_why_and_where_it_is_on_record(reason: object, expected: str | None) -> None:
+    """The error has it; what is no text is nothing."""
+    parameters = {"message": "no", "reason": reason, "decision": "0f-7"}
+    with pytest.raises(errors.Denied) as caught:
+        decode(reply_bytes(error=f"{wire.INTERFACE}.Denied", parameters=parameters))
+
+    assert (expected, "0f-7") == (caught.value.reason, caught.value.decision)
+
+
 def test_an_error_of_another_interface_is_not_ours() -> None:
     """Only the interface's own errors become its classes."""
     with pytest.raises(errors.StoreError) as raised:

@@ -7,7 +7,17 @@ from random import Random
 from typing import Any
 
 from fdstorefs.policy.model import Conditions, Ids, Policy, Rule, SubjectConditions
-from fdstorefs.policy.request import OPEN, UNKNOWN, EntryFacts, Person, Request, SubjectFacts, Unknown, Userns
+from fdstorefs.policy.request import (
+    OPEN,
+    UNKNOWN,
+    EntryFacts,
+    Open,
+    Person,
+    Request,
+    SubjectFacts,
+    Unknown,
+    Userns,
+)
 from fdstorefs.policy.vocabulary import Action, Effect, Mode, OpenerUnknown, Relation
 
 NAMES = ("a", "b", "ab", "x", "a/a", "a/b", "a/x", "b/a", "x/a", "x/x", "a/a/a", "a/b/x", "x/x/x", "b/x/a")
@@ -18,8 +28,13 @@ FILES = (
     ("memfd", "tmpfs"),
     ("memfd", "hugetlbfs"),
 )
-NOTHING = (("empty", OPEN), ("box", OPEN))
-UNSURE = ((UNKNOWN, "proc"), (UNKNOWN, UNKNOWN), ("regular", UNKNOWN), ("socket", UNKNOWN))
+NOTHING: tuple[tuple[str, Open], ...] = (("empty", OPEN), ("box", OPEN))
+UNSURE: tuple[tuple[str | Unknown, str | Unknown], ...] = (
+    (UNKNOWN, "proc"),
+    (UNKNOWN, UNKNOWN),
+    ("regular", UNKNOWN),
+    ("socket", UNKNOWN),
+)
 NAMESPACES = ((1,), (2, 1), (9, 20), (3, 2, 1), (3, 9, 20), (8, 20))
 NOBODY = Person(OPEN, OPEN, OPEN)
 KINDS = ("socket", "regular", "memfd", "empty", "box")
@@ -43,8 +58,9 @@ def _files() -> Iterator[Request]:
     actions = (Action.RETRIEVE, Action.STASH, Action.LIST)
     subject = SubjectFacts(1, frozenset(), 0, (1,), "/")
     person = Person(1, 0, (1,))
-    for action, (kind, filesystem), path in product(actions, (*FILES, *NOTHING, *UNSURE), NAMES):
-        nothing = (kind, filesystem) in NOTHING
+    files: tuple[tuple[str | Unknown, str | Unknown | Open], ...] = (*FILES, *NOTHING, *UNSURE)
+    for action, (kind, filesystem), path in product(actions, files, NAMES):
+        nothing = filesystem is OPEN
         opener = NOBODY if nothing else person
         entry = EntryFacts(path, kind, filesystem, OPEN if nothing else "rw", None, person, opener)
         yield Request(action, entry, subject, (1,))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fdstorefs.errors import BY_IDENTIFIER, NoInstance, NoSuchEntry, StoreError
+from fdstorefs.errors import BY_IDENTIFIER, Denied, NoInstance, NoSuchEntry, NotPermitted, StoreError
 from fdstorefs.interface import NAME, description
 from fdstorefs.server.varlink.reply import Reply, encoded, failure, success
 from fdstorefs.server.varlink.standard import invalid_parameter
@@ -28,6 +28,32 @@ def test_an_error_carries_message_name_and_hint() -> None:
         "parameters": {"message": "no `a`", "name": "a", "hint": "look elsewhere"},
     }
     assert short["parameters"] == {"message": "no `a`"}
+
+
+@pytest.mark.parametrize("kind", [Denied, NotPermitted])
+def test_a_denial_carries_why_and_where_it_is_on_record(kind: type[StoreError]) -> None:
+    """As far as there is anything to say."""
+    error = kind("no")
+    bare = decoded(failure(error))["parameters"]
+    error.reason, error.decision = "forbidden by `r`", "0f-7"
+
+    assert {"message": "no"} == bare
+    assert {"message": "no", "reason": "forbidden by `r`", "decision": "0f-7"} == decoded(failure(error))[
+        "parameters"
+    ]
+
+
+def test_what_errors_carry_is_declared() -> None:
+    """Each field of a denial, and no reason where nothing was decided."""
+    denied, missing = (
+        re.search(rf"^error {name} \((.*)\)$", description(), re.MULTILINE)
+        for name in ("Denied", "NoSuchEntry")
+    )
+    assert denied is not None
+    assert missing is not None
+
+    assert "message: string, name: ?string, hint: ?string, reason: ?string, decision: ?string" == denied[1]
+    assert "message: string, name: ?string, hint: ?string" == missing[1]
 
 
 @pytest.mark.parametrize("kind", BY_IDENTIFIER.values(), ids=lambda kind: str(kind.identifier))
