@@ -27,7 +27,7 @@ from fdstorefs.policy.request import (
 )
 from fdstorefs.policy.tables import Space, Tables, Vector
 from fdstorefs.policy.verdict import Verdict
-from fdstorefs.policy.vocabulary import Action
+from fdstorefs.policy.vocabulary import Action, Relation
 
 MOST_REMEMBERED = 4096
 """Cgroups and capability sets whose vectors are kept; they are all forgotten when there are more."""
@@ -40,13 +40,34 @@ def decide(tables: Tables, request: Request) -> Verdict:
     return Evaluator(tables, request.instance).decide(request.action, entry, request.subject, also)
 
 
+class Side:
+    """A space, and the terms in it that have to be looked at further, put together once: most decisions skip most."""
+
+    __slots__ = ("about_opener", "about_subject", "same_userns", "space", "stasher_userns")
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        self.about_subject = (
+            space.uid.asks
+            | space.gid.asks
+            | space.cgroups.asks
+            | space.capabilities.asks
+            | space.userns.asks
+        )
+        self.about_opener = space.opener_same | space.opener_no_more | space.opener_userns.asks
+        self.stasher_userns = space.stasher_userns.asks
+        listed = space.stasher_userns
+        self.same_userns = met(listed, Relation.SAME, space.lenient) | ~listed.asks
+
+
 class Evaluator:
     """Decides by one set of tables, for an instance in user namespace `instance`."""
 
-    __slots__ = ("_all_enforced", "_instance", "_remembered", "_tables")
+    __slots__ = ("_all_enforced", "_instance", "_main", "_remembered", "_tables", "_unless")
 
     def __init__(self, tables: Tables, instance: Userns) -> None:
         self._tables = tables
+        self._main, self._unless = Side(tables.main), Side(tables.unless)
         self._instance = instance
         self._all_enforced = tables.enforcing and tables.enforced == tables.everything
         self._remembered: dict[tuple[bool, str | int | Unknown], Vector] = {}
@@ -96,10 +117,10 @@ class Evaluator:
         tables = self._tables
         terms = entry.main.terms & tables.actions[action]
         if terms:
-            terms = self._narrowed(tables.main, terms, entry.main, entry, subject)
+            terms = self._narrowed(self._main, terms, entry.main, entry, subject)
         blocked = terms & tables.has_unless & entry.unless.terms
         if blocked:
-            terms &= ~self._narrowed(tables.unless, blocked, entry.unless, entry, subject)
+            terms &= ~self._narrowed(self._unless, blocked, entry.unless, entry, subject)
         return terms
 
     def _matching_box(self, box: EntryClass, subject: Subject) -> Vector:
@@ -114,15 +135,28 @@ class Evaluator:
         return forbids | allows
 
     def _narrowed(
-        self, space: Space, terms: Vector, part: Part, entry: EntryClass, subject: Subject
+        self, side: Side, terms: Vector, part: Part, entry: EntryClass, subject: Subject
     ) -> Vector:
         """Those of `terms` whose conditions are met, in this space."""
-        terms = self._narrowed_by_subject(space, terms, subject)
-        if terms & part.stasher_same:
-            other = space.stasher_uid.other
-            terms &= _same_uid(space, part.stasher_same, other, entry.stasher.uid, subject.uid)
-        if terms & space.stasher_userns.asks:
-            terms &= self._userns(space, entry.stasher.userns, subject, of_stasher=True)
+        if terms & side.about_subject:
+            terms = self._narrowed_by_subject(side.space, terms, subject)
+        stasher = entry.stasher
+        if terms & part.stasher_same and stasher.uid != subject.uid:
+            other = side.space.stasher_uid.other
+            terms &= _same_uid(side.space, part.stasher_same, other, stasher.uid, subject.uid)
+        if terms & side.stasher_userns:
+            if stasher.userns == subject.userns and isinstance(stasher.userns, tuple):
+                terms &= side.same_userns
+            else:
+                terms &= self._userns(side.space, stasher.userns, subject, of_stasher=True)
+        if terms & side.about_opener:
+            terms = self._narrowed_by_openers(side.space, terms, part, entry, subject)
+        return terms
+
+    def _narrowed_by_openers(
+        self, space: Space, terms: Vector, part: Part, entry: EntryClass, subject: Subject
+    ) -> Vector:
+        """By the opener, or the stasher in its place."""
         assumed = terms & self._tables.assume
         if assumed:
             known = self._narrowed_by_opener(space, terms ^ assumed, part.opener_same, entry.opener, subject)

@@ -106,14 +106,16 @@ class Domains:
 
     def _paths(self, atoms: list[Atom]) -> list[Any]:
         globs = _globs(atoms)
-        if not self.exact:
-            return ["zq9/zq8", *map(unusual, globs)]
-        return path_classes(globs)
+        few = ["zq9/zq8", *(path for path in map(unusual, globs) if not {".", ".."} & {*path.split("/")})]
+        if not self.exact or _tells_all(few, atoms, Dim.PATH):
+            return few
+        return path_classes(globs, with_below=self.boxes)
 
     def _cgroups(self, atoms: list[Atom]) -> list[Any]:
         globs = _globs(atoms)
-        if not self.exact:
-            return ["/zq8", *(f"/{unusual(glob.removeprefix('/'))}" for glob in globs)]
+        few = ["/zq8", *(f"/{unusual(glob.removeprefix('/'))}" for glob in globs)]
+        if not self.exact or _tells_all(few, atoms, Dim.CGROUP):
+            return few
         return cgroup_classes(globs)
 
     def _uids(self, atoms: list[Atom], others: int) -> list[Any]:
@@ -202,6 +204,16 @@ def atoms_by_dim(terms: Iterable[Term]) -> dict[Dim, list[Atom]]:
             for dim in atom.dims:
                 found.setdefault(dim, {})[id(atom)] = atom
     return {dim: list(atoms.values()) for dim, atoms in found.items()}
+
+
+def _tells_all(values: list[str], atoms: list[Atom], dim: Dim) -> bool:
+    """Whether one condition is all there is, true of one of the values and false of another."""
+    found = set()
+    for value in values if len(atoms) == 1 else ():
+        point = list(ORDINARY)
+        point[dim] = value
+        found.add(atoms[0].truth(point))
+    return len(found) > 1
 
 
 def _wanted(atoms: list[Atom]) -> set[Any]:

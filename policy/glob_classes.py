@@ -22,15 +22,18 @@ class TooManyClasses(Exception):
     """So many globs overlap in so many ways that their classes can't be counted out."""
 
 
-def path_classes(globs: Sequence[str]) -> list[str]:
-    """An example of every class of names by these globs, short ones first. Raises TooManyClasses."""
+def path_classes(globs: Sequence[str], *, with_below: bool = True) -> list[str]:
+    """An example of every class of names by these globs, short ones first. Raises TooManyClasses.
+
+    Without `with_below`, what could fit below a name makes no difference.
+    """
     machines = [automaton(glob) for glob in globs]
 
     def told(states: _States) -> _Signature:
-        return (
-            *(machine.fits(state) for machine, state in zip(machines, states, strict=True)),
-            *(machine.fits_below(state) for machine, state in zip(machines, states, strict=True)),
-        )
+        here = tuple(machine.fits(state) for machine, state in zip(machines, states, strict=True))
+        if not with_below:
+            return here
+        return *here, *(machine.fits_below(state) for machine, state in zip(machines, states, strict=True))
 
     first = tuple(machine.first for machine in machines)
     return list(_Reader(machines, first, told).examples())

@@ -25,6 +25,9 @@ STICKY = 0o1000
 class Action(StrEnum):
     """What a subject may ask for."""
 
+    # Looked up by at every step of a request; the hash of an enumeration is a Python function, this one isn't.
+    __hash__ = str.__hash__
+
     STASH = "stash"
     RETRIEVE = "retrieve"
     TAKE = "take"

@@ -41,6 +41,11 @@ class OpenFile:
             return ()
         return tuple(within) if isinstance(within, list) else (within,)
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether more than one entry holds it."""
+        return isinstance(self._within, list)
+
     def enter(self, entry: "Entry") -> None:
         """Note that an entry holds it. Most files are in one only, so there is seldom a list."""
         self._within = [*self.entries, entry] if self._within is not None else entry
@@ -127,6 +132,11 @@ class Entry(Node):
         """How many names it has."""
         return len(self._places) // 2
 
+    @property
+    def has_more_names(self) -> bool:
+        """Whether it, or another entry with the same open file, has another name."""
+        return len(self._places) > 2 or (self.file is not None and self.file.is_shared)
+
     def is_only(self, box: "Box", name: str) -> bool:
         """True if this is its name and it has no other."""
         places = self._places
@@ -170,6 +180,10 @@ class Box(Node):
         """
         return 1 if self.is_attached else 0
 
+    def is_only(self, box: "Box", name: str) -> bool:
+        """True if this is its name, or was when it was removed: it never has another."""
+        return self.parent is box and self.name == name
+
     @property
     def is_attached(self) -> bool:
         """True while the box can be reached from the root."""
@@ -178,6 +192,8 @@ class Box(Node):
     @property
     def path(self) -> str:
         """The path from the root box, empty for the root."""
+        if self.parent is None:
+            return ""
         parts: list[str] = []
         box: Box | None = self
         while box is not None and box.parent is not None:

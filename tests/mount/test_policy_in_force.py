@@ -181,6 +181,32 @@ def test_run_passes_its_policy_on(as_user: Callable[..., Process], directory: Pa
     assert status["policy_status"]["files"] == [str(directory / "a.yaml")]
 
 
+READ = """
+import sys
+from fdstorefs.policy.diagnostic import PolicyError
+from fdstorefs.server.enforcement.policy_files import read_policy_files
+try:
+    print(len(read_policy_files([sys.argv[1]])))
+except PolicyError as error:
+    print(error.diagnostics[0].code)
+"""
+
+
+def test_what_is_mounted_read_only_may_have_any_mode(
+    user_namespace: Callable[..., Process], cast: Cast
+) -> None:
+    """Nobody can write to it: that is how a ConfigMap is mounted."""
+    policies = cast.directory("daemon", "policies-")
+    script = (
+        f"mount -t tmpfs -o mode=0777 x {policies} && touch {policies}/a.yaml && chmod 666 {policies}/a.yaml"
+    )
+    script += f' && "$@" && mount -o remount,bind,ro {policies} && exec "$@"'
+    read = [sys.executable, "-c", READ, policies]
+    out, err = user_namespace(["bash", "-c", script, "bash", *read]).communicate(timeout=30)
+
+    assert (["unsafe-file", "1"], "") == (out.split(), err)
+
+
 def test_policies_that_cannot_be_watched_are_not_served(
     user_namespace: Callable[..., Process], cast: Cast, directory: Path
 ) -> None:

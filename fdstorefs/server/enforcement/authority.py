@@ -78,7 +78,8 @@ class PolicyAuthority:
         if not verdict.allowed:
             raise self._denied(subject, view, action, target, verdict)
         if self._recorder is not None:
-            self._recorder.allowed(subject, action, target, verdict, _REASONS[verdict.reason])
+            reason = Reason.RULE if verdict.decided else _reason(verdict)
+            self._recorder.allowed(subject, action, target, verdict, reason)
 
     def require_implied(self, subject: Subject, action: Action, target: Target) -> None:
         """As `require_policy`, but only a denial goes on record, in force or not."""

@@ -61,7 +61,7 @@ class Judge:
         if node is None:
             raise AssertionError(f"there is nothing to {action} at `{target.path}`")
         entry = self._class_of(target, node)
-        if action in _DELIVERING and isinstance(node, Entry) and _has_more_names(node):
+        if action in _DELIVERING and isinstance(node, Entry) and node.has_more_names:
             also = [classify(self._tables, facts) for facts in _other_names(target, node)]
             return self._evaluator.decide(ASKED[action], entry, subject, also)
         return self._evaluator.decide(ASKED[action], entry, subject)
@@ -80,11 +80,11 @@ class Judge:
         return Request(ASKED[action], facts, subject, self._instance, also)
 
     def _class_of(self, target: Target, node: Entry | Box) -> EntryClass:
-        if not _has_just_this_name(target, node):
+        if not node.is_only(target.box, target.name):
+            # A former name, as in news of a change, or one of several: not what is remembered.
             return classify(self._tables, facts_of(target.path, node))
         if self._moved_boxes != self._tree.moved_boxes:
-            self._moved_boxes, self._stamp = self._tree.moved_boxes, object()
-            self._classes.clear()
+            self._forget()
         remembered = node.judged
         if isinstance(remembered, tuple) and remembered[0] is self._stamp:
             found: EntryClass = remembered[1]
@@ -92,6 +92,10 @@ class Judge:
         found = classify(self._tables, facts_of(target.path, node))
         node.judged = self._shared(found)
         return found
+
+    def _forget(self) -> None:
+        self._moved_boxes, self._stamp = self._tree.moved_boxes, object()
+        self._classes.clear()
 
     def _shared(self, found: EntryClass) -> Remembered:
         """One object for all entries of a class, so that it costs an entry no more than the reference."""
@@ -105,17 +109,6 @@ class Judge:
     def _as_stasher(self, subject: Subject) -> Person:
         capabilities = subject.capabilities if self._tables.assume else UNKNOWN
         return Person(subject.uid, capabilities, subject.userns)
-
-
-def _has_just_this_name(target: Target, node: Entry | Box) -> bool:
-    """Whether the target is the node's one name: not a former one, as in news of a change, nor one of several."""
-    if isinstance(node, Box):
-        return node.name == target.name and node.parent is target.box
-    return node.is_only(target.box, target.name)
-
-
-def _has_more_names(entry: Entry) -> bool:
-    return entry.links > 1 or (entry.file is not None and len(entry.file.entries) > 1)
 
 
 def _other_names(target: Target, entry: Entry) -> Iterator[EntryFacts]:

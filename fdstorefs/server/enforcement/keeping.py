@@ -103,6 +103,8 @@ class PolicyKeeper:
     # A change
 
     def _begin(self) -> None:
+        if self._watch is None:
+            return
         if self._is_loading:
             self._load_again = True
             return
@@ -110,14 +112,13 @@ class PolicyKeeper:
         watch, generation = self._watch, self._ready.in_force.mark.generation + 1
         self._loop.in_thread(lambda: self._load(watch, generation), self._end)
 
-    def _load(self, watch: PolicyWatch | None, generation: int) -> Ready | None:
+    def _load(self, watch: PolicyWatch, generation: int) -> Ready | None:
         """In a thread: what is to be put in force now, None if it is in force already. Raises PolicyError."""
-        if watch is not None:
-            watch.follow()
+        watch.follow()
         try:
             candidates = load_policies(self._paths, self._mount)
         finally:
-            if watch is not None and watch.follow():
+            if watch.follow():
                 # The way has changed on the way: what was read may be what it led to before.
                 self._loop.post(self._begin)
         former = self._ready.candidates
@@ -134,14 +135,14 @@ class PolicyKeeper:
             self._note_rejected(f"they could not be read again: {result}", (str(result),))
         else:
             self._take(result)
-        if self._load_again and self._watch is not None:
+        if self._load_again:
             self._load_again = False
             self._begin()
 
     def _take(self, ready: Ready | None) -> None:
         if ready is not None:
-            former, self._ready = self._ready.in_force, ready
             self._authority.adopt(ready.in_force)
+            former, self._ready = self._ready.in_force, ready
             self._usage.limits = least(self._ours, ready.in_force.limits)
             self._tell_loaded()
             self._tell_of_modes(former)

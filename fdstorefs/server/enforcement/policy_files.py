@@ -134,7 +134,7 @@ def _read(path: str, owners: Owners) -> PolicyFile:
         # Opening a fifo or a device does something to it; a descriptor that is a path only doesn't.
         place = os.open(path, os.O_PATH | os.O_CLOEXEC)
         try:
-            _require_safe_file(path, os.fstat(place), owners)
+            _require_safe_file(path, place, owners)
             return PolicyFile(path, _content(place))
         finally:
             os.close(place)
@@ -149,20 +149,21 @@ def _content(place: int) -> bytes:
         return file.read(MAX_BYTES + 1)
 
 
-def _require_safe_file(path: str, found: os.stat_result, owners: Owners) -> None:
+def _require_safe_file(path: str, place: int, owners: Owners) -> None:
+    found = os.fstat(place)
     if not stat.S_ISREG(found.st_mode):
         kind = _KINDS.get(stat.S_IFMT(found.st_mode), "something else")
         raise _problem(
             "not-a-file", f"{quoted(path)} is {kind}, not a file", "name a file, or a directory of files"
         )
     _require_owner(path, found, owners)
-    if found.st_mode & _OTHERS_MAY_WRITE:
+    if found.st_mode & _OTHERS_MAY_WRITE and not _is_read_only(place):
         raise _open_to_others(path, "the policy")
 
 
 def _require_unshared(directory: str) -> None:
     # With the sticky bit others cannot take policies away, but still add some, by links to files of root's.
-    if os.stat(directory).st_mode & _OTHERS_MAY_WRITE:
+    if os.stat(directory).st_mode & _OTHERS_MAY_WRITE and not _is_read_only(directory):
         raise _open_to_others(directory, "the directory of policies")
 
 
@@ -177,8 +178,13 @@ def _require_safe_way(path: str, owners: Owners) -> None:
             continue  # who may have written it is asked of the open file
         _require_owner(place, found, owners)
         open_to_others = found.st_mode & _OTHERS_MAY_WRITE and not found.st_mode & stat.S_ISVTX
-        if stat.S_ISDIR(found.st_mode) and open_to_others:
+        if stat.S_ISDIR(found.st_mode) and open_to_others and not _is_read_only(place):
             raise _open_to_others(place, "a directory on the way to the policy")
+
+
+def _is_read_only(place: str | int) -> bool:
+    """Whether it is mounted read-only: so nobody may write there, as in a ConfigMap's mount, whose mode is 0777."""
+    return bool(os.statvfs(place).f_flag & os.ST_RDONLY)
 
 
 def _places(steps: tuple[Step, ...]) -> Iterator[str]:

@@ -19,6 +19,10 @@ from fdstorefs.server.enforcement.shortcomings import Shortcomings, shortcomings
 log = logging.getLogger(__name__)
 
 
+# To pass through a box is to learn that it, and what is asked for in it, is there.
+_WORDS = {action: ASKED.get(action, Asked.LIST).word for action in Action}
+
+
 class Log(Protocol):
     """Where decisions go."""
 
@@ -111,7 +115,7 @@ class Recorder:
             self._number,
             time.time_ns(),
             time.clock_gettime_ns(time.CLOCK_BOOTTIME),
-            ASKED.get(action, Asked.LIST).word,
+            _WORDS[action],
             allowed,
             decided,
             reason,

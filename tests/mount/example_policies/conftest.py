@@ -1,19 +1,32 @@
-"""The stage of all examples, and instances on it that serve by them."""
+"""The stage that all examples share, instances on it that serve by them, and the two doors."""
 
-import os
-import shutil
-import sys
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from tests.mount.cast import REPOSITORY, Cast
-from tests.mount.conftest import await_readiness
-from tests.mount.example_policies.stage import Role, Stage, new_stage
-from tests.mount.instance import Instance
+from tests.mount.example_policies.scene import Scene, scene
+from tests.mount.example_policies.stage import Stage, new_stage
 
-EXAMPLES = REPOSITORY / "examples" / "policies"
+Perform = Callable[..., Scene]
+
+
+@pytest.fixture(scope="session")
+def stage() -> Iterator[Stage]:
+    """Users, cgroups and their processes."""
+    with new_stage() as stage:
+        yield stage
+
+
+@pytest.fixture
+def perform(stage: Stage) -> Iterator[Perform]:
+    """Serve by examples; the instance ends with the test."""
+    with ExitStack() as stack:
+        yield lambda *policies: stack.enter_context(scene(stage, *policies))
+
+
+@pytest.fixture(params=["socket", "mount"])
+def door(request: pytest.FixtureRequest) -> str:
+    """The socket, then the mount."""
+    found: str = request.param
+    return found

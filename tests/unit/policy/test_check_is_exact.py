@@ -16,7 +16,7 @@ from fdstorefs.policy.weigh import weigh
 from tests.unit.policy.small_spaces import SPACES, policies
 
 SEEDS = st.integers(0, 2**32)
-MANY = settings(max_examples=60, deadline=None)
+MANY = settings(max_examples=30, deadline=None)
 _each_space = pytest.mark.parametrize("name", SPACES)
 
 

@@ -1,0 +1,83 @@
+"""examples/policies/70-live-update.yaml does what it says."""
+
+import pytest
+
+from tests.mount.example_policies.conftest import Perform
+from tests.mount.example_policies.scene import Scene
+from tests.mount.example_policies.stage import Role
+
+MACHINE = "/machine.slice/vm-1.scope"
+MEMORY, DEVICE = "update/memory", "update/device"
+LABEL = "live-update"
+USER = 1000
+
+
+@pytest.fixture
+def scene(perform: Perform) -> Scene:
+    """The old version has stashed its guest's memory and a device."""
+    scene = perform("70-live-update.yaml")
+    old(scene).prepares("box", "update")
+    old(scene).prepares("stash", MEMORY, "memfd", label=LABEL)
+    old(scene).prepares("stash", DEVICE, "device", label=LABEL)
+    return scene
+
+
+def old(scene: Scene) -> Role:
+    """The version that runs; it has no capabilities."""
+    return scene.role(USER, MACHINE)
+
+
+def new(scene: Scene) -> Role:
+    """The version that comes: the same user, in the same slice."""
+    return scene.role(USER, "/machine.slice/vm-1.next.scope", can=["sys_admin"])
+
+
+def test_the_old_version_hands_over(scene: Scene, door: str) -> None:
+    """The old version stashes its guest's memory and its devices, labelled, in the box `update` and seals it."""
+    assert "done" == old(scene)(door, "stash", "update/more", "memfd", label=LABEL)
+    assert "done" == old(scene)("socket", "seal", "update")
+    assert "EBUSY" == old(scene)(door, "stash", "update/late", "memfd", label=LABEL)
+    assert "EBUSY" == new(scene)("socket", "take", MEMORY)
+
+
+def test_the_new_version_takes_everything_at_once(scene: Scene) -> None:
+    """The new version opens the seal and takes everything at once."""
+    old(scene).prepares("seal", "update")
+
+    assert "done" == new(scene)("socket", "unseal", "update")
+    assert "done" == new(scene)("socket", "take", MEMORY, DEVICE)
+
+
+def test_until_then_nobody_gets_at_a_part(scene: Scene, door: str) -> None:
+    """Until then nobody, not even who stashed it, gets at a part."""
+    for name in (MEMORY, DEVICE):
+        assert "EACCES" == old(scene)(door, "retrieve", name)
+        assert "EACCES" == old(scene)("socket", "take", name)
+        assert "EACCES" == new(scene)(door, "retrieve", name)
+        assert "EACCES" == old(scene)(door, "link", name, "update/copy")
+        assert "EACCES" == old(scene)(door, "rename", name, "elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("user", "cgroup", "can", "container"),
+    [
+        (USER, "/user.slice", ("sys_admin",), ""),
+        ("backup", MACHINE, ("sys_admin",), ""),
+        (USER, MACHINE, (), "one"),
+    ],
+    ids=["another slice", "another user", "in a user namespace of its own"],
+)
+def test_nobody_else_takes_it(
+    scene: Scene, user: str | int, cgroup: str, can: tuple[str, ...], container: str
+) -> None:
+    """Neither the user elsewhere, nor another user, nor a guest that got into a user namespace of its own."""
+    other = scene.role(user, cgroup, can=can, container=container)
+
+    assert other("socket", "take", MEMORY) in ("ENOENT", "EACCES")
+
+
+def test_without_its_label_it_stays(scene: Scene) -> None:
+    """What isn't labelled `live-update` is not part of it."""
+    old(scene).prepares("stash", "update/notes", "memfd")
+
+    assert "EACCES" == new(scene)("socket", "take", "update/notes")

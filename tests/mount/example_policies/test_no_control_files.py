@@ -1,0 +1,71 @@
+"""examples/policies/60-no-control-files.yaml does what it says, beside everything.yaml. See also test_cgroup_procs.py."""
+
+import pytest
+
+from tests.mount.example_policies.conftest import Perform
+from tests.mount.example_policies.scene import Scene
+
+USER = 1000
+
+
+@pytest.fixture
+def scene(perform: Perform) -> Scene:
+    """Everything else is allowed."""
+    return perform("60-no-control-files.yaml", "everything.yaml")
+
+
+@pytest.mark.parametrize("what", ["proc", "device", "namespace", "pidfd"])
+def test_nobody_takes_one(scene: Scene, door: str, what: str) -> None:
+    """Nobody takes a control file, a device node or a namespace file that root has stashed."""
+    scene.role().prepares("stash", "power", what)
+    user = scene.role(USER)
+
+    assert "EACCES" == user(door, "retrieve", "power")
+    assert "EACCES" == user("socket", "take", "power")
+
+
+@pytest.mark.parametrize("what", ["proc", "device", "namespace", "pidfd"])
+def test_nor_under_another_name(scene: Scene, door: str, what: str) -> None:
+    """It can't be linked to a harmless name either."""
+    scene.role().prepares("stash", "power", what)
+
+    assert "EACCES" == scene.role(USER)(door, "link", "power", "harmless")
+
+
+@pytest.mark.parametrize("what", ["namespace", "pidfd"])
+def test_a_namespace_stays_with_who_stashed_it(scene: Scene, what: str) -> None:
+    """Who stashed it has it, and the same user in another user namespace has not."""
+    scene.role(USER).prepares("stash", "power", what)
+
+    assert "done" == scene.role(USER)("socket", "retrieve", "power")
+    assert "EACCES" == scene.role(USER, container="one")("socket", "retrieve", "power")
+
+
+def test_a_device_stays_with_root(scene: Scene) -> None:
+    """Root of the instance's user namespace, whoever stashed it."""
+    scene.role(USER).prepares("stash", "device", "device")
+
+    assert "done" == scene.role()("socket", "retrieve", "device")
+    assert "EACCES" == scene.role(USER)("socket", "retrieve", "device")
+
+
+def test_where_the_opener_is_not_known_nobody_retrieves_it(scene: Scene) -> None:
+    """Under daemon enforcement the opener is not known, and so nobody retrieves such a file at all."""
+    scene.role().prepares("stash", "power", "proc")
+
+    assert "EACCES" == scene.role()("socket", "retrieve", "power")
+
+
+@pytest.mark.parametrize("what", ["memfd", "pipe", "socket"])
+def test_what_is_allowed_others_say(scene: Scene, door: str, what: str) -> None:
+    """This file only forbids: what lends no power everybody gets, as the other file says."""
+    scene.role().prepares("stash", "harmless", what)
+
+    assert "done" == scene.role(USER)(door, "retrieve", "harmless")
+
+
+def test_alone_it_allows_nothing(perform: Perform, door: str) -> None:
+    """This file only forbids: by itself it allows nothing."""
+    scene = perform("60-no-control-files.yaml")
+
+    assert "EACCES" == scene.role(USER)(door, "stash", "anything")
