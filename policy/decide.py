@@ -48,11 +48,7 @@ class Side:
     def __init__(self, space: Space) -> None:
         self.space = space
         self.about_subject = (
-            space.uid.asks
-            | space.gid.asks
-            | space.cgroups.asks
-            | space.capabilities.asks
-            | space.userns.asks
+            space.uid.asks | space.gid.asks | space.cgroups.asks | space.capabilities.asks | space.userns.asks
         )
         self.about_opener = space.opener_same | space.opener_no_more | space.opener_userns.asks
         self.stasher_userns = space.stasher_userns.asks
@@ -134,9 +130,7 @@ class Evaluator:
             allows &= ~self._narrowed_by_subject(tables.unless, blocked, subject)
         return forbids | allows
 
-    def _narrowed(
-        self, side: Side, terms: Vector, part: Part, entry: EntryClass, subject: Subject
-    ) -> Vector:
+    def _narrowed(self, side: Side, terms: Vector, part: Part, entry: EntryClass, subject: Subject) -> Vector:
         """Those of `terms` whose conditions are met, in this space."""
         if terms & side.about_subject:
             terms = self._narrowed_by_subject(side.space, terms, subject)

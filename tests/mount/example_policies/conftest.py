@@ -22,7 +22,7 @@ def stage() -> Iterator[Stage]:
 def perform(stage: Stage) -> Iterator[Perform]:
     """Serve by examples; the instance ends with the test."""
     with ExitStack() as stack:
-        yield lambda *policies: stack.enter_context(scene(stage, *policies))
+        yield lambda *policies, beside="": stack.enter_context(scene(stage, *policies, beside=beside))
 
 
 @pytest.fixture(params=["socket", "mount"])

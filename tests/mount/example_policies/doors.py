@@ -174,9 +174,9 @@ class Mount:
         """Read what kind it is."""
         return _outcome(lambda: os.getxattr(self._path(name), KIND))
 
-    def look_up(self, name: str) -> str:
-        """Whether there is such a name."""
-        return _outcome(lambda: os.lstat(self._path(name)))
+    def chmod(self, name: str, mode: int) -> str:
+        """Change its mode."""
+        return _outcome(lambda: os.chmod(self._path(name), mode))
 
     def names(self) -> list[str]:
         """All names that `ls -R` shows."""

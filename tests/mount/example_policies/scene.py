@@ -15,6 +15,7 @@ from tests.mount.cast import REPOSITORY, Cast
 from tests.mount.conftest import await_readiness
 from tests.mount.example_policies.stage import Role, Stage
 from tests.mount.instance import Instance
+from tests.mount.policies import write
 
 EXAMPLES = REPOSITORY / "examples" / "policies"
 
@@ -50,14 +51,16 @@ class Scene:
 
 
 @contextmanager
-def scene(stage: Stage, *policies: Path | str) -> Iterator[Scene]:
-    """Serve by these policies: paths, or names of examples. With none by the built-in default."""
+def scene(stage: Stage, *policies: str, beside: str = "") -> Iterator[Scene]:
+    """Serve by examples, and by the text of another policy beside them; with none by the built-in default."""
     with ExitStack() as stack:
         cast = Cast(stack)
         os.chmod(cast.home(None), 0o755)
         place = Path(cast.directory(None, "policies-"))
         # Root's own copies: whoever owns the clone may be nobody inside the namespace.
-        copies = [shutil.copyfile(EXAMPLES / policy, place / Path(policy).name) for policy in policies]
+        copies = [shutil.copyfile(EXAMPLES / policy, place / policy) for policy in policies]
+        if beside:
+            copies.append(Path(write(place / "beside.yaml", beside)))
         audit = place / "audit.jsonl"
         options = [word for copy in copies for word in ("--policy", str(copy))]
         instance = _start(stage, cast, stack, [*options, "--audit", f"file:{audit}"])

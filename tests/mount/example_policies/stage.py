@@ -98,10 +98,17 @@ class Stage:
         key = (user, cgroup, tuple(can), container)
         if key not in self._actors:
             into_container = ["unshare", "--user", "--map-current-user", "--"] if container else []
-            actor = Actor([*self.inside(cgroup), *becoming(user, can), *into_container])
-            self._stack.callback(actor.end)
-            self._actors[key] = actor
+            self._actors[key] = self._new([*self.inside(cgroup), *becoming(user, can), *into_container])
         return self._actors[key]
+
+    def new_actor(self, user: str | int, cgroup: str) -> Actor:
+        """One more process like that."""
+        return self._new([*self.inside(cgroup), *becoming(user, ())])
+
+    def _new(self, prefix: Sequence[str]) -> Actor:
+        actor = Actor(prefix)
+        self._stack.callback(actor.end)
+        return actor
 
 
 def entering(directory: str) -> list[str]:

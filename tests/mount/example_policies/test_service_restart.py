@@ -4,7 +4,8 @@ import pytest
 
 from tests.mount.example_policies.conftest import Perform
 from tests.mount.example_policies.scene import Scene
-from tests.mount.example_policies.stage import Actor, Role, Stage
+from tests.mount.example_policies.stage import Role, Stage
+from tests.mount.policies import allowing
 
 SERVICE = "/system.slice/mail.service"
 QUEUE = "restart/mail/queue"
@@ -48,16 +49,17 @@ def test_that_the_process_is_another_one_does_not_matter(scene: Scene, stage: St
     assert "done" == again(door, "discard", QUEUE)
 
 
-@pytest.mark.parametrize(
-    ("user", "cgroup"), [("mail", "/user.slice"), ("mail", "/system.slice/mail.service2"), ("backup", SERVICE)]
-)
-def test_that_it_is_the_same_service_does(scene: Scene, door: str, user: str, cgroup: str) -> None:
+def test_that_it_is_the_same_service_does(scene: Scene, door: str) -> None:
     """That it is the same service does: neither its user elsewhere nor another user in it gets anything."""
-    other = scene.role(user, cgroup)
-
-    assert [] == other(door, "names")
-    assert "ENOENT" == other(door, "retrieve", QUEUE)
-    assert "ENOENT" == other("socket", "take", QUEUE)
+    others = [
+        scene.role("mail"),
+        scene.role("mail", "/system.slice/mail.service2"),
+        scene.role("backup", SERVICE),
+    ]
+    for other in others:
+        assert [] == other(door, "names")
+        assert "ENOENT" == other(door, "retrieve", QUEUE)
+        assert "ENOENT" == other("socket", "take", QUEUE)
 
 
 def test_it_stays_in_its_own_box(scene: Scene, door: str) -> None:
@@ -77,7 +79,12 @@ def test_root_looks_and_clears_up(scene: Scene, door: str) -> None:
     assert "done" == root(door, "discard", QUEUE)
 
 
-def test_what_somebody_else_put_there_is_not_taken(perform: Perform) -> None:
-    """The service takes what it has stashed itself."""
-    scene = perform("50-service-restart.yaml", "everything-may-be-stashed.yaml")
-    del scene
+def test_what_somebody_else_put_there_is_not_taken(perform: Perform, door: str) -> None:
+    """The service takes what it has stashed itself: where another policy lets others stash, that it does not get."""
+    scene = perform("50-service-restart.yaml", beside=allowing("more", "restart/mail/*", actions="stash, list"))
+    for box in ("restart", "restart/mail"):
+        scene.role().prepares("box", box)
+    scene.role("backup").prepares("stash", QUEUE)
+
+    assert "EACCES" == service(scene)(door, "retrieve", QUEUE)
+    assert "EACCES" == service(scene)("socket", "take", QUEUE)
