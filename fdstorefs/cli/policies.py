@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from fdstorefs.cli.failure import Failure
+from fdstorefs.policy.file_names import CASES_SUFFIXES, is_policy
 
 if TYPE_CHECKING:
     import argparse
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 STDIN_NAME = "<stdin>"
-SUFFIXES = (".yaml", ".yml")
-CASES_SUFFIXES = (".cases.yaml", ".cases.yml")
 
 
 class Checked(NamedTuple):
@@ -90,19 +89,10 @@ def files_of(path: str) -> list[str]:
         )
     if path == STDIN or not Path(path).is_dir():
         return [path]
-    found = sorted(str(file) for file in Path(path).iterdir() if _is_policy(file))
+    found = sorted(str(file) for file in Path(path).iterdir() if is_policy(file.name))
     if not found:
         raise Failure(f"no policies in `{path}`", hint="they are called `NAME.yaml`")
     return found
-
-
-def _is_policy(file: Path) -> bool:
-    # As for the shell, what begins with a dot isn't there: editors leave such files behind.
-    return (
-        file.name.endswith(SUFFIXES)
-        and not file.name.endswith(CASES_SUFFIXES)
-        and not file.name.startswith(".")
-    )
 
 
 def _sources(files: Iterable[str]) -> "tuple[list[Source], list[Diagnostic]]":

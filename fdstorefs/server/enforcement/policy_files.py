@@ -14,12 +14,11 @@ from typing import NamedTuple
 
 from fdstorefs.host import procfs
 from fdstorefs.policy.diagnostic import Diagnostic, PolicyError, Severity, quoted
+from fdstorefs.policy.file_names import is_policy
 from fdstorefs.policy.load import MAX_BYTES, source_from_bytes
 from fdstorefs.policy.span import Source
 from fdstorefs.server.enforcement.trail import Step, trail
 
-SUFFIXES = (".yaml", ".yml")
-CASES_SUFFIXES = (".cases.yaml", ".cases.yml")
 MAX_FILES = 1024
 """Most policy files in a directory: no more rules than that can be in force together."""
 
@@ -89,11 +88,6 @@ def sources_of(files: Sequence[PolicyFile]) -> list[Source]:
     if problems:
         raise PolicyError(problems)
     return sources
-
-
-def is_policy(name: str) -> bool:
-    """Whether a file in a directory is a policy by its name. What an editor leaves behind is none."""
-    return name.endswith(SUFFIXES) and not name.endswith(CASES_SUFFIXES) and not name.startswith((".", "#"))
 
 
 def policies_in(directory: str) -> list[str]:

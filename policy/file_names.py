@@ -1,0 +1,9 @@
+"""File names: which files of a directory are policies, for the server and for the command line alike."""
+
+SUFFIXES = (".yaml", ".yml")
+CASES_SUFFIXES = (".cases.yaml", ".cases.yml")
+
+
+def is_policy(name: str) -> bool:
+    """Whether a file is a policy by its name. What an editor leaves behind is none, and cases are none."""
+    return name.endswith(SUFFIXES) and not name.endswith(CASES_SUFFIXES) and not name.startswith((".", "#"))
