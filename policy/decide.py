@@ -26,7 +26,7 @@ from fdstorefs.policy.request import (
     relation,
 )
 from fdstorefs.policy.tables import Space, Tables, Vector
-from fdstorefs.policy.verdict import Verdict
+from fdstorefs.policy.verdict import RuleIds, Verdict
 from fdstorefs.policy.vocabulary import Action, Relation
 
 MOST_REMEMBERED = 4096
@@ -59,10 +59,11 @@ class Side:
 class Evaluator:
     """Decides by one set of tables, for an instance in user namespace `instance`."""
 
-    __slots__ = ("_all_enforced", "_instance", "_main", "_remembered", "_tables", "_unless")
+    __slots__ = ("_all_enforced", "_ids", "_instance", "_main", "_remembered", "_tables", "_unless")
 
     def __init__(self, tables: Tables, instance: Userns) -> None:
         self._tables = tables
+        self._ids = RuleIds(tables.rule_of)
         self._main, self._unless = Side(tables.main), Side(tables.unless)
         self._instance = instance
         self._all_enforced = tables.enforcing and tables.enforced == tables.everything
@@ -104,9 +105,7 @@ class Evaluator:
         if not self._all_enforced:
             in_force = not forbids & tables.enforced and allows & tables.enforced != 0
             allowed = in_force or not tables.enforcing
-        return Verdict(
-            allowed=allowed, decided=decided, forbids=forbids, allows=allows, rule_of=tables.rule_of
-        )
+        return Verdict(allowed=allowed, decided=decided, forbids=forbids, allows=allows, ids=self._ids)
 
     def _matching(self, action: Action, entry: EntryClass, subject: Subject) -> Vector:
         """The terms that match."""

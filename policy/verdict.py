@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from enum import StrEnum
 
+MOST_REMEMBERED = 1024
+"""Sets of terms whose rules are remembered; they are all forgotten when there are more."""
+
 
 class Reason(StrEnum):
     """Why a verdict over all rules is what it is."""
@@ -12,6 +15,26 @@ class Reason(StrEnum):
     NO_RULE = "no-rule"
 
 
+class RuleIds:
+    """The ids of the rules that terms belong to; remembers what it was asked for."""
+
+    __slots__ = ("_found", "_rule_of")
+
+    def __init__(self, rule_of: Sequence[str]) -> None:
+        self._rule_of = rule_of
+        self._found: dict[int, tuple[str, ...]] = {}
+
+    def of(self, terms: int) -> tuple[str, ...]:
+        """In the order of the policies, each once."""
+        found = self._found.get(terms)
+        if found is None:
+            if len(self._found) >= MOST_REMEMBERED:
+                self._found.clear()
+            found = tuple(dict.fromkeys(self._rule_of[term] for term in bits(terms)))
+            self._found[terms] = found
+        return found
+
+
 class Verdict:
     """The outcome of one request.
 
@@ -19,16 +42,14 @@ class Verdict:
     `allows` are the terms that matched, as bit vectors.
     """
 
-    __slots__ = ("_rule_of", "allowed", "allows", "decided", "forbids")
+    __slots__ = ("_ids", "allowed", "allows", "decided", "forbids")
 
-    def __init__(
-        self, *, allowed: bool, decided: bool, forbids: int, allows: int, rule_of: Sequence[str]
-    ) -> None:
+    def __init__(self, *, allowed: bool, decided: bool, forbids: int, allows: int, ids: RuleIds) -> None:
         self.allowed = allowed
         self.decided = decided
         self.forbids = forbids
         self.allows = allows
-        self._rule_of = rule_of
+        self._ids = ids
 
     @property
     def reason(self) -> Reason:
@@ -40,8 +61,7 @@ class Verdict:
     @property
     def rules(self) -> tuple[str, ...]:
         """The ids of the rules that decide, in the order of the policies; none for a default deny."""
-        deciding = self.allows if self.decided else self.forbids
-        return tuple(dict.fromkeys(self._rule_of[term] for term in bits(deciding)))
+        return self._ids.of(self.allows if self.decided else self.forbids)
 
     def __repr__(self) -> str:
         return f"Verdict({'allow' if self.decided else 'deny'}, rules={self.rules}, in force: {self.allowed})"

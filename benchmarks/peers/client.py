@@ -28,6 +28,11 @@ class Client:
                 cwd=ROOT,
             )
 
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._popen.pid
+
     def seconds(self, op: str, count: int, *, kind: str = "-", first: int = 0, span: int = 1) -> float:
         """What `count` operations took; `first`, `span` and `kind` say on which entries. Raises Failed."""
         assert self._popen.stdin is not None

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from benchmarks.peers.cgroup import Cgroup, hierarchy
 from benchmarks.peers.client import Client
 from benchmarks.peers.process import Process
 from benchmarks.peers.programs import build
@@ -59,6 +60,7 @@ class Workshop:
         self._numbers = itertools.count()
         self.scratch = Path(tempfile.mkdtemp(prefix="fdbench-"))
         self._stack.callback(shutil.rmtree, self.scratch)
+        self._cgroup = self._make_cgroup()
 
     def __enter__(self) -> Self:
         try:
@@ -72,6 +74,14 @@ class Workshop:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.__exit__(kind, error, trace)
+
+    def _make_cgroup(self) -> Cgroup | None:
+        where = hierarchy()
+        if where is None:
+            return None
+        cgroup = Cgroup(where)
+        self._stack.callback(cgroup.remove)
+        return cgroup
 
     def path(self, name: str) -> Path:
         """A new path in the scratch directory, short enough for a socket."""
@@ -132,10 +142,14 @@ class Workshop:
 
     def client(self, program: str, *arguments: str | Path) -> Client:
         """A measuring client in C."""
-        command: list[str | Path] = [self._programs[program], *arguments]
-        return self._stack.enter_context(Client(command, self.path("said")))
+        return self._client([self._programs[program], *arguments])
 
     def python_client(self, mount: Path) -> Client:
         """The measuring client in Python."""
-        command: list[str | Path] = [sys.executable, "-m", "benchmarks.peers.python_client", mount]
-        return self._stack.enter_context(Client(command, self.path("said")))
+        return self._client([sys.executable, "-m", "benchmarks.peers.python_client", mount])
+
+    def _client(self, command: Sequence[str | Path]) -> Client:
+        client = self._stack.enter_context(Client(command, self.path("said")))
+        if self._cgroup is not None:
+            self._cgroup.add(client.pid)
+        return client

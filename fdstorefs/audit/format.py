@@ -24,11 +24,11 @@ from fdstorefs.core.subject import ProcessDetails, Subject
 Key = TypeVar("Key")
 Kept = TypeVar("Kept")
 
-MOST_KEPT = 512
-"""Fragments of one sort that are kept; one more and all are made anew."""
+MOST_BODIES, MOST_ENTRIES = 256, 2048
+"""Fragments that are kept; one more and all are made anew."""
 
-LONGEST_KEPT = 2048
-"""Bytes of a fragment that is kept: names chosen to be long must not fill the memory."""
+LONGEST_KEPT = 1024
+"""Characters of an entry that is kept: names chosen to be long must not fill the memory."""
 
 SECOND = 1_000_000_000
 _Writers: TypeAlias = dict[str, tuple[str, Callable[[Any], str]]]
@@ -37,12 +37,12 @@ _WORDS = ("deny", "allow")
 EventValue = int | str | bool | Sequence[str] | PolicyMark | Stasher | None
 
 
-class _Tail(NamedTuple):
-    """The end of a record, and what it is about that is compared by identity."""
+class _Body(NamedTuple):
+    """A record from its outcome to its subject, and what it is about that is compared by identity."""
 
     details: ProcessDetails | None
     policy: PolicyMark | None
-    text: bytes
+    text: str
 
 
 class Formatter:
@@ -58,29 +58,25 @@ class Formatter:
             self._where += f',"instance_userns":{_integers(userns)}'
         self._second = -1
         self._date = ""
-        self._subjects: dict[tuple[int, int, int, int], tuple[ProcessDetails | None, str]] = {}
+        self._bodies: dict[tuple[object, ...], _Body] = {}
         self._entries: dict[EntryMark, str] = {}
-        self._tails: dict[tuple[object, ...], _Tail] = {}
 
     def verdict(self, decision: Decision, lost_before: int) -> bytes:
         """The record of a decision, with the details that it has by now. Asks it for what it left for later."""
         head = self._head(VERDICT, decision.time, decision.boottime, decision.seq, lost_before)
-        return f'{head},"id":"{self.run}-{decision.number}",'.encode("ascii") + self._tail(decision)
-
-    def _tail(self, decision: Decision) -> bytes:
-        """All that is the same when the same is decided again."""
-        if decision.failed or decision.unknown or decision.hidden or decision.opener or decision.also:
-            return self._make_tail(decision, _now(decision.rules))
-        subject, details, policy, rules = (
-            decision.subject,
-            decision.details,
-            decision.policy,
-            _now(decision.rules),
+        line = (
+            f'{head},"id":"{self.run}-{decision.number}",{self._body(decision)},'
+            f'"entry":{self._entry(decision.entry)}{_rare(decision)}}}\n'
         )
+        return line.encode("ascii")
+
+    def _body(self, decision: Decision) -> str:
+        """What is the same when the same subject is told the same, whatever it asked for."""
+        subject, details, policy = decision.subject, decision.details, decision.policy
+        rules = _now(decision.rules)
         key = (
             id(details),
             id(policy),
-            decision.entry,
             rules,
             decision.action,
             decision.verdict,
@@ -92,23 +88,12 @@ class Formatter:
             subject.uid,
             subject.gid,
         )
-        kept = self._tails.get(key)
+        kept = self._bodies.get(key)
         # An id may be that of a later object. Keeping the objects themselves is what makes it good, and hashing
         # them would take as long as all the rest.
-        if kept is not None and kept.details is details and kept.policy is policy:
-            return kept.text
-        made = _Tail(details, policy, self._make_tail(decision, rules))
-        if len(made.text) <= LONGEST_KEPT:
-            _keep(self._tails, key, made)
-        return made.text
-
-    def _make_tail(self, decision: Decision, rules: tuple[str, ...]) -> bytes:
-        policy = f'"policy":{_policy(decision.policy)},' if decision.policy is not None else ""
-        return (
-            f'{_outcome(decision)},"rules":{quote_all(rules)},{policy}'
-            f'"subject":{self._subject(decision.subject, decision.details)},"entry":{self._entry(decision.entry)}'
-            f"{_rare(decision)}}}\n"
-        ).encode("ascii")
+        if kept is None or kept.details is not details or kept.policy is not policy:
+            kept = _keep(self._bodies, key, _Body(details, policy, _body(decision, rules)), MOST_BODIES)
+        return kept.text
 
     def event(
         self,
@@ -133,24 +118,17 @@ class Formatter:
             f'"lost_before":{lost_before},{self._where}'
         )
 
-    def _subject(self, subject: Subject, details: ProcessDetails | None) -> str:
-        key = (id(details), subject.pid, subject.uid, subject.gid)
-        kept = self._subjects.get(key)
-        if kept is None or kept[0] is not details:
-            kept = _keep(self._subjects, key, (details, _subject(subject, details)))
-        return kept[1]
-
     def _entry(self, entry: EntryMark) -> str:
         kept = self._entries.get(entry)
         if kept is None:
             kept = _entry(entry)
             if len(kept) <= LONGEST_KEPT:
-                _keep(self._entries, entry, kept)
+                _keep(self._entries, entry, kept, MOST_ENTRIES)
         return kept
 
 
-def _keep(kept: dict[Key, Kept], key: Key, value: Kept) -> Kept:
-    if len(kept) >= MOST_KEPT:
+def _keep(kept: dict[Key, Kept], key: Key, value: Kept, most: int) -> Kept:
+    if len(kept) >= most:
         kept.clear()
     kept[key] = value
     return value
@@ -158,6 +136,12 @@ def _keep(kept: dict[Key, Kept], key: Key, value: Kept) -> Kept:
 
 def _now(texts: Texts) -> tuple[str, ...]:
     return texts() if callable(texts) else texts
+
+
+def _body(decision: Decision, rules: tuple[str, ...]) -> str:
+    policy = f'"policy":{_policy(decision.policy)},' if decision.policy is not None else ""
+    subject = _subject(decision.subject, decision.details)
+    return f'{_outcome(decision)},"rules":{quote_all(rules)},{policy}"subject":{subject}'
 
 
 def _outcome(decision: Decision) -> str:

@@ -145,13 +145,13 @@ class Entry(Node):
     def add_place(self, box: "Box", name: str) -> None:
         """It has one more name."""
         self._places = (*self._places, box, name)
-        self.judged = None
 
     def remove_place(self, box: "Box", name: str) -> None:
         """It has one name less."""
         places = self.places
         places.remove((box, name))
         self._places = tuple(part for place in places for part in place)
+        # It was judged under the one name it had.
         self.judged = None
 
     @property

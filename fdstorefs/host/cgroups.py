@@ -1,6 +1,7 @@
 """Cgroups: which one a task is in, from the text of its cgroup file, and the kernel's number for it."""
 
 import os
+from functools import lru_cache
 from typing import NamedTuple
 
 from fdstorefs.host.mount_table import MountTable
@@ -9,6 +10,8 @@ ROOT = "/"
 _DELETED = " (deleted)"
 _VERSION_2 = b"0::"
 _SYSTEMD = b":name=systemd:"
+_TEXTS = 512
+"""Texts whose meaning is remembered: processes of the same cgroups have the same."""
 
 
 class Place(NamedTuple):
@@ -18,6 +21,7 @@ class Place(NamedTuple):
     version: int
 
 
+@lru_cache(maxsize=_TEXTS)
 def place_in(text: bytes) -> Place | None:
     """The place that a cgroup file tells; None if there is none that could be told.
 

@@ -10,7 +10,7 @@ from fdstorefs.core.tree import Tree
 from fdstorefs.errors import Denied, NotPermitted, QuotaExceeded, StoreError
 from fdstorefs.policy.request import Userns
 from fdstorefs.policy.verdict import Reason as Why
-from fdstorefs.policy.verdict import Verdict
+from fdstorefs.policy.verdict import RuleIds, Verdict
 from fdstorefs.server.enforcement.in_force import InForce
 from fdstorefs.server.enforcement.judge import ASKED, Judge
 from fdstorefs.server.enforcement.recorder import Log, Recorder
@@ -18,7 +18,7 @@ from fdstorefs.server.enforcement.subject_view import SubjectView
 
 log = logging.getLogger(__name__)
 
-FAILED: Final = Verdict(allowed=False, decided=False, forbids=0, allows=0, rule_of=())
+FAILED: Final = Verdict(allowed=False, decided=False, forbids=0, allows=0, ids=RuleIds(()))
 """Stands for a verdict that could not be reached."""
 
 _REASONS = {Why.RULE: Reason.RULE, Why.FORBIDDEN: Reason.FORBIDDEN, Why.NO_RULE: Reason.NO_RULE}

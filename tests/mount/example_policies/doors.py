@@ -87,6 +87,15 @@ class Socket:
         """Get a copy."""
         return self._call(lambda store: store.retrieve(name).close())
 
+    def write(self, name: str, text: str) -> str:
+        """Get a copy and write to it."""
+
+        def act(store: fdstorefs.Store) -> None:
+            with store.retrieve(name) as retrieved:
+                os.write(retrieved.fileno(), text.encode())
+
+        return self._call(act)
+
     def take(self, *names: str) -> str:
         """Get the last copy of each."""
         return self._call(lambda store: [taken.close() for taken in store.take_many(names).values()])

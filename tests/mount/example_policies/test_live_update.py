@@ -42,10 +42,17 @@ def test_the_old_version_hands_over(scene: Scene, door: str) -> None:
 
 def test_the_new_version_takes_everything_at_once(scene: Scene) -> None:
     """The new version opens the seal and takes everything at once."""
+    old(scene).prepares("stash", "update/more", "memfd", label=LABEL)
     old(scene).prepares("seal", "update")
 
     assert "done" == new(scene)("socket", "unseal", "update")
-    assert "done" == new(scene)("socket", "take", MEMORY, DEVICE)
+    assert "done" == new(scene)("socket", "take", MEMORY, "update/more")
+
+
+@pytest.mark.xfail(strict=True, reason="the server does not record the stasher's capabilities")
+def test_a_device_is_handed_over_by_who_stashed_it(scene: Scene) -> None:
+    """This policy is content with who stashed a device: then the new version takes it, too."""
+    assert "done" == new(scene)("socket", "take", DEVICE)
 
 
 def test_until_then_nobody_gets_at_a_part(scene: Scene, door: str) -> None:

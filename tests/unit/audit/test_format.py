@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fdstorefs.audit.decision import Decision, EntryMark, Opener, PolicyMark, Reason
-from fdstorefs.audit.format import MOST_KEPT, EventValue, Formatter
+from fdstorefs.audit.format import MOST_BODIES, MOST_ENTRIES, EventValue, Formatter
 from fdstorefs.audit.record import ENVELOPE, EVENT_FIELDS, Event, fields_of
 from fdstorefs.core.node import Stasher
 from fdstorefs.policy.vocabulary import ACCESS, ACTIONS, KINDS
@@ -163,11 +163,12 @@ def test_what_is_kept_is_not_mixed_up() -> None:
 def test_what_is_kept_is_bounded() -> None:
     """Names without end, or long ones, do not fill the memory."""
     one = Formatter(INSTANCE, RUN)
-    for number in range(3 * MOST_KEPT):
+    for number in range(2 * MOST_ENTRIES):
         one.verdict(decision(entry=EntryMark(f"{number}")), 0)
     one.verdict(decision(entry=EntryMark("long" * 1000)), 0)
 
-    assert max(len(one._entries), len(one._tails)) <= MOST_KEPT
+    assert len(one._entries) <= MOST_ENTRIES
+    assert len(one._bodies) <= MOST_BODIES
     assert max(map(len, one._entries.values())) < 4000
 
 

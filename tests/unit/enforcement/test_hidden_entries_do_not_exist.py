@@ -87,6 +87,18 @@ def test_what_is_in_the_way_is_not_spoken_of(what: str, name: str, bob: User) ->
     assert [("stash", name, "deny", "hidden")] == [one for one in governed.noted() if one[2] == "deny"]
 
 
+def test_a_hidden_name_of_the_same_entry_is_in_the_way_too(ada: User, bob: User) -> None:
+    """By rename(2) that would be nothing to do, which would say whose name it is."""
+    governed = prepared(policy(ALL))
+    governed.link(ada, "seen", "hidden too")
+    governed.adopt(HIDING)
+
+    with pytest.raises(Denied):
+        governed.rename(bob, "seen", "hidden too")
+    governed.rename(ada, "seen", "hidden too")
+    assert "seen" in governed.shown(ada)
+
+
 @pytest.mark.parametrize("what", TO_NAME)
 @pytest.mark.parametrize("why", ["policy", "mode bits", "limit", "seal"])
 def test_whoever_could_not_have_the_name_learns_nothing(what: str, why: str, bob: User) -> None:

@@ -34,6 +34,26 @@ KIND = st.sampled_from(["pipe", "socket"])
 LABEL = st.sampled_from([None, "red", "blue"])
 
 
+def test_a_new_label_is_judged() -> None:
+    """And so is its removal."""
+    ada, bob = USERS
+    governed = Governed(LISTS[0])
+    entry = governed.stash(ada, "a", label="red")
+    root = governed.store.root
+
+    def may_retrieve() -> bool:
+        return governed.store.may(bob.subject, Action.RETRIEVE, Target(root, "a", entry))
+
+    found = [may_retrieve()]
+    for label in ("blue", "red", None):
+        governed.store.set_label(ada.subject, entry, label)
+        found.append(may_retrieve())
+    governed.stash(ada, "a", label="red")
+    found.append(may_retrieve())
+
+    assert [False, True, False, True, False] == found
+
+
 class Remembering(RuleBasedStateMachine):
     """Random changes by two users; after each, and in the middle of each, all names are judged both ways."""
 
