@@ -46,6 +46,7 @@ THINGS: dict[str, Callable[[], int]] = {
     "socket": _listener,
     "pipe": _pipe,
     "device": partial(os.open, "/dev/null", os.O_RDWR),
+    "terminal": partial(os.open, "/dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY),
     "namespace": partial(os.open, "/proc/self/ns/uts", os.O_RDONLY),
     "pidfd": lambda: os.pidfd_open(os.getpid()),
     "proc": partial(os.open, "/proc/self/oom_score_adj", os.O_WRONLY),

@@ -36,18 +36,19 @@ def test_a_namespace_stays_with_who_stashed_it(scene: Scene) -> None:
 
 
 def test_a_device_stays_with_root(scene: Scene) -> None:
-    """Root of the instance's user namespace, whoever stashed it."""
-    scene.role(USER).prepares("stash", "device", "device")
+    """One that isn't in /dev, too: root of the instance's user namespace has it, and nobody else."""
+    scene.role().prepares("stash", "terminal", "terminal")
 
-    assert "done" == scene.role()("socket", "retrieve", "device")
-    assert "EACCES" == scene.role(USER)("socket", "retrieve", "device")
+    assert "done" == scene.role()("socket", "retrieve", "terminal")
+    assert "EACCES" == scene.role(USER)("socket", "retrieve", "terminal")
 
 
 def test_where_the_opener_is_not_known_nobody_retrieves_it(scene: Scene) -> None:
-    """Under daemon enforcement the opener is not known, and so nobody retrieves such a file at all."""
+    """Nobody retrieves a control file at all, not even who stashed it; he discards it."""
     scene.role().prepares("stash", "power", "proc")
 
     assert "EACCES" == scene.role()("socket", "retrieve", "power")
+    assert "done" == scene.role()("socket", "discard", "power")
 
 
 def test_what_is_allowed_others_say(scene: Scene, door: str) -> None:

@@ -12,12 +12,14 @@ from fdstorefs.policy.cases import CaseFile, Outcome, parse_cases, run_cases
 from fdstorefs.policy.check import check
 from fdstorefs.policy.diagnostic import Diagnostic
 from fdstorefs.policy.load import Loaded, load, source_from_bytes
+from fdstorefs.policy.names import FixedNames
 from tests.unit.house.source import REPOSITORY
 
 EXAMPLES = REPOSITORY / "examples" / "policies"
 CASES = ".cases.yaml"
 BAD = sorted(EXAMPLES.glob("*_bad.yaml"))
 GOOD = sorted(path for path in EXAMPLES.glob("*.yaml") if path not in BAD and not path.name.endswith(CASES))
+CONTROL_FILES = EXAMPLES / "60-no-control-files.yaml"
 VALIDATOR = Draft202012Validator(schema.schema())
 
 
@@ -86,6 +88,24 @@ class TestGood:
     def test_fits_the_schema(self, policy: Path) -> None:
         """So that editors find nothing wrong with it."""
         assert [] == [error.message for error in VALIDATOR.iter_errors(yaml.safe_load(policy.read_text()))]
+
+
+def together(*policies: Path) -> list[str]:
+    """The errors in policies that are in force together; users have the numbers that one of their cases files says."""
+    users = {name: number for policy in policies for name, number in cases_of(policy).names.users.items()}
+    found = load([source_from_bytes(policy.name, policy.read_bytes()) for policy in policies], FixedNames(users))
+    return errors([*found.diagnostics, *check(found.policies)])
+
+
+@pytest.mark.parametrize("policy", [path for path in GOOD if path != CONTROL_FILES], ids=lambda path: path.stem)
+def test_control_files_are_forbidden_beside_any_other(policy: Path) -> None:
+    """No two of their rules have the same id, and each still means something."""
+    assert [] == together(CONTROL_FILES, policy)
+
+
+def test_one_host_may_need_several() -> None:
+    """Those for services can be put into one directory."""
+    assert [] == together(*(path for path in GOOD if path.stem[:2] in ("20", "30", "50", "60", "70")))
 
 
 @pytest.mark.parametrize("policy", BAD, ids=lambda path: path.stem)
