@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from fdstorefs.policy.coverage import TooMuch, earlier
+from fdstorefs.policy.budget import TooMuch
 from fdstorefs.policy.dimensions import Dim, Point, Standing, Term
 from fdstorefs.policy.domains import Domains
 from fdstorefs.policy.vocabulary import BOX, EMPTY
@@ -118,8 +118,18 @@ class Changes:
         dim = self._dims[level]
         kept: set[Dim] = set()
         for number, _ in row:
-            kept |= earlier(self.terms[number], dim)
+            kept |= _earlier(self.terms[number], dim)
         kind = point[Dim.KIND]
         told = kind if dim is Dim.FILESYSTEM else kind in (EMPTY, BOX)
         is_list = point[Dim.ACTION] if dim is Dim.KIND else None
         return (told, is_list, *(point[each] for each in sorted(kept)))
+
+
+def _earlier(term: Term, dim: Dim) -> frozenset[Dim]:
+    """The dimensions before this one whose values the term's conditions from here on need."""
+    known = term.needs.get(dim)
+    if known is None:
+        known = term.needs[dim] = frozenset(
+            each for atom in term.atoms() if atom.level >= dim for each in atom.dims if each < dim
+        )
+    return known

@@ -6,11 +6,12 @@ from enum import StrEnum
 from functools import partial
 from typing import Final
 
-from fdstorefs.policy.coverage import MOST_STEPS, Search, TooMuch
-from fdstorefs.policy.dimensions import Dim, Point, Term, Terms
+from fdstorefs.policy.budget import Budget, TooMuch
+from fdstorefs.policy.coverage import Search
+from fdstorefs.policy.dimensions import Dim, Term, Terms
 from fdstorefs.policy.domains import Domains, atoms_by_dim
 from fdstorefs.policy.evaluate import actions_of
-from fdstorefs.policy.glob_classes import TooManyClasses
+from fdstorefs.policy.glob_classes import Classes, TooManyClasses
 from fdstorefs.policy.model import Conditions, Ids, Policy, Rule
 from fdstorefs.policy.overlap import Overlap, Rules, filesystems_of
 from fdstorefs.policy.verdict import bits
@@ -19,8 +20,11 @@ from fdstorefs.policy.vocabulary import BOX, EMPTY, KINDS, Action, Effect, Mode
 OPENER_COUNTS: Final = frozenset({"cgroup2", "proc", "sysfs", "devtmpfs"})
 """File systems where writing or reading asks for the opener's credentials, not the user's."""
 
-ALL_STEPS: Final = 400_000
-"""Most partial points that all questions together are worth."""
+MOST_STEPS: Final = 1_000_000
+"""Most steps that one question is worth."""
+
+ALL_STEPS: Final = 40_000_000
+"""Most steps that all questions together are worth."""
 
 _DELIVER: Final = frozenset({Action.RETRIEVE, Action.TAKE})
 
@@ -72,6 +76,8 @@ class Checker:
         self._terms = Terms()
         self._ordinary = [self._terms.of(policy, rule) for policy, rule in placed]
         self._applies = {id(policy): self._applicable(policy) for policy in policies}
+        self._classes = Classes()
+        self._no_lending: dict[Rules, bool] = {}
         self._steps = ALL_STEPS
         self.unsettled = 0
 
@@ -182,17 +188,32 @@ class Checker:
         rule = placed.rule
         filesystems = OPENER_COUNTS & (filesystems_of(rule) or OPENER_COUNTS)
         actions = rule.actions & _DELIVER
-        if not (placed.is_allow and actions and filesystems):
+        if not (placed.is_allow and actions and filesystems) or self._is_lending_forbidden(placed.policy):
             return None
         part = replace(rule, actions=actions, when=replace(rule.when, filesystems=filesystems))
-        forbids = self._overlap.near(part, actions) & self._applies[id(placed.policy)] & ~self._allows
+        return Finding(Problem.LENDS_POWER, rule) if self._is_lending(placed.policy, part) else None
+
+    def _is_lending_forbidden(self, policy: Policy) -> bool:
+        """Whether it is, to everybody and whatever the entry, so that no rule of the policy need be looked at."""
+        applies = self._applies[id(policy)]
+        if applies not in self._no_lending:
+            anything = Rule("", Effect.ALLOW, _DELIVER, Conditions(filesystems=OPENER_COUNTS))
+            try:
+                self._no_lending[applies] = not self._is_lending(policy, anything)
+            except (TooMuch, TooManyClasses):
+                self._no_lending[applies] = False
+        return self._no_lending[applies]
+
+    def _is_lending(self, policy: Policy, part: Rule) -> bool:
+        """Whether an allow rule for these actions and file systems hands out power of others to anybody."""
+        forbids = self._overlap.near(part, part.actions) & self._applies[id(policy)] & ~self._allows
         kinds = [kind for kind in KINDS if kind not in (EMPTY, BOX)]
-        for term in self._terms.as_written(placed.policy, part):
+        for term in self._terms.as_written(policy, part):
             self._terms.fail(term, Conditions(stasher_uid=Ids(same=True)))
             self._terms.fail(term, Conditions(opener_no_more=True))
             if self._cover(term, forbids, settled_only=True, kinds=kinds) is None:
-                return Finding(Problem.LENDS_POWER, rule)
-        return None
+                return True
+        return False
 
     def _cover(
         self,
@@ -204,27 +225,23 @@ class Checker:
         kinds: Sequence[str] = KINDS,
     ) -> set[int] | None:
         """The rules that it takes to cover a term; None if these don't. Raises TooMuch, TooManyClasses."""
-        terms = list(self._terms_of(covers, boxes=boxes))
-        unsure = frozenset[Dim]() if settled_only else frozenset(Dim)
-        atoms = atoms_by_dim([term, *(each for _, each in terms)])
-        domains = Domains(atoms, unsure, boxes=boxes, kinds=kinds)
-        if covers and domains.is_quick_to_try:
-            # Most questions end here. A point is a point, whether or not these are all there are.
-            quick = replace(domains, exact=False)
-            if self._point(Search(term, [each for _, each in terms], quick)) is not None:
-                return None
-        search = Search(term, [each for _, each in terms], domains)
-        if self._point(search) is not None:
-            return None
-        return {terms[number][0] for number in search.used}
-
-    def _point(self, search: Search) -> Point | None:
-        search.steps = min(MOST_STEPS, self._steps)
-        before = search.steps
+        budget = Budget(min(MOST_STEPS, self._steps))
+        before = budget.left
         try:
-            return search.point()
+            budget.spend(covers.bit_count())
+            terms = list(self._terms_of(covers, boxes=boxes))
+            domains = Domains(
+                atoms_by_dim([term, *(each for _, each in terms)]),
+                frozenset() if settled_only else frozenset(Dim),
+                boxes=boxes,
+                kinds=kinds,
+                classes=self._classes,
+                budget=budget,
+            )
+            used = _used(term, [each for _, each in terms], domains)
         finally:
-            self._steps -= before - search.steps
+            self._steps -= before - max(budget.left, 0)
+        return None if used is None else {terms[number][0] for number in used}
 
     def _terms_of(self, rules: Rules, *, boxes: bool) -> Iterator[tuple[int, Term]]:
         for number in bits(rules):
@@ -233,6 +250,16 @@ class Checker:
             if boxes:
                 made = self._terms.for_boxes(placed.policy, placed.rule)
             yield from ((number, term) for term in made)
+
+
+def _used(term: Term, covers: Sequence[Term], domains: Domains) -> list[int] | None:
+    """Which of the covers it takes to cover a term; None if all of them don't."""
+    if covers and domains.is_quick_to_try:
+        # Most questions end here. A point is a point, whether or not these are all there are.
+        if Search(term, covers, replace(domains, exact=False)).point() is not None:
+            return None
+    search = Search(term, covers, domains)
+    return search.used() if search.point() is None else None
 
 
 def _surely_matches(rule: Rule) -> bool:

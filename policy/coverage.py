@@ -7,104 +7,63 @@ second isn't followed.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import Any
 
-from fdstorefs.policy.dimensions import Dim, Point, Standing, Term
+from fdstorefs.policy.dimensions import Point, Term
 from fdstorefs.policy.domains import Domains
-from fdstorefs.policy.vocabulary import BOX, EMPTY
-
-MOST_STEPS: Final = 20_000
-"""Most partial points that one question is worth."""
-
-_OUT: Final = Standing.OUT
-_IN: Final = Standing.IN
-_Row: TypeAlias = tuple[tuple[int, Standing], ...]
-
-
-class TooMuch(Exception):
-    """The question would take too long to settle."""
+from fdstorefs.policy.levels import WANTED, Level, Mask, levels_of, starting
 
 
 @dataclass(slots=True)
 class Search:
-    """Looks for a point that `wanted` matches and none of `covers` does. `used`: the covers it ran into."""
+    """Looks for a point that `wanted` matches and none of `covers` does."""
 
     wanted: Term
     covers: Sequence[Term]
     domains: Domains
-    steps: int = MOST_STEPS
-    used: set[int] = field(default_factory=set)
+    _used: Mask = 0
     _seen: set[tuple[Any, ...]] = field(default_factory=set)
-    _dims: list[Dim] = field(default_factory=list)
+    _levels: list[Level] = field(default_factory=list)
 
     def point(self) -> Point | None:
         """Such a point, or None: there is none. Raises TooMuch, TooManyClasses."""
-        self._dims = self.domains.dims()
-        row = tuple((number, term.start) for number, term in enumerate(self.covers))
-        return self._from(0, self.wanted.start, row, self.domains.start())
+        terms = (self.wanted, *self.covers)
+        self._levels = levels_of(terms, self.domains)
+        return self._from(0, (1 << len(terms)) - 1, starting(terms), self.domains.start())
 
-    def _from(self, level: int, standing: Standing, row: _Row, point: Point) -> Point | None:
-        if level == len(self._dims):
-            return None if standing is not _IN or self._covered(row) else list(point)
-        key = (level, standing, row, self._context(level, row, point))
+    def used(self) -> list[int]:
+        """The numbers of the covers that it took, once there is no such point."""
+        return [number for number in range(len(self.covers)) if self._used >> number + 1 & 1]
+
+    def _from(self, at: int, alive: Mask, matching: Mask, point: Point) -> Point | None:
+        """`alive`: the terms that nothing has ruled out; `matching`: those of them whose `unless` fails."""
+        if at == len(self._levels):
+            return list(point) if matching & WANTED else None
+        level = self._levels[at]
+        key = (at, alive, matching, level.context(alive, point))
         if key in self._seen:
             return None
         self._seen.add(key)
-        self.steps -= 1
-        if self.steps < 0:
-            raise TooMuch
-        return self._choose(level, standing, row, point)
+        return self._choose(at, level, alive, matching, point)
 
-    def _covered(self, row: _Row) -> bool:
-        return any(standing is _IN for _, standing in row)
-
-    def _choose(self, level: int, standing: Standing, row: _Row, point: Point) -> Point | None:
-        dim = self._dims[level]
-        before = point[dim]
-        for value in self.domains.values(dim, point):
-            point[dim] = value
-            now = self.wanted.advance(standing, dim, point)
-            if now is _OUT:
+    def _choose(self, at: int, level: Level, alive: Mask, matching: Mask, point: Point) -> Point | None:
+        before = point[level.dim]
+        outcomes = level.outcomes(point)
+        self.domains.budget.spend(len(outcomes))
+        for value, out, saved in outcomes:
+            left = alive & ~out
+            now = (matching | saved) & left
+            if self._is_covered(now & level.settled):
                 continue
-            following = self._advance(row, dim, point)
-            if following is None:
-                continue
-            found = self._from(level + 1, now, following, point)
+            point[level.dim] = value
+            found = self._from(at + 1, left, now, point)
             if found is not None:
                 return found
-        point[dim] = before
+        point[level.dim] = before
         return None
 
-    def _advance(self, row: _Row, dim: Dim, point: Point) -> _Row | None:
-        """How the covers stand now; None: one of them covers all that follows."""
-        following = []
-        for number, standing in row:
-            term = self.covers[number]
-            now = term.advance(standing, dim, point)
-            if now is _IN and term.settled <= dim:
-                self.used.add(number)
-                return None
-            if now is not _OUT:
-                following.append((number, now))
-        return tuple(following)
-
-    def _context(self, level: int, row: _Row, point: Point) -> tuple[Any, ...]:
-        """The values chosen that conditions still to come will look at."""
-        dim = self._dims[level]
-        kept = set(earlier(self.wanted, dim))
-        for number, _ in row:
-            kept |= earlier(self.covers[number], dim)
-        kind = point[Dim.KIND]
-        told = kind if dim is Dim.FILESYSTEM else kind in (EMPTY, BOX)
-        is_list = point[Dim.ACTION] if dim is Dim.KIND else None
-        return (told, is_list, *(point[each] for each in sorted(kept)))
-
-
-def earlier(term: Term, dim: Dim) -> frozenset[Dim]:
-    """The dimensions before this one whose values the term's conditions from here on need."""
-    known = term.needs.get(dim)
-    if known is None:
-        known = term.needs[dim] = frozenset(
-            each for atom in term.atoms() if atom.level >= dim for each in atom.dims if each < dim
-        )
-    return known
+    def _is_covered(self, covering: Mask) -> bool:
+        covering &= ~WANTED
+        if covering and not covering & self._used:
+            self._used |= covering & -covering
+        return bool(covering)

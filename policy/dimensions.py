@@ -8,6 +8,7 @@ language is written down a second time here.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import chain
 from typing import Any, Final, TypeAlias
 
 from fdstorefs.policy.evaluate import actions_of, assumed
@@ -101,6 +102,11 @@ class Atom:
     _known: dict[Any, Truth] = field(default_factory=dict)
 
     @property
+    def weight(self) -> int:
+        """How many steps it takes to judge it: a list of globs is gone through one by one."""
+        return len(self.wanted) if self.dims[0] in (Dim.PATH, Dim.CGROUP) else 1
+
+    @property
     def level(self) -> Dim:
         """The dimension whose value settles it."""
         return self.dims[-1]
@@ -115,8 +121,8 @@ class Atom:
         return known
 
 
-_HELPED: Final = frozenset({Truth.TRUE, Truth.OPEN})
-_HURT: Final = frozenset({Truth.TRUE, Truth.UNKNOWN})
+_HELPED: Final = (Truth.TRUE, Truth.OPEN)
+_HURT: Final = (Truth.TRUE, Truth.UNKNOWN)
 
 
 class Standing(IntEnum):
@@ -127,7 +133,7 @@ class Standing(IntEnum):
     IN = 2
 
 
-Asked: TypeAlias = tuple[Atom, frozenset[Truth], bool]
+Asked: TypeAlias = tuple[Atom, tuple[Truth, ...], bool]
 """A condition, what it may come to, and whether it belongs to the rule's `unless`."""
 
 
@@ -150,9 +156,11 @@ class Term:
 
     def atoms(self) -> Iterator[Atom]:
         """All its conditions."""
-        for conditions in self.at:
-            for atom, _, _ in conditions:
-                yield atom
+        return (atom for atom, _, _ in self.asked())
+
+    def asked(self) -> Iterator[Asked]:
+        """The same, with what they may come to."""
+        return chain.from_iterable(self.at)
 
     def advance(self, standing: Standing, dim: Dim, point: Point) -> Standing:
         """Where it stands once this dimension has its value, too."""
@@ -189,7 +197,7 @@ class Terms:
     def fail(self, term: Term, when: Conditions) -> None:
         """Have the term match only where each of these conditions is false."""
         for atom in self._asked(conditions_on_entry(when), assume=False):
-            term.at[atom.level].append((atom, frozenset({Truth.FALSE}), False))
+            term.at[atom.level].append((atom, (Truth.FALSE,), False))
             term.settled = max(term.settled, atom.level)
 
     def _term(

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from fdstorefs.policy.budget import Budget
 from fdstorefs.policy.dimensions import ORDINARY, Atom, Dim, Point, Term
 from fdstorefs.policy.filesystems import FILESYSTEMS
-from fdstorefs.policy.glob_classes import TooManyClasses, cgroup_classes, path_classes, unusual
+from fdstorefs.policy.glob_classes import Classes, TooManyClasses, unusual
 from fdstorefs.policy.kind_filesystems import ONLY_ON, may_be_on
 from fdstorefs.policy.model import Ids
 from fdstorefs.policy.request import OPEN, UNKNOWN, Userns
@@ -40,6 +41,8 @@ class Domains:
     boxes: bool = False
     one_place: bool = False
     kinds: Sequence[str] = KINDS
+    classes: Classes = field(default_factory=Classes)
+    budget: Budget = field(default_factory=Budget)
     _made: dict[Dim, list[Any]] = field(default_factory=dict, init=False)
 
     def dims(self) -> list[Dim]:
@@ -109,25 +112,27 @@ class Domains:
         few = ["zq9/zq8", *(path for path in map(unusual, globs) if not {".", ".."} & {*path.split("/")})]
         if not self.exact or _tells_all(few, atoms, Dim.PATH):
             return few
-        return path_classes(globs, with_below=self.boxes)
+        return self.classes.of_paths(globs, self.budget, with_below=self.boxes)
 
     def _cgroups(self, atoms: list[Atom]) -> list[Any]:
         globs = _globs(atoms)
         few = ["/zq8", *(f"/{unusual(glob.removeprefix('/'))}" for glob in globs)]
         if not self.exact or _tells_all(few, atoms, Dim.CGROUP):
             return few
-        return cgroup_classes(globs)
+        return self.classes.of_cgroups(globs, self.budget)
 
     def _uids(self, atoms: list[Atom], others: int) -> list[Any]:
-        compared = [atom for dim in _UIDS for atom in self.by_dim.get(dim, [])]
+        compared = list({id(atom): atom for dim in _UIDS for atom in self.by_dim.get(dim, [])}.values())
         is_compared = any(atom.wanted.same for atom in compared)
         named = _numbers(compared if is_compared else atoms)
         return [*_unnamed(named, others if is_compared else 1), *named]
 
     def _gids(self, atoms: list[Atom]) -> list[Any]:
         lists = [atom.wanted.known for atom in atoms]
+        self.budget.spend(len(lists) * sum(map(len, lists)))
         cells = {tuple(gid in known for known in lists): gid for known in lists for gid in sorted(known)}
-        return [frozenset(gids) for gids in _unions([{gid} for gid in cells.values()], set())]
+        self.budget.spend(min(1 << len(cells), MOST_VALUES))
+        return _unions(cells.values())
 
     def _capabilities(self, atoms: list[Atom]) -> list[Any]:
         theirs = self.by_dim.get(Dim.OPENER_CAPABILITIES, [])
@@ -242,10 +247,10 @@ def _unnamed(named: list[int], count: int) -> list[int]:
     return found
 
 
-def _unions(parts: Iterable[set[Any]], empty: set[Any]) -> list[set[Any]]:
-    found = [empty]
-    for part in parts:
-        found += [union for each in found if (union := each | part) not in found]
+def _unions(members: Iterable[int]) -> list[frozenset[int]]:
+    found = [frozenset[int]()]
+    for member in members:
+        found += [each | {member} for each in found]
         if len(found) > MOST_VALUES:
             raise TooManyClasses
     return found

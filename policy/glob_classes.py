@@ -5,9 +5,10 @@ are found by reading all globs at once, character by character, so none is misse
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from fdstorefs.policy.budget import Budget
 from fdstorefs.policy.glob_automaton import GlobAutomaton, Place, automaton, representatives
 
 MOST_STATES: Final = 3000
@@ -22,12 +23,36 @@ class TooManyClasses(Exception):
     """So many globs overlap in so many ways that their classes can't be counted out."""
 
 
-def path_classes(globs: Sequence[str], *, with_below: bool = True) -> list[str]:
-    """An example of every class of names by these globs, short ones first. Raises TooManyClasses.
+@dataclass(slots=True)
+class Classes:
+    """Classes of names and cgroups, found once for each set of globs."""
+
+    _paths: dict[tuple[bool, frozenset[str]], list[str]] = field(default_factory=dict)
+    _cgroups: dict[frozenset[str], list[str]] = field(default_factory=dict)
+
+    def of_paths(self, globs: Sequence[str], budget: Budget, *, with_below: bool) -> list[str]:
+        """As `path_classes`."""
+        key = with_below, frozenset(globs)
+        if key not in self._paths:
+            self._paths[key] = path_classes(globs, budget, with_below=with_below)
+        return self._paths[key]
+
+    def of_cgroups(self, globs: Sequence[str], budget: Budget) -> list[str]:
+        """As `cgroup_classes`."""
+        key = frozenset(globs)
+        if key not in self._cgroups:
+            self._cgroups[key] = cgroup_classes(globs, budget)
+        return self._cgroups[key]
+
+
+def path_classes(globs: Sequence[str], budget: Budget, *, with_below: bool = True) -> list[str]:
+    """An example of every class of names by these globs, short ones first. Raises TooMuch, TooManyClasses.
 
     Without `with_below`, what could fit below a name makes no difference.
     """
     machines = [automaton(glob) for glob in globs]
+    if with_below:
+        budget.spend(sum(len(glob) ** 2 for glob in globs))  # to find out what could fit below
 
     def told(states: _States) -> _Signature:
         here = tuple(machine.fits(state) for machine, state in zip(machines, states, strict=True))
@@ -36,10 +61,10 @@ def path_classes(globs: Sequence[str], *, with_below: bool = True) -> list[str]:
         return *here, *(machine.fits_below(state) for machine, state in zip(machines, states, strict=True))
 
     first = tuple(machine.first for machine in machines)
-    return list(_Reader(machines, first, told).examples())
+    return list(_Reader(machines, first, told, budget).examples())
 
 
-def cgroup_classes(globs: Sequence[str]) -> list[str]:
+def cgroup_classes(globs: Sequence[str], budget: Budget) -> list[str]:
     """The same for cgroups, by globs as policies write them: one fits a cgroup, too, if it fits one above it."""
     machines = [automaton(glob.removeprefix("/")) for glob in globs if glob != ROOT]
     number = len(machines)
@@ -50,7 +75,7 @@ def cgroup_classes(globs: Sequence[str]) -> list[str]:
         )
 
     first = (*(machine.first for machine in machines), 0)
-    reader = _Reader(machines, first, told, sticky=True)
+    reader = _Reader(machines, first, told, budget, sticky=True)
     return [ROOT, *(f"/{path}" for path in reader.examples())]
 
 
@@ -61,6 +86,7 @@ class _Reader:
     machines: Sequence[GlobAutomaton]
     first: _States
     told: Callable[[_States], _Signature]
+    budget: Budget
     sticky: bool = False
 
     def examples(self) -> Iterator[str]:
@@ -70,6 +96,7 @@ class _Reader:
         classes: set[_Signature] = set()
         while row:
             following = []
+            self.budget.spend(len(row) * len(letters) * len(self.machines))
             for states, place, text in row:
                 if place is Place.NAME and (signature := self.told(states)) not in classes:
                     classes.add(signature)

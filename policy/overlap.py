@@ -19,6 +19,9 @@ from fdstorefs.policy.vocabulary import BOX, EMPTY, KINDS, Action, Effect
 Rules: TypeAlias = int
 """Rules as a mask, by number."""
 
+MOST_COMPARED: Final = 64
+"""How much of a glob's beginning counts: every beginning of that is kept."""
+
 NO_FILE: Final = "(none)"
 _WILD = re.compile(r"[*?\[]")
 
@@ -82,8 +85,8 @@ class _Prefixed:
 
 
 def _prefix(glob: str) -> str:
-    wild = _WILD.search(glob)
-    return glob if wild is None else glob[: wild.start()]
+    wild = _WILD.search(glob, 0, MOST_COMPARED)
+    return glob[:MOST_COMPARED] if wild is None else glob[: wild.start()]
 
 
 class Overlap:

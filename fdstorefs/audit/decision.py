@@ -39,7 +39,7 @@ MEANING: dict[Reason, str] = {
     Reason.NO_RULE: "no rule matched, and what nobody allows is denied",
     Reason.DEFAULT: "no policy is loaded: owner and mode bits, or that the subject stashed the entry, decided",
     Reason.MODE_BITS: "owner or mode bits of the entry or its box refuse it",
-    Reason.HIDDEN: "the entry may not be listed and was asked for by name",
+    Reason.HIDDEN: "the entry may not be listed: it was asked for by name, or left out of a listing (`hidden` counts)",
     Reason.LIMIT: "a limit of the policy or the instance is reached",
     Reason.ERROR: "the decision failed, so it is a denial",
     Reason.MISSING_TABLE: "kernel: a table that the decision needs is not there",
@@ -95,7 +95,8 @@ Texts = tuple[str, ...] | Callable[[], tuple[str, ...]]
 class Decision:
     """One verdict. Fields are given by position where it matters: by name it takes twice as long.
 
-    `number` counts this instance's decisions. `time` is in ns since the epoch, `boottime` in ns since boot.
+    `number` names it within a run of the server; it is drawn at random. `time` is in ns since the epoch,
+    `boottime` in ns since boot.
     `verdict` (true: allow) is the one in force; `decided` is the one over all rules, which differs where a
     policy only monitors. `rules` decided; `failed` are the conditions, at most 8, for want of which other rules
     did not match; `unknown` are the conditions that could not be evaluated. `hidden` is how many entries a

@@ -73,8 +73,9 @@ class OpenFile:
 class Stasher:
     """Who stashed: as the kernel told it at that moment. One object serves all that a process stashes.
 
-    `userns` is the number of the user namespace, then those of the ones above it, and `capabilities` are the
-    effective ones over the instance's. None: not told, or, for capabilities, not asked for.
+    `known` is False for whoever has no uid in the instance's user namespace. `userns` is the number of his own
+    one, then those of the ones above it, and `capabilities` are the effective ones over the instance's. None:
+    not told, or, for capabilities, not asked for.
     """
 
     pid: int
@@ -83,6 +84,7 @@ class Stasher:
     command: str | None = None
     userns: tuple[int, ...] | None = None
     capabilities: int | None = None
+    known: bool = True
 
 
 @dataclass(slots=True, eq=False)

@@ -191,6 +191,11 @@ class Subject:
         """The same process, to be looked at again: for a request that goes on for long."""
         return Subject(self.uid, self.gid, self.pid, known=self.known, look_up=self._look_up, via=self.via)
 
+    def settle(self) -> None:
+        """Look nothing up from now on: the process may go, and its number to another. Unknown stays unknown."""
+        self._look_up = _nothing_told
+        self._facts = NOTHING_TOLD
+
     def owns(self, uid: int) -> bool:
         """True if the subject is this user."""
         return self.owner_id == uid

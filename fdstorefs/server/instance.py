@@ -70,6 +70,7 @@ class Instance:
             authority=authority,
         )
         authority.govern(store.tree)
+        self._subjects.capabilities_wanted = lambda: bool(authority.in_force.tables.assume)
         myself = self._subjects.subject(os.getpid(), os.geteuid(), os.getegid())
         store.root.stasher = self._subjects.stasher(myself, with_capabilities=True)
         context = Context(

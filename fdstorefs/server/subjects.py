@@ -1,5 +1,7 @@
 """Subjects: who is behind a request, from what the kernel attached to it."""
 
+from collections.abc import Callable
+
 from fdstorefs.core.node import Stasher
 from fdstorefs.core.subject import NOTHING_TOLD, Facts, FourIds, Subject, Userns
 from fdstorefs.host import procfs
@@ -28,11 +30,19 @@ class ThreadFacts(KernelFacts):
         return self._task.effective_uid() == self._uid or self._checked_status() is not None
 
 
+def _not_wanted() -> bool:
+    return False
+
+
 class Subjects:
-    """Makes the core's subjects. Uids are those of the server's user namespace, which is the instance's."""
+    """Makes the core's subjects. Uids are those of the server's user namespace, which is the instance's.
+
+    `capabilities_wanted` says whether a policy asks for those of stashers.
+    """
 
     def __init__(self) -> None:
         self.home = Home()
+        self.capabilities_wanted: Callable[[], bool] = _not_wanted
         self._latest = Stasher(0, 0, 0)
 
     @property
@@ -59,7 +69,8 @@ class Subjects:
     def stasher(self, subject: Subject, *, with_capabilities: bool = False) -> Stasher:
         """The record of who stashed, or made a box; the same one again for a process that stashes many.
 
-        Capabilities cost as much again as all the rest, so they are recorded on request.
+        Capabilities cost as much again as all the rest, so they are recorded on request, or while they are
+        wanted of all.
         """
         userns = subject.userns
         made = Stasher(
@@ -68,7 +79,8 @@ class Subjects:
             subject.gid,
             self._command(subject.pid),
             userns if self.home.may_be_recorded(userns) else None,
-            subject.capabilities if with_capabilities else None,
+            subject.capabilities if with_capabilities or self.capabilities_wanted() else None,
+            subject.known,
         )
         if made != self._latest:
             self._latest = made

@@ -1,7 +1,7 @@
 """A file that root opened, in the hands of a user: what the review of FDBox asked about, from end to end.
 
-The kernel asks for the credentials of whoever opened a `cgroup.procs`, not of whoever writes to it. So who is given one that
-root opened moves processes as root. Here root has stashed one, with a mode that lets everybody have it.
+The kernel asks for the credentials of whoever opened a `cgroup.procs`, not of whoever writes to it. So who is given
+one that root opened moves processes as root. Here root has stashed one, with a mode that lets everybody have it.
 """
 
 import json
@@ -86,7 +86,9 @@ def test_without_a_policy_it_does_not_exist(perform: Perform, user: Callable[[Sc
     assert ["ENOENT", "ENOENT"] == [role(door, "retrieve", "procs") for door in ("socket", "mount")]
     assert [[], []] == [role(door, "names") for door in ("socket", "mount")]
     assert {("others-may-do-nothing",)} == {
-        tuple(record["rules"]) for record in scene.denials(role.actor.pid) if record["entry"]["name"] == "procs"
+        tuple(record["rules"])
+        for record in scene.denials(role.actor.pid)
+        if record["entry"]["name"] == "procs"
     }
 
 
@@ -120,7 +122,9 @@ def test_the_record_says_who_wanted_what_and_why_not(denial: tuple[Scene, dict[s
     assert 0 == entry["stasher"]["uid"]
 
 
-def test_explain_says_the_same_and_what_would_have_to_hold(denial: tuple[Scene, dict[str, Any], Role]) -> None:
+def test_explain_says_the_same_and_what_would_have_to_hold(
+    denial: tuple[Scene, dict[str, Any], Role],
+) -> None:
     """Asked with the facts of the record, `fdstorefs policy explain` names the rule and what it would take."""
     _, record, _ = denial
     entry, subject = record["entry"], record["subject"]
@@ -151,7 +155,13 @@ def test_the_record_is_found(denial: tuple[Scene, dict[str, Any], Role]) -> None
     found = json.loads(command("audit", "query", "--rule", RULE, "--json", str(scene.log)).stdout)
 
     assert 1 == len(shown.stdout.splitlines())
-    for word in ("deny", "retrieve", "procs (regular)", f"[{role.actor.pid}] uid {USER}", f"forbidden: {RULE}"):
+    for word in (
+        "deny",
+        "retrieve",
+        "procs (regular)",
+        f"[{role.actor.pid}] uid {USER}",
+        f"forbidden: {RULE}",
+    ):
         assert word in shown.stdout
     assert [record] == found
 
@@ -159,8 +169,8 @@ def test_the_record_is_found(denial: tuple[Scene, dict[str, Any], Role]) -> None
 def test_the_danger_is_real(perform: Perform, user: Callable[[Scene], Role]) -> None:
     """Where mode bits alone decide, the user gets it and moves itself into a cgroup that it has no right to.
 
-    By itself it could not: opening that `cgroup.procs` is refused to it. What it may do with the one from the store is
-    what root may do. The mount alone lends nobody the server's rights (EPERM): it is the descriptor that carries root's.
+    By itself it could not: opening that `cgroup.procs` is refused to it. What it may do with the one from the store
+    is what root may do. The mount alone lends nobody the server's rights (EPERM): the descriptor carries root's.
     """
     scene = perform("everything.yaml")
     role = user(scene)

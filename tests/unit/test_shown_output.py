@@ -64,7 +64,9 @@ def test_output_is_as_shown(
 
 def test_there_is_much_to_compare() -> None:
     """In the guide to policies and in the one to the examples."""
-    assert {"docs/policy/guide.md", "examples/policies/README.md"} == {name.partition(":")[0] for name in BLOCKS}
+    assert {"docs/policy/guide.md", "examples/policies/README.md"} == {
+        name.partition(":")[0] for name in BLOCKS
+    }
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(REPOSITORY)))

@@ -52,7 +52,7 @@ def run(options: "argparse.Namespace") -> int:
 
 
 def _changes(old: "Sequence[Policy]", new: "Sequence[Policy]") -> "list[Change]":
-    from fdstorefs.policy.coverage import TooMuch
+    from fdstorefs.policy.budget import TooMuch
     from fdstorefs.policy.difference import difference
     from fdstorefs.policy.glob_classes import TooManyClasses
 

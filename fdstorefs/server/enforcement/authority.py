@@ -35,6 +35,7 @@ class PolicyAuthority:
         self._recorder = Recorder(kept_in, in_force) if kept_in is not None else None
         self._tree: Tree | None = None
         self._in_force = in_force
+        self._latest: tuple[Subject, Action, Target, Verdict] | None = None
 
     @property
     def in_force(self) -> InForce:
@@ -51,6 +52,7 @@ class PolicyAuthority:
         if self._tree is None:
             raise AssertionError("an authority that governs nothing yet")
         self._judge = Judge(in_force.tables, self._instance, self._tree)
+        self._latest = None
         self._in_force = in_force
         if self._recorder is not None:
             self._recorder.in_force = in_force
@@ -74,7 +76,7 @@ class PolicyAuthority:
     def require_policy(self, subject: Subject, action: Action, target: Target) -> None:
         """The same as far as the policy says."""
         view = SubjectView(subject)
-        verdict = self._verdict(view, action, target)
+        verdict = self._reached(subject, action, target) or self._verdict(view, action, target)
         if not verdict.allowed:
             raise self._denied(subject, view, action, target, verdict)
         if self._recorder is not None:
@@ -109,6 +111,8 @@ class PolicyAuthority:
         unless it is allowed by itself.
         """
         view = SubjectView(subject)
+        if self._may_what_shows_it(subject, view, target, intent):
+            return True
         listed = self._verdict(view, Action.LIST, target)
         if listed.allowed and listed.decided:
             return True
@@ -117,6 +121,23 @@ class PolicyAuthority:
             why = listed if meant.decided else meant
             self._note_denial(subject, view, intent, target, why, Reason.HIDDEN, in_force=listed.allowed)
         return listed.allowed
+
+    def _may_what_shows_it(self, subject: Subject, view: SubjectView, target: Target, intent: Action) -> bool:
+        """Whether it came to do what it may do, and what nobody may do without being allowed to list.
+
+        That verdict is asked for next, by the same request: it is kept for `require_policy`, once.
+        """
+        if target.node is None or not self._judge.shows(intent, target.node):
+            return False
+        verdict = self._verdict(view, intent, target)
+        self._latest = (subject, intent, target, verdict)
+        return verdict.allowed and verdict.decided
+
+    def _reached(self, subject: Subject, action: Action, target: Target) -> Verdict | None:
+        latest, self._latest = self._latest, None
+        if latest is None or latest[0] is not subject or latest[1] is not action or latest[2] is not target:
+            return None
+        return latest[3]
 
     def require_unoccupied(self, subject: Subject, target: Target) -> None:
         """Return if the subject may know of what stands there; else raise as if nothing did, or Denied."""

@@ -29,7 +29,7 @@ def person(stasher: Stasher | None) -> Person:
     if stasher is None:
         return NOBODY_KNOWN
     return Person(
-        uid=stasher.uid,
+        uid=stasher.uid if stasher.known else UNKNOWN,
         capabilities=UNKNOWN if stasher.capabilities is None else stasher.capabilities,
         userns=UNKNOWN if stasher.userns is None else stasher.userns,
     )

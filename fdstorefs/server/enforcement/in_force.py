@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from fdstorefs.audit.decision import PolicyMark
 from fdstorefs.core.limits import Limits
 from fdstorefs.policy.compile import compile_policies
+from fdstorefs.policy.glob_index import index_of
 from fdstorefs.policy.model import Policy
 from fdstorefs.policy.tables import Tables
 from fdstorefs.policy.vocabulary import Mode
@@ -40,6 +41,8 @@ def put_together(
 ) -> InForce:
     """Compile policies that are in force together."""
     tables = compile_policies(policies, generation=generation)
+    for space in (tables.main, tables.unless):
+        index_of(space.names)  # here, where nobody waits for it
     mark = PolicyMark(tuple(policy.name for policy in policies), tables.hash, generation, _mode(policies))
     return InForce(tuple(policies), tables, tuple(files), loaded, mark)
 

@@ -14,6 +14,7 @@ from fdstorefs.policy.decide import Evaluator
 from fdstorefs.policy.request import UNKNOWN, EntryFacts, Person, Request, Subject, Userns
 from fdstorefs.policy.tables import Tables
 from fdstorefs.policy.verdict import Verdict
+from fdstorefs.policy.vocabulary import IMPLY_LIST
 from fdstorefs.policy.vocabulary import Action as Asked
 from fdstorefs.server.enforcement.facts import facts_of, facts_of_coming
 
@@ -51,6 +52,15 @@ class Judge:
         self._moved_boxes = -1
         self._stamp = object()
         self._classes: dict[EntryClass, Remembered] = {}
+        self._showing = frozenset(action for action in ASKED if _shows(tables, ASKED[action]))
+
+    def shows(self, action: Action, node: Entry | Box) -> bool:
+        """Whether these policies let nobody do this with the node who may not list it.
+
+        What takes seeing an entry allows to see it, and here whatever forbids to list forbids this, too. But a
+        file may be delivered because of a name that the subject didn't ask for.
+        """
+        return action in self._showing and not (isinstance(node, Entry) and node.has_more_names)
 
     def verdict(self, subject: Subject, action: Action, target: Target) -> Verdict:
         """The verdict on an action; what is to come decides about a stash, what is there about all else."""
@@ -109,6 +119,11 @@ class Judge:
     def _as_stasher(self, subject: Subject) -> Person:
         capabilities = subject.capabilities if self._tables.assume else UNKNOWN
         return Person(subject.uid, capabilities, subject.userns)
+
+
+def _shows(tables: Tables, action: Asked) -> bool:
+    forbidden = tables.actions[Asked.LIST] & tables.forbid
+    return action in IMPLY_LIST and not forbidden & ~tables.actions[action]
 
 
 def _other_names(target: Target, entry: Entry) -> Iterator[EntryFacts]:

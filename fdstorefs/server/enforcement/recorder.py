@@ -1,6 +1,7 @@
 """The recorder: hands each verdict to the log, with what the log will want to know of it."""
 
 import logging
+import secrets
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -18,6 +19,9 @@ from fdstorefs.server.enforcement.shortcomings import Shortcomings, shortcomings
 
 log = logging.getLogger(__name__)
 
+DECISION_BITS = 63
+"""Of the number that names a decision: enough for no two to be alike."""
+
 
 # To pass through a box is to learn that it, and what is asked for in it, is there.
 _WORDS = {action: ASKED.get(action, Asked.LIST).word for action in Action}
@@ -34,12 +38,11 @@ class Log(Protocol):
 
 
 class Recorder:
-    """Makes decisions under the policies of `in_force`, which may be replaced, and numbers them."""
+    """Makes decisions under the policies of `in_force`, which may be replaced."""
 
     def __init__(self, kept_in: Log, in_force: InForce) -> None:
         self.in_force = in_force
         self._log = kept_in
-        self._number = 0
 
     def allowed(
         self, subject: Subject, action: Action, target: Target, verdict: Verdict, reason: Reason
@@ -110,9 +113,9 @@ class Recorder:
         allowed: bool,
         decided: bool,
     ) -> Decision:
-        self._number += 1
         return Decision(
-            self._number,
+            # Drawn, not counted: clients are told, and it is no business of theirs how many others there were.
+            secrets.randbits(DECISION_BITS),
             time.time_ns(),
             time.clock_gettime_ns(time.CLOCK_BOOTTIME),
             _WORDS[action],

@@ -17,6 +17,7 @@ class Listing:
     subject: Subject
     box: Box
     items: list[tuple[str, Listed]] = field(default_factory=list)
+    was_read: bool = False
 
 
 def refresh(listing: Listing, store: Store, sockets: OwnSockets) -> None:

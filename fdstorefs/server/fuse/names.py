@@ -32,7 +32,7 @@ from pyfuse3 import (
     XAttrNameT,
 )
 
-from fdstorefs.core.access import Action, Target, permits
+from fdstorefs.core.access import Action, permits
 from fdstorefs.core.name import NAME_BYTES
 from fdstorefs.core.node import Box, Entry
 from fdstorefs.core.subject import Subject
@@ -321,18 +321,21 @@ class Names(pyfuse3.Operations):
     @_answered
     async def opendir(self, inode: InodeT, ctx: RequestContext) -> FileHandleT:
         """A listing for whoever opens it."""
-        box, subject = self._inodes.box(inode), self._subject(ctx)
-        self._store.require(subject, Action.LIST, Target(box, "", box))
+        listing = Listing(self._subject(ctx), self._inodes.box(inode))
+        refresh(listing, self._store, self.sockets)
+        # From now on others may read it, when its opener is gone.
+        listing.subject.settle()
         self._next_listing += 1
-        self._listings[self._next_listing] = Listing(subject, box)
+        self._listings[self._next_listing] = listing
         return FileHandleT(self._next_listing)
 
     @_answered
     async def readdir(self, fh: FileHandleT, start_id: int, token: ReaddirToken) -> None:
-        """The names from the one with number `start_id` on; a listing starts with 0 and is made then."""
+        """The names from the one with number `start_id` on; who begins again sees what is there by then."""
         listing = self._listings[fh]
-        if start_id == 0:
+        if start_id == 0 and listing.was_read:
             refresh(listing, self._store, self.sockets)
+        listing.was_read = True
         for number, (name, listed) in enumerate(listing.items[start_id:], start_id + 1):
             links = 1 if isinstance(listed, OwnSocket) else self._store.links(listing.subject, listed)
             attributes = _attributes(shown(listed, links))

@@ -30,7 +30,7 @@ def watch(context: Context, call: Call) -> "Watching":
 
 
 class Watching:
-    """The activity of one Watch. The subject is judged as it was when it called."""
+    """The activity of one Watch. Before each change it is judged anew what the subject may see."""
 
     def __init__(self, context: Context, subject: Subject, wanted: re.Pattern[str] | None) -> None:
         self._context = context
@@ -55,6 +55,7 @@ class Watching:
         self._exchange.run(lambda: self._tell(event))
 
     def _tell(self, event: Event) -> None:
+        self._subject = self._subject.anew()
         parameters_of_reply = self._seen(event)
         if parameters_of_reply is None:
             return

@@ -99,7 +99,12 @@ class Socket:
 
     def take(self, *names: str) -> str:
         """Get the last copy of each."""
-        return self._call(lambda store: [taken.close() for taken in store.take_many(names).values()])
+
+        def act(store: fdstorefs.Store) -> None:
+            for taken in store.take_many(names).values():
+                taken.close()
+
+        return self._call(act)
 
     def discard(self, name: str) -> str:
         """Take the name away."""

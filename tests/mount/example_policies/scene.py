@@ -34,7 +34,12 @@ class Scene:
         return self.instance.mount
 
     def role(
-        self, user: str | int = "root", cgroup: str = "/user.slice", *, can: Sequence[str] = (), container: str = ""
+        self,
+        user: str | int = "root",
+        cgroup: str = "/user.slice",
+        *,
+        can: Sequence[str] = (),
+        container: str = "",
     ) -> Role:
         """A user before this instance; as `Stage.actor`."""
         return Role(self.stage.actor(user, cgroup, can=can, container=container), self.mount)

@@ -1,7 +1,7 @@
-"""A stage for examples: a user namespace with many users, a cgroup namespace with services, and a process for each role.
+"""A stage for examples: a user namespace with many users, a cgroup namespace with services, a process for each role.
 
-Inside, the cgroups are called what policies call them (`/system.slice/nginx.service`), whatever the host has of that name:
-the cgroup namespace begins at a cgroup of our own.
+Inside, the cgroups are called what policies call them (`/system.slice/nginx.service`), whatever the host has of that
+name: the cgroup namespace begins at a cgroup of our own.
 """
 
 import ast
@@ -65,14 +65,18 @@ class Role:
 
 
 class Stage:
-    """The namespaces, and the actors that there are so far. `hierarchy` is where we see its cgroups."""
+    """The namespaces, and the actors that there are so far. `hierarchy` is where we see its cgroups.
+
+    What begins with `/../` is a cgroup beside the one that the cgroup namespace begins at.
+    """
 
     def __init__(self, stack: ExitStack, top: str) -> None:
         self._stack = stack
-        self.hierarchy = top
+        self.hierarchy = f"{top}/inside"
+        os.mkdir(self.hierarchy)
         self.cgroups_inside = "/sys/fs/cgroup"
         self._actors: dict[object, Actor] = {}
-        self._house = DrivenProcess(prefix=entering(top))
+        self._house = DrivenProcess(prefix=entering(self.hierarchy))
         stack.callback(self._house.end)
         self._house.do(f"import ctypes; assert ctypes.CDLL(None).unshare({HOUSE_FLAGS}) == 0")
         for kind in ("uid", "gid"):
@@ -91,7 +95,12 @@ class Stage:
         return [*entering(self.cgroup(cgroup)), *into, f"--wdns={REPOSITORY}", "--"]
 
     def actor(
-        self, user: str | int = "root", cgroup: str = "/user.slice", *, can: Sequence[str] = (), container: str = ""
+        self,
+        user: str | int = "root",
+        cgroup: str = "/user.slice",
+        *,
+        can: Sequence[str] = (),
+        container: str = "",
     ) -> Actor:
         """The process of a user in a cgroup, with these capabilities (root: with all).
 

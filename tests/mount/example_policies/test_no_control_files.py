@@ -1,4 +1,7 @@
-"""examples/policies/60-no-control-files.yaml does what it says, beside everything.yaml. See also test_cgroup_procs.py."""
+"""examples/policies/60-no-control-files.yaml does what it says, beside everything.yaml.
+
+What it is for is in tests/mount/test_cgroup_procs.py.
+"""
 
 import pytest
 

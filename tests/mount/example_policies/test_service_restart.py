@@ -81,7 +81,9 @@ def test_root_looks_and_clears_up(scene: Scene, door: str) -> None:
 
 def test_what_somebody_else_put_there_is_not_taken(perform: Perform, door: str) -> None:
     """The service takes what it has stashed itself: where another policy lets others stash, that it does not get."""
-    scene = perform("50-service-restart.yaml", beside=allowing("more", "restart/mail/*", actions="stash, list"))
+    scene = perform(
+        "50-service-restart.yaml", beside=allowing("more", "restart/mail/*", actions="stash, list")
+    )
     for box in ("restart", "restart/mail"):
         scene.role().prepares("box", box)
     scene.role("backup").prepares("stash", QUEUE)

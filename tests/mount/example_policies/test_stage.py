@@ -1,5 +1,6 @@
 """The stage is what the tests of the examples take it for."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,8 @@ def test_a_cgroup_is_called_as_on_a_host(stage: Stage) -> None:
     outside = Path(f"/proc/{actor.pid}/cgroup").read_text().splitlines()[-1]
 
     assert "0::/system.slice/nginx.service" == inside
-    assert outside.endswith(f"{Path(stage.hierarchy).name}/system.slice/nginx.service")
+    assert outside.endswith("/inside/system.slice/nginx.service")
+    assert outside.count("/") > inside.count("/")
 
 
 def test_users_are_themselves(stage: Stage) -> None:
@@ -31,7 +33,7 @@ def test_users_are_themselves(stage: Stage) -> None:
     assert ["33"] * 4 == status(stage, "Gid", "www-data").split()
     assert "" == status(stage, "Groups", "www-data")
     assert 0 == int(status(stage, "CapEff", "www-data"), 16)
-    assert Path("/proc/self/ns/user").readlink() != Path(stage.actor().ask("os.readlink('/proc/self/ns/user')"))  # type: ignore[arg-type]  # a string
+    assert os.readlink("/proc/self/ns/user") != stage.actor().ask("os.readlink('/proc/self/ns/user')")
 
 
 @pytest.mark.parametrize("name", ["net_bind_service", "sys_admin"])

@@ -47,11 +47,12 @@ def test_only_nginx_fetches(tier: Scene, door: str) -> None:
         tier.role("backup", SERVICE, can=BIND),
         tier.role("www-data", "/system.slice/cron.service", can=BIND),
         tier.role("www-data", f"/user.slice{SERVICE}", can=BIND),
+        tier.role("www-data", f"/../outside{SERVICE}", can=BIND),
         tier.role("www-data", SERVICE),
     ]
 
-    assert ["ENOENT"] * 4 == [other(door, "retrieve", "listen/http") for other in others]
-    assert [[]] * 4 == [other(door, "names") for other in others]
+    assert ["ENOENT"] * 5 == [other(door, "retrieve", "listen/http") for other in others]
+    assert [[]] * 5 == [other(door, "names") for other in others]
 
 
 def test_only_listeners(tier: Scene, door: str) -> None:

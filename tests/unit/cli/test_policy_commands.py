@@ -12,7 +12,7 @@ import pytest
 from fdstorefs.cli.main import main
 from fdstorefs.policy import difference
 from fdstorefs.policy.compile import compile_policies
-from fdstorefs.policy.coverage import TooMuch
+from fdstorefs.policy.budget import TooMuch
 from fdstorefs.policy.load import MAX_BYTES, load
 from fdstorefs.policy.names import FixedNames
 from fdstorefs.policy.schema import schema

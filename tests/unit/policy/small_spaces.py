@@ -27,6 +27,7 @@ FILES = (
     *(("regular", filesystem) for filesystem in ("proc", "ext4", "sockfs", "tmpfs", "nsfs")),
     ("memfd", "tmpfs"),
     ("memfd", "hugetlbfs"),
+    *(("directory", filesystem) for filesystem in ("proc", "ext4", "sockfs", "tmpfs", "nsfs")),
 )
 NOTHING: tuple[tuple[str, Open], ...] = (("empty", OPEN), ("box", OPEN))
 UNSURE: tuple[tuple[str | Unknown, str | Unknown], ...] = (

@@ -93,11 +93,15 @@ class TestGood:
 def together(*policies: Path) -> list[str]:
     """The errors in policies that are in force together; users have the numbers that one of their cases files says."""
     users = {name: number for policy in policies for name, number in cases_of(policy).names.users.items()}
-    found = load([source_from_bytes(policy.name, policy.read_bytes()) for policy in policies], FixedNames(users))
+    found = load(
+        [source_from_bytes(policy.name, policy.read_bytes()) for policy in policies], FixedNames(users)
+    )
     return errors([*found.diagnostics, *check(found.policies)])
 
 
-@pytest.mark.parametrize("policy", [path for path in GOOD if path != CONTROL_FILES], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "policy", [path for path in GOOD if path != CONTROL_FILES], ids=lambda path: path.stem
+)
 def test_control_files_are_forbidden_beside_any_other(policy: Path) -> None:
     """No two of their rules have the same id, and each still means something."""
     assert [] == together(CONTROL_FILES, policy)

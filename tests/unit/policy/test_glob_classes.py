@@ -3,6 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fdstorefs.policy.budget import Budget
 from fdstorefs.policy.cgroup_globs import fits
 from fdstorefs.policy.glob import compile_glob
 from fdstorefs.policy.glob_automaton import automaton
@@ -48,7 +49,7 @@ def signature(globs: list[str], path: str) -> tuple[bool, ...]:
 @settings(max_examples=500, deadline=None)
 def test_every_name_is_of_one_of_the_classes(globs: list[str], name: str) -> None:
     """No combination of globs is missing, and no two classes are the same."""
-    classes = [signature(globs, path) for path in path_classes(globs)]
+    classes = [signature(globs, path) for path in path_classes(globs, Budget())]
 
     assert 1 == classes.count(signature(globs, name))
 
@@ -62,7 +63,7 @@ def test_every_cgroup_is_of_one_of_the_classes(globs: list[str], name: str) -> N
     def told(cgroup: str) -> tuple[bool, ...]:
         return tuple(fits(pattern, cgroup) for pattern in patterns)
 
-    assert told(f"/{name}") in {told(cgroup) for cgroup in cgroup_classes(patterns)}
+    assert told(f"/{name}") in {told(cgroup) for cgroup in cgroup_classes(patterns, Budget())}
 
 
 @given(GLOBS)
