@@ -134,7 +134,7 @@ def _not_settled(questions: int) -> Diagnostic:
     return Diagnostic(
         Severity.WARNING,
         "not-settled",
-        f"{questions} {whether} redundant or unreachable would have taken too long to settle",
+        f"{questions} {whether} unreachable or redundant or can lend power would take too long to settle",
         None,
         "rules with fewer overlapping globs are easier to understand, too",
     )

@@ -12,6 +12,7 @@ from fdstorefs.policy.dimensions import Dim, Term, Terms
 from fdstorefs.policy.domains import Domains, atoms_by_dim
 from fdstorefs.policy.evaluate import actions_of
 from fdstorefs.policy.glob_classes import Classes, TooManyClasses
+from fdstorefs.policy.levels import conditions_of
 from fdstorefs.policy.model import Conditions, Ids, Policy, Rule
 from fdstorefs.policy.overlap import Overlap, Rules, filesystems_of
 from fdstorefs.policy.verdict import bits
@@ -20,11 +21,14 @@ from fdstorefs.policy.vocabulary import BOX, EMPTY, KINDS, Action, Effect, Mode
 OPENER_COUNTS: Final = frozenset({"cgroup2", "proc", "sysfs", "devtmpfs"})
 """File systems where writing or reading asks for the opener's credentials, not the user's."""
 
-MOST_STEPS: Final = 1_000_000
+MOST_STEPS: Final = 60_000
 """Most steps that one question is worth."""
 
-ALL_STEPS: Final = 40_000_000
+ALL_STEPS: Final = 800_000
 """Most steps that all questions together are worth."""
+
+_STEPS_EACH: Final = 20
+"""What it takes to have a term or a condition in a question at all."""
 
 _DELIVER: Final = frozenset({Action.RETRIEVE, Action.TAKE})
 
@@ -75,6 +79,7 @@ class Checker:
             self._alike[key] = self._alike.get(key, 0) | 1 << each.number
         self._terms = Terms()
         self._ordinary = [self._terms.of(policy, rule) for policy, rule in placed]
+        self._for_boxes: dict[int, list[Term]] = {}
         self._applies = {id(policy): self._applicable(policy) for policy in policies}
         self._classes = Classes()
         self._no_lending: dict[Rules, bool] = {}
@@ -95,26 +100,27 @@ class Checker:
         found: dict[int, Finding] = {}
         for placed in self._rules:
             self._settle(found, placed, self._futile)
+        useful = [placed for placed in self._rules if placed.number not in found]
+        for placed in useful:
+            self._settle(found, placed, self._lends)
         removed: Rules = 0
-        for placed in reversed(self._rules):
-            if placed.number not in found:
-                self._settle(found, placed, partial(self._redundant, removed=removed))
-                removed |= (placed.number in found) << placed.number
-        for placed in self._rules:
-            if placed.number not in found:
-                self._settle(found, placed, self._lends)
+        for placed in reversed(useful):
+            if self._settle(found, placed, partial(self._redundant, removed=removed)):
+                removed |= 1 << placed.number
         yield from (found[number] for number in sorted(found))
 
     def _settle(
         self, found: dict[int, Finding], placed: _Placed, question: Callable[[_Placed], Finding | None]
-    ) -> None:
+    ) -> bool:
+        """Put it among what was found if there is something wrong with it, and tell whether there is."""
         try:
             finding = question(placed)
         except (TooMuch, TooManyClasses):
             self.unsettled += 1
-            return
+            return False
         if finding is not None:
             found[placed.number] = finding
+        return finding is not None
 
     def _futile(self, placed: _Placed) -> Finding | None:
         """Whether the rule never does what it is written for."""
@@ -163,7 +169,7 @@ class Checker:
         used = self._covered(placed, likes & near, forbids & near)
         if used is None:
             return None
-        for number in bits(likes & sum(1 << each for each in used)):
+        for number in bits(likes & sum(1 << each for each in used)) if len(used) > 1 else ():
             if self._covered(placed, 1 << number, 0) is not None:
                 return Finding(Problem.REDUNDANT, rule, (self._rules[number].rule,))
         return Finding(Problem.REDUNDANT, rule, tuple(self._rules[number].rule for number in sorted(used)))
@@ -176,7 +182,7 @@ class Checker:
             if ran_into is None:
                 return None
             used |= ran_into
-        for term in self._terms.for_boxes(placed.policy, placed.rule):
+        for term in self._boxes_of(placed):
             ran_into = self._cover(term, likes | forbids, boxes=True)
             if ran_into is None:
                 return None
@@ -228,38 +234,38 @@ class Checker:
         budget = Budget(min(MOST_STEPS, self._steps))
         before = budget.left
         try:
-            budget.spend(covers.bit_count())
-            terms = list(self._terms_of(covers, boxes=boxes))
+            budget.spend(_STEPS_EACH * (1 + covers.bit_count()))
+            numbers, others = [-1], [term]
+            for number, other in self._terms_of(covers, boxes=boxes):
+                numbers.append(number)
+                others.append(other)
+            conditions = conditions_of(others)
+            budget.spend(_STEPS_EACH * len(conditions))
             domains = Domains(
-                atoms_by_dim([term, *(each for _, each in terms)]),
+                atoms_by_dim(asked.atom for asked in conditions),
                 frozenset() if settled_only else frozenset(Dim),
                 boxes=boxes,
                 kinds=kinds,
                 classes=self._classes,
                 budget=budget,
             )
-            used = _used(term, [each for _, each in terms], domains)
+            search = Search(others, conditions, domains)
+            if search.point() is not None:
+                return None
         finally:
             self._steps -= before - max(budget.left, 0)
-        return None if used is None else {terms[number][0] for number in used}
+        return {numbers[number] for number in search.used()}
 
     def _terms_of(self, rules: Rules, *, boxes: bool) -> Iterator[tuple[int, Term]]:
         for number in bits(rules):
             placed = self._rules[number]
-            made = self._ordinary[number]
-            if boxes:
-                made = self._terms.for_boxes(placed.policy, placed.rule)
+            made = self._boxes_of(placed) if boxes else self._ordinary[number]
             yield from ((number, term) for term in made)
 
-
-def _used(term: Term, covers: Sequence[Term], domains: Domains) -> list[int] | None:
-    """Which of the covers it takes to cover a term; None if all of them don't."""
-    if covers and domains.is_quick_to_try:
-        # Most questions end here. A point is a point, whether or not these are all there are.
-        if Search(term, covers, replace(domains, exact=False)).point() is not None:
-            return None
-    search = Search(term, covers, domains)
-    return search.used() if search.point() is None else None
+    def _boxes_of(self, placed: _Placed) -> list[Term]:
+        if placed.number not in self._for_boxes:
+            self._for_boxes[placed.number] = self._terms.for_boxes(placed.policy, placed.rule)
+        return self._for_boxes[placed.number]
 
 
 def _surely_matches(rule: Rule) -> bool:

@@ -5,21 +5,22 @@ any more covers all that follows. Two partial points at which the same terms sta
 second isn't followed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fdstorefs.policy.dimensions import Point, Term
+from fdstorefs.policy.dimensions import Asked, Point, Term
 from fdstorefs.policy.domains import Domains
 from fdstorefs.policy.levels import WANTED, Level, Mask, levels_of, starting
+from fdstorefs.policy.verdict import bits
 
 
 @dataclass(slots=True)
 class Search:
-    """Looks for a point that `wanted` matches and none of `covers` does."""
+    """Looks for a point that the first of some terms matches and none of the others, the covers, does."""
 
-    wanted: Term
-    covers: Sequence[Term]
+    terms: Sequence[Term]
+    conditions: Mapping[Asked, Mask]
     domains: Domains
     _used: Mask = 0
     _seen: set[tuple[Any, ...]] = field(default_factory=set)
@@ -27,13 +28,24 @@ class Search:
 
     def point(self) -> Point | None:
         """Such a point, or None: there is none. Raises TooMuch, TooManyClasses."""
-        terms = (self.wanted, *self.covers)
-        self._levels = levels_of(terms, self.domains)
-        return self._from(0, (1 << len(terms)) - 1, starting(terms), self.domains.start())
+        self._levels = levels_of(self.terms, self.conditions, self.domains)
+        self.domains.exact = len(self.terms) == 1 or not self.domains.is_quick_to_try
+        found = self._first()
+        if found is None and not self.domains.exact:
+            # Most questions don't get here. A point is a point, whether or not it was chosen from all there are.
+            for each in (self.domains, *self._levels):
+                each.be_exact()
+            found = self._first()
+        return found
+
+    def _first(self) -> Point | None:
+        self._used = 0
+        self._seen.clear()
+        return self._from(0, (1 << len(self.terms)) - 1, starting(self.terms), self.domains.start())
 
     def used(self) -> list[int]:
         """The numbers of the covers that it took, once there is no such point."""
-        return [number for number in range(len(self.covers)) if self._used >> number + 1 & 1]
+        return bits(self._used)
 
     def _from(self, at: int, alive: Mask, matching: Mask, point: Point) -> Point | None:
         """`alive`: the terms that nothing has ruled out; `matching`: those of them whose `unless` fails."""

@@ -120,9 +120,24 @@ class Atom:
             known = self._known[key] = self.judge(point)
         return known
 
+    def truths(self, values: Sequence[Any], point: Point) -> list[Truth]:
+        """The same for each of these values of the dimension that settles it. Leaves the point changed."""
+        level, known = self.level, self._known
+        if len(self.dims) > 1:
+            return [self.truth(point) for point[level] in values]
+        found = []
+        for value in values:
+            truth = known.get(value)
+            if truth is None:
+                point[level] = value
+                truth = known[value] = self.judge(point)
+            found.append(truth)
+        return found
+
 
 _HELPED: Final = (Truth.TRUE, Truth.OPEN)
 _HURT: Final = (Truth.TRUE, Truth.UNKNOWN)
+_FAILED: Final = (Truth.FALSE,)
 
 
 class Standing(IntEnum):
@@ -133,8 +148,14 @@ class Standing(IntEnum):
     IN = 2
 
 
-Asked: TypeAlias = tuple[Atom, tuple[Truth, ...], bool]
-"""A condition, what it may come to, and whether it belongs to the rule's `unless`."""
+@dataclass(slots=True, eq=False)
+class Asked:
+    """A condition, what is enough for it, and whether it belongs to a rule's `unless`. One for all that ask so."""
+
+    atom: Atom
+    enough: tuple[Truth, ...]
+    is_unless: bool
+
 
 
 @dataclass(slots=True)
@@ -156,7 +177,7 @@ class Term:
 
     def atoms(self) -> Iterator[Atom]:
         """All its conditions."""
-        return (atom for atom, _, _ in self.asked())
+        return (asked.atom for asked in self.asked())
 
     def asked(self) -> Iterator[Asked]:
         """The same, with what they may come to."""
@@ -164,11 +185,11 @@ class Term:
 
     def advance(self, standing: Standing, dim: Dim, point: Point) -> Standing:
         """Where it stands once this dimension has its value, too."""
-        for atom, enough, is_unless in self.at[dim]:
-            if is_unless:
-                if standing is Standing.UNLESS and atom.truth(point) not in enough:
+        for asked in self.at[dim]:
+            if asked.is_unless:
+                if standing is Standing.UNLESS and asked.atom.truth(point) not in asked.enough:
                     standing = Standing.IN
-            elif atom.truth(point) not in enough:
+            elif asked.atom.truth(point) not in asked.enough:
                 return Standing.OUT
         return standing
 
@@ -178,6 +199,7 @@ class Terms:
 
     def __init__(self) -> None:
         self._atoms: dict[tuple[Any, ...], Atom] = {}
+        self._conditions: dict[tuple[int, int, bool], Asked] = {}
         self._count = 0
 
     def of(self, policy: Policy, rule: Rule) -> list[Term]:
@@ -197,7 +219,7 @@ class Terms:
     def fail(self, term: Term, when: Conditions) -> None:
         """Have the term match only where each of these conditions is false."""
         for atom in self._asked(conditions_on_entry(when), assume=False):
-            term.at[atom.level].append((atom, (Truth.FALSE,), False))
+            term.at[atom.level].append(self._condition(atom, _FAILED))
             term.settled = max(term.settled, atom.level)
 
     def _term(
@@ -225,9 +247,9 @@ class Terms:
         allows = rule.effect is Effect.ALLOW
         at: list[list[Asked]] = [[] for _ in Dim]
         for atom in own:
-            at[atom.level].append((atom, _HELPED if allows else _HURT, False))
+            at[atom.level].append(self._condition(atom, _HELPED if allows else _HURT))
         for atom in unless or ():
-            at[atom.level].append((atom, _HURT if allows else _HELPED, True))
+            at[atom.level].append(self._condition(atom, _HURT if allows else _HELPED, is_unless=True))
         self._count += 1
         start = Standing.IN if unless is None else Standing.UNLESS
         return Term(self._count, rule, policy, at, start, max(atom.level for atom in own))
@@ -259,6 +281,13 @@ class Terms:
             return Truth.TRUE if leads else Truth.FALSE
 
         return self._atom(("below", globs), lambda: Atom("entries", globs, (Dim.PATH,), judge))
+
+    def _condition(self, atom: Atom, enough: tuple[Truth, ...], *, is_unless: bool = False) -> Asked:
+        key = id(atom), id(enough), is_unless
+        known = self._conditions.get(key)
+        if known is None:
+            known = self._conditions[key] = Asked(atom, enough, is_unless)
+        return known
 
     def _atom(self, key: tuple[Any, ...], make: Callable[[], Atom]) -> Atom:
         known = self._atoms.get(key)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from fdstorefs.policy.budget import Budget
-from fdstorefs.policy.dimensions import ORDINARY, Atom, Dim, Point, Term
+from fdstorefs.policy.dimensions import ORDINARY, Atom, Dim, Point
 from fdstorefs.policy.filesystems import FILESYSTEMS
 from fdstorefs.policy.glob_classes import Classes, TooManyClasses, unusual
 from fdstorefs.policy.kind_filesystems import ONLY_ON, may_be_on
@@ -55,7 +55,13 @@ class Domains:
     @property
     def is_quick_to_try(self) -> bool:
         """Whether it spares much to be inexact."""
-        return Dim.PATH in self.by_dim or Dim.CGROUP in self.by_dim
+        return any(dim in self.by_dim for dim in INEXACT)
+
+    def be_exact(self) -> None:
+        """From here on."""
+        self.exact = True
+        for dim in INEXACT:
+            self._made.pop(dim, None)
 
     def start(self) -> Point:
         """A point before anything is chosen."""
@@ -69,7 +75,7 @@ class Domains:
         found = self._made.get(dim)
         if found is None:
             found = self._made[dim] = self._make(dim)
-        return _LIMITED[dim](self, found, point) if dim in _LIMITED else found
+        return LIMITED[dim](self, found, point) if dim in LIMITED else found
 
     def _make(self, dim: Dim) -> list[Any]:
         atoms = self.by_dim.get(dim, [])
@@ -109,14 +115,14 @@ class Domains:
 
     def _paths(self, atoms: list[Atom]) -> list[Any]:
         globs = _globs(atoms)
-        few = ["zq9/zq8", *(path for path in map(unusual, globs) if not {".", ".."} & {*path.split("/")})]
+        few = [*(path for path in map(unusual, globs) if not {".", ".."} & {*path.split("/")}), "zq9/zq8"]
         if not self.exact or _tells_all(few, atoms, Dim.PATH):
             return few
         return self.classes.of_paths(globs, self.budget, with_below=self.boxes)
 
     def _cgroups(self, atoms: list[Atom]) -> list[Any]:
         globs = _globs(atoms)
-        few = ["/zq8", *(f"/{unusual(glob.removeprefix('/'))}" for glob in globs)]
+        few = [*(f"/{unusual(glob.removeprefix('/'))}" for glob in globs), "/zq8"]
         if not self.exact or _tells_all(few, atoms, Dim.CGROUP):
             return few
         return self.classes.of_cgroups(globs, self.budget)
@@ -168,6 +174,9 @@ class Domains:
         return [OPEN] if point[Dim.KIND] in _NO_FILE else values
 
 
+INEXACT: Final = (Dim.PATH, Dim.CGROUP)
+"""The dimensions of which it takes long to find all values."""
+
 _UIDS: Final = (Dim.UID, Dim.STASHER_UID, Dim.OPENER_UID)
 _OPENER: Final = (Dim.OPENER_UID, Dim.OPENER_CAPABILITIES, Dim.OPENER_USERNS)
 _NEVER_UNKNOWN: Final = frozenset({Dim.ACTION, Dim.LABEL, Dim.PATH})
@@ -191,7 +200,7 @@ _VALUES: Final[dict[Dim, Callable[[Domains, list[Atom]], list[Any]]]] = {
     Dim.STASHER_USERNS: Domains._relation,
     Dim.OPENER_USERNS: Domains._relation,
 }
-_LIMITED: Final[dict[Dim, Callable[[Domains, list[Any], Point], list[Any]]]] = {
+LIMITED: Final[dict[Dim, Callable[[Domains, list[Any], Point], list[Any]]]] = {
     Dim.KIND: Domains._only_kinds,
     Dim.FILESYSTEM: Domains._of_kind,
     Dim.ACCESS: Domains._of_file,
@@ -199,16 +208,16 @@ _LIMITED: Final[dict[Dim, Callable[[Domains, list[Any], Point], list[Any]]]] = {
     Dim.OPENER_CAPABILITIES: Domains._of_file,
     Dim.OPENER_USERNS: Domains._of_file,
 }
+"""What else, of the values before, has a say in those of a dimension."""
 
 
-def atoms_by_dim(terms: Iterable[Term]) -> dict[Dim, list[Atom]]:
-    """Each dimension's conditions in these terms."""
-    found: dict[Dim, dict[int, Atom]] = {}
-    for term in terms:
-        for atom in term.atoms():
-            for dim in atom.dims:
-                found.setdefault(dim, {})[id(atom)] = atom
-    return {dim: list(atoms.values()) for dim, atoms in found.items()}
+def atoms_by_dim(atoms: Iterable[Atom]) -> dict[Dim, list[Atom]]:
+    """The conditions that are about each dimension."""
+    found: dict[Dim, list[Atom]] = {}
+    for atom in {id(atom): atom for atom in atoms}.values():
+        for dim in atom.dims:
+            found.setdefault(dim, []).append(atom)
+    return found
 
 
 def _tells_all(values: list[str], atoms: list[Atom], dim: Dim) -> bool:

@@ -3,14 +3,12 @@
 The term that is wanted is bit 0, those that may cover it come after it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
-from fdstorefs.policy.dimensions import Atom, Dim, Point, Standing, Term
-from fdstorefs.policy.domains import Domains
-from fdstorefs.policy.truth import Truth
+from fdstorefs.policy.dimensions import Asked, Dim, Point, Standing, Term
+from fdstorefs.policy.domains import INEXACT, LIMITED, Domains
 from fdstorefs.policy.vocabulary import BOX, EMPTY, Action
 
 Mask: TypeAlias = int
@@ -25,22 +23,12 @@ _OF_FILE: Final = frozenset({Dim.ACCESS, Dim.OPENER_UID, Dim.OPENER_CAPABILITIES
 
 
 @dataclass(slots=True)
-class _Asked:
-    """A condition with what is enough for it, for each of the terms that ask for it."""
-
-    atom: Atom
-    enough: tuple[Truth, ...]
-    own: Mask = 0
-    unless: Mask = 0
-
-
-@dataclass(slots=True)
 class Level:
     """What is settled by one dimension. `settled`: the terms with nothing but their `unless` left to settle."""
 
     dim: Dim
     domains: Domains
-    asked: list[_Asked] = field(default_factory=list)
+    asked: list[tuple[Asked, Mask]] = field(default_factory=list)
     weight: int = 1
     looks_at: set[Dim] = field(default_factory=set)
     needs: dict[Dim, Mask] = field(default_factory=dict)
@@ -54,7 +42,9 @@ class Level:
         A value after which the covers stand no better than after another isn't there, where nothing else depends
         on it.
         """
-        key = (self._told(point), *[point[dim] for dim in self.looks_at])
+        key: Any = None
+        if self.looks_at or self.dim in LIMITED:
+            key = (self._told(point), *[point[dim] for dim in self.looks_at])
         found = self._known.get(key)
         if found is None:
             found = self._known[key] = self._found(point)
@@ -72,22 +62,44 @@ class Level:
         return kind if self.dim is Dim.FILESYSTEM else kind in (EMPTY, BOX)
 
     def _found(self, point: Point) -> list[Outcome]:
-        values = self.domains.values(self.dim, point)
-        self.domains.budget.spend(len(values) * self.weight)
         before = point[self.dim]
-        made = [each for each in (self._outcome(value, point) for value in values) if not each[1] & WANTED]
+        every = self.domains.values(self.dim, point)
+        if self._is_of_wanted_only():
+            for_all = (self._wanted([value], point) for value in every)
+            values: list[Any] = next(filter(None, for_all), [])
+        else:
+            values = self._wanted(every, point)
+        self.domains.budget.spend(len(values) * self.weight)
+        out, saved = [0] * len(values), [0] * len(values)
+        for asked, mask in self.asked:
+            hit = saved if asked.is_unless else out
+            enough = asked.enough
+            for at, truth in enumerate(asked.atom.truths(values, point)):
+                if truth not in enough:
+                    hit[at] |= mask
         point[self.dim] = before
-        made.sort(key=lambda outcome: -outcome[1].bit_count())
+        made = sorted(zip(values, out, saved, strict=True), key=lambda outcome: -outcome[1].bit_count())
         return made if self.is_looked_at else list(self._best(made))
 
-    def _outcome(self, value: Any, point: Point) -> Outcome:
-        point[self.dim] = value
-        out = saved = 0
-        for asked in self.asked:
-            if asked.atom.truth(point) not in asked.enough:
-                out |= asked.own
-                saved |= asked.unless
-        return value, out, saved
+    def _is_of_wanted_only(self) -> bool:
+        """Whether one value is as good as any other that the wanted term can have."""
+        return not self.is_looked_at and all(
+            mask == WANTED and not asked.is_unless for asked, mask in self.asked
+        )
+
+    def _wanted(self, values: list[Any], point: Point) -> list[Any]:
+        """Those of the values that don't rule the wanted term out."""
+        for asked, mask in self.asked:
+            if mask & WANTED and not asked.is_unless:
+                self.domains.budget.spend(len(values))
+                truths = asked.atom.truths(values, point)
+                values = [value for value, truth in zip(values, truths, strict=True) if truth in asked.enough]
+        return values
+
+    def be_exact(self) -> None:
+        """Forget what was found when its values were few."""
+        if self.dim in INEXACT:
+            self._known.clear()
 
     def _best(self, made: list[Outcome]) -> Iterator[Outcome]:
         kept: list[tuple[Mask, Mask]] = []
@@ -105,45 +117,46 @@ def _is_no_better(out: Mask, saved: Mask, other_out: Mask, other_saved: Mask) ->
     return not (out & ~other_out or other_saved & ~other_out & ~saved & ~WANTED or helps & ~other_saved)
 
 
-def levels_of(terms: Sequence[Term], domains: Domains) -> list[Level]:
-    """The levels of a question about these terms; the first is the one that is wanted."""
-    domains.budget.spend(len(terms))
-    levels = {dim: Level(dim, domains) for dim in domains.dims()}
+def conditions_of(terms: Sequence[Term]) -> dict[Asked, Mask]:
+    """All conditions of some terms, each with the terms that ask for it."""
+    found: dict[Asked, Mask] = {}
+    for number, term in enumerate(terms):
+        bit = 1 << number
+        for asked in term.asked():
+            found[asked] = found.get(asked, 0) | bit
+    return found
+
+
+def levels_of(terms: Sequence[Term], conditions: Mapping[Asked, Mask], domains: Domains) -> list[Level]:
+    """The levels of a question about these terms with their conditions; the first term is the one that is wanted."""
     settled: dict[int, Mask] = {}
     for number, term in enumerate(terms):
         settled[term.settled] = settled.get(term.settled, 0) | 1 << number
-    for level in levels.values():
-        level.settled = sum(mask for dim, mask in settled.items() if dim <= level.dim)
-    asked: dict[tuple[int, tuple[Truth, ...]], _Asked] = {}
-    for number, term in enumerate(terms):
-        for atom, enough, is_unless in term.asked():
-            key = (id(atom), enough)
-            known = asked.get(key)
-            if known is None:
-                known = asked[key] = _Asked(atom, enough)
-                levels[atom.level].asked.append(known)
-                levels[atom.level].weight += atom.weight
-            if is_unless:
-                known.unless |= 1 << number
-            else:
-                known.own |= 1 << number
-    return _linked(levels)
+    levels = {
+        dim: Level(dim, domains, settled=sum(mask for last, mask in settled.items() if last <= dim))
+        for dim in domains.dims()
+    }
+    for asked, mask in conditions.items():
+        level = levels[asked.atom.level]
+        level.asked.append((asked, mask))
+        level.weight += asked.atom.weight
+    _link(levels)
+    return list(levels.values())
 
 
-def _linked(levels: dict[Dim, Level]) -> list[Level]:
+def _link(levels: dict[Dim, Level]) -> None:
     """Has each level know which values chosen before it will be looked at."""
     for level in levels.values():
-        for asked in level.asked:
+        for asked, mask in level.asked:
             for earlier in asked.atom.dims[:-1]:
                 level.looks_at.add(earlier)
                 levels[earlier].is_looked_at = True
                 for between in levels.values():
                     if earlier < between.dim <= level.dim:
-                        between.needs[earlier] = between.needs.get(earlier, 0) | asked.own | asked.unless
+                        between.needs[earlier] = between.needs.get(earlier, 0) | mask
     if Dim.KIND in levels:
         levels[Dim.ACTION].is_looked_at = True
         levels[Dim.KIND].is_looked_at |= Dim.FILESYSTEM in levels or bool(_OF_FILE & levels.keys())
-    return list(levels.values())
 
 
 def starting(terms: Sequence[Term]) -> Mask:

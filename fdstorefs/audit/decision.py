@@ -95,7 +95,7 @@ Texts = tuple[str, ...] | Callable[[], tuple[str, ...]]
 class Decision:
     """One verdict. Fields are given by position where it matters: by name it takes twice as long.
 
-    `number` names it within a run of the server; it is drawn at random. `time` is in ns since the epoch,
+    `number` counts this instance's decisions. `time` is in ns since the epoch,
     `boottime` in ns since boot.
     `verdict` (true: allow) is the one in force; `decided` is the one over all rules, which differs where a
     policy only monitors. `rules` decided; `failed` are the conditions, at most 8, for want of which other rules

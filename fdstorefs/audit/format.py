@@ -4,8 +4,10 @@ Everything that is not a number or a word of ours goes through `quote`. What sta
 subject, an entry, the rules that decided) is formatted once and kept.
 """
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from fdstorefs.audit.decision import (
@@ -30,6 +32,7 @@ MOST_BODIES, MOST_ENTRIES = 256, 2048
 LONGEST_KEPT = 1024
 """Characters of an entry that is kept: names chosen to be long must not fill the memory."""
 
+ID_BYTES = 8
 SECOND = 1_000_000_000
 _Writers: TypeAlias = dict[str, tuple[str, Callable[[Any], str]]]
 _WORDS = ("deny", "allow")
@@ -48,11 +51,15 @@ class _Body(NamedTuple):
 class Formatter:
     """Makes the lines of one run of an instance. A line ends with a newline and has no other.
 
-    `userns` is the instance's user namespace, then those above it.
+    `userns` is the instance's user namespace, then those above it. `key` makes the ids of decisions from their
+    numbers; None: it is drawn.
     """
 
-    def __init__(self, instance: str, run: str, userns: tuple[int, ...] | None = None) -> None:
+    def __init__(
+        self, instance: str, run: str, userns: tuple[int, ...] | None = None, key: bytes | None = None
+    ) -> None:
         self.run = run
+        self._key = os.urandom(16) if key is None else key
         self._where = f'"instance":{quote(instance)},"run":{quote(run)}'
         if userns is not None:
             self._where += f',"instance_userns":{_integers(userns)}'
@@ -61,11 +68,16 @@ class Formatter:
         self._bodies: dict[tuple[object, ...], _Body] = {}
         self._entries: dict[EntryMark, str] = {}
 
+    def decision_id(self, number: int) -> str:
+        """What a decision is called. A client is told, and should not learn how many others there were."""
+        digest = blake2b(number.to_bytes(8, "little"), key=self._key, digest_size=ID_BYTES)
+        return f"{self.run}-{digest.hexdigest()}"
+
     def verdict(self, decision: Decision, lost_before: int) -> bytes:
         """The record of a decision, with the details that it has by now. Asks it for what it left for later."""
         head = self._head(VERDICT, decision.time, decision.boottime, decision.seq, lost_before)
         line = (
-            f'{head},"id":"{self.run}-{decision.number}",{self._body(decision)},'
+            f'{head},"id":"{self.decision_id(decision.number)}",{self._body(decision)},'
             f'"entry":{self._entry(decision.entry)}{_rare(decision)}}}\n'
         )
         return line.encode("ascii")

@@ -84,12 +84,12 @@ class AuditLog:
 
     @property
     def run(self) -> str:
-        """This run of the server: a decision's id in the log is `RUN-NUMBER`."""
+        """This run of the server."""
         return self._formatter.run
 
     def decision_id(self, number: int) -> str:
         """What the record of the decision with this number is called."""
-        return f"{self._formatter.run}-{number}"
+        return self._formatter.decision_id(number)
 
     @property
     def queued(self) -> int:

@@ -8,7 +8,7 @@ tell; no field is ever null. Strings are escaped as `text` says; `text.unescape`
   `seq == former seq + 1 + lost_before` (the former of the first is 0). What `lost_before` accounts for was never
   written, for want of room in the queue; a gap it does not account for was lost on the way to this target (an
   `audit-lost` with the target says which numbers, once it can) or taken out of the log afterwards.
-- `id` is `RUN-NUMBER`; an error that tells a client of a denial carries the same.
+- `id` names the decision; an error that tells a client of a denial carries the same.
 """
 
 from dataclasses import dataclass
@@ -248,7 +248,9 @@ _BY = _object("by", STASHER, "who asked for it", _KERNEL, always=False)
 _POLICY = _object("policy", POLICY, "what decided; not there if no policy is loaded", _SERVER, always=False)
 
 VERDICT_FIELDS = (
-    _formed("id", r"[0-9a-f]{16}-\d+", "the decision: run and number", _SERVER),
+    _formed(
+        "id", r"[0-9a-f]{16}-[0-9a-f]{16}", "the decision: its run, and what it is called there", _SERVER
+    ),
     _word("action", tuple(ACTIONS), "what was asked for", "request"),
     _word("verdict", VERDICTS, "the verdict in force", _SERVER),
     _word(

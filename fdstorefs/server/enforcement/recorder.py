@@ -1,7 +1,7 @@
 """The recorder: hands each verdict to the log, with what the log will want to know of it."""
 
+import itertools
 import logging
-import secrets
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -19,9 +19,6 @@ from fdstorefs.server.enforcement.shortcomings import Shortcomings, shortcomings
 
 log = logging.getLogger(__name__)
 
-DECISION_BITS = 63
-"""Of the number that names a decision: enough for no two to be alike."""
-
 
 # To pass through a box is to learn that it, and what is asked for in it, is there.
 _WORDS = {action: ASKED.get(action, Asked.LIST).word for action in Action}
@@ -38,11 +35,12 @@ class Log(Protocol):
 
 
 class Recorder:
-    """Makes decisions under the policies of `in_force`, which may be replaced."""
+    """Makes decisions under the policies of `in_force`, which may be replaced, and numbers them."""
 
     def __init__(self, kept_in: Log, in_force: InForce) -> None:
         self.in_force = in_force
         self._log = kept_in
+        self._numbers = itertools.count(1)
 
     def allowed(
         self, subject: Subject, action: Action, target: Target, verdict: Verdict, reason: Reason
@@ -114,8 +112,7 @@ class Recorder:
         decided: bool,
     ) -> Decision:
         return Decision(
-            # Drawn, not counted: clients are told, and it is no business of theirs how many others there were.
-            secrets.randbits(DECISION_BITS),
+            next(self._numbers),
             time.time_ns(),
             time.clock_gettime_ns(time.CLOCK_BOOTTIME),
             _WORDS[action],

@@ -5,9 +5,9 @@ name: the cgroup namespace begins at a cgroup of our own.
 """
 
 import ast
-import itertools
 import os
 import pwd
+import secrets
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -22,7 +22,6 @@ from tests.mount.waiting import wait_for
 
 HOUSE_FLAGS = 0x1000_0000 | 0x0200_0000 | 0x0002_0000  # CLONE_NEWUSER, CLONE_NEWCGROUP, CLONE_NEWNS
 USERS = 65536
-_NUMBERS = itertools.count()
 ENTER = 'echo $$ >"$0/cgroup.procs" && exec "$@"'
 MOUNT_CGROUPS = "mount --make-rprivate / && mount -t cgroup2 cgroup2 "
 
@@ -145,7 +144,7 @@ def new_stage() -> Iterator[Stage]:
     hierarchy = cgroups.find_hierarchy(procfs.mounts())
     if hierarchy is None or not os.access(hierarchy, os.W_OK):
         pytest.skip("needs a writable cgroup2 hierarchy")
-    top = f"{hierarchy}/fdstorefs-stage-{os.getpid()}-{next(_NUMBERS)}"
+    top = f"{hierarchy}/fdstorefs-stage-{secrets.token_hex(6)}"
     os.mkdir(top)
     with ExitStack() as stack:
         stack.callback(_remove, top)

@@ -40,15 +40,21 @@ def test_the_broker_stashes_connections(scene: Scene, door: str) -> None:
 
 
 def test_it_stashes_nothing_else(scene: Scene, door: str) -> None:
-    """Connections only: what is no socket is not stashed, nor does the same user stash outside its service."""
+    """Connections only, below `db/` only, and nobody else does: not its user elsewhere, nor another user there."""
     assert "EACCES" == broker(scene)(door, "stash", "db/app/file", "memfd")
+    assert "EACCES" == broker(scene)(door, "stash", "elsewhere", "socket")
     assert "ENOENT" == scene.role("proxy")(door, "stash", "db/app/3", "socket")
+    assert "ENOENT" == scene.role("backup", BROKER)(door, "stash", "db/app/3", "socket")
 
 
 def test_the_service_takes_connections(scene: Scene) -> None:
     """The service (user www-data, in its own cgroup) takes connections that are logged in already."""
+    broker(scene).prepares("box", "db/other")
+    broker(scene).prepares("stash", "db/other/1", "socket")
+
     assert "done" == app(scene)("socket", "take", CONNECTION)
     assert "ENOENT" == app(scene)("socket", "take", CONNECTION)
+    assert "ENOENT" == app(scene)("socket", "take", "db/other/1")
 
 
 def test_the_service_sees_what_it_may_take(scene: Scene, door: str) -> None:
@@ -82,6 +88,16 @@ def test_a_connection_of_somebody_elses_is_not_taken(perform: Perform) -> None:
     stranger.prepares("stash", CONNECTION, "socket")
 
     assert "EACCES" == app(scene)("socket", "take", CONNECTION)
+
+
+def test_nothing_there_lends_power(perform: Perform, door: str) -> None:
+    """Should another policy allow more, a file that lends its opener's power stays where it is all the same."""
+    scene = perform("30-database-broker.yaml", "everything.yaml")
+    scene.role().prepares("box", "open")
+    scene.role().prepares("stash", "open/control", "proc")
+
+    assert "EACCES" == app(scene)(door, "retrieve", "open/control")
+    assert "EACCES" == app(scene)("socket", "take", "open/control")
 
 
 def test_the_broker_cannot_fill_the_store(scene: Scene, door: str) -> None:

@@ -74,6 +74,13 @@ def test_the_same_uid_in_another_user_namespace_is_another_user(scene: Scene, do
     assert "ENOENT" == container(scene)(door, "retrieve", "sessions")
 
 
+def test_a_container_borrows_no_power(scene: Scene, door: str) -> None:
+    """A file that lends its opener's power is not given to a container, not even one that it says is its own."""
+    container(scene).prepares("stash", "control", "proc")
+
+    assert "EACCES" == container(scene)(door, "retrieve", "control")
+
+
 def test_another_user_has_no_part_in_it(scene: Scene, door: str) -> None:
     """Not in what the session has stashed, nor in what a container has."""
     container(scene).prepares("stash", "own")

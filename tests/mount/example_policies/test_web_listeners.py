@@ -5,6 +5,7 @@ import pytest
 from tests.mount.example_policies.conftest import Perform
 from tests.mount.example_policies.scene import Scene
 from tests.mount.example_policies.stage import Role
+from tests.mount.policies import allowing
 
 SERVICE = "/system.slice/nginx.service"
 BIND = ("net_bind_service",)
@@ -60,6 +61,24 @@ def test_only_listeners(tier: Scene, door: str) -> None:
     tier.role().prepares("stash", "listen/file", "memfd")
 
     assert "ENOENT" == nginx(tier)(door, "retrieve", "listen/file")
+
+
+def test_only_what_is_below_listen(perform: Perform, door: str) -> None:
+    """It fetches what root stashes below `listen/`: other sockets, that another policy lets root stash, it does not."""
+    tier = perform("20-web-listeners.yaml", beside=allowing("more", "private", actions="stash, list"))
+    tier.role().prepares("stash", "private", "socket")
+
+    assert "EACCES" == nginx(tier)(door, "retrieve", "private")
+
+
+def test_nothing_there_lends_power(perform: Perform, door: str) -> None:
+    """Should another policy allow more, a file that lends its opener's power stays where it is all the same."""
+    tier = perform("20-web-listeners.yaml", "everything.yaml")
+    tier.role().prepares("box", "listen")
+    tier.role().prepares("stash", "listen/control", "proc")
+
+    assert "EACCES" == nginx(tier)(door, "retrieve", "listen/control")
+    assert "EACCES" == nginx(tier)("socket", "take", "listen/control")
 
 
 def test_root_does_not_fetch(tier: Scene, door: str) -> None:

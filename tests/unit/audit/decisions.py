@@ -7,6 +7,7 @@ from fdstorefs.core.node import Stasher
 from fdstorefs.core.subject import NOTHING_TOLD, NothingTold, ProcessDetails, Subject
 
 RUN = "0123456789abcdef"
+KEY = bytes(16)
 INSTANCE = "/run/fdstore"
 TIME = 1_795_241_234_123_456_789
 POLICY = PolicyMark(("web-tier",), "ab" * 32, 3)

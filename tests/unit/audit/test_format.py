@@ -17,6 +17,7 @@ from tests.unit.audit.decisions import (
     DETAILS,
     ENTRY,
     INSTANCE,
+    KEY,
     POLICY,
     RUN,
     decision,
@@ -28,7 +29,7 @@ from tests.unit.audit.schema_check import faults
 
 def record(one: Decision, lost_before: int = 0) -> dict[str, Any]:
     """The record of a decision, checked against the schema."""
-    found: dict[str, Any] = json.loads(Formatter(INSTANCE, RUN, (4_026_531_837,)).verdict(one, lost_before))
+    found: dict[str, Any] = json.loads(Formatter(INSTANCE, RUN, (4_026_531_837,), KEY).verdict(one, lost_before))
     assert [] == faults(found)
     assert set(found) <= {field.name for field in fields_of("verdict")}
     return found
@@ -49,7 +50,7 @@ def test_an_allowed_retrieve() -> None:
         "instance": INSTANCE,
         "run": RUN,
         "instance_userns": [4_026_531_837],
-        "id": f"{RUN}-17",
+        "id": Formatter(INSTANCE, RUN, key=KEY).decision_id(17),
         "action": "retrieve",
         "verdict": "allow",
         "decided": "allow",
@@ -153,16 +154,16 @@ def test_what_is_kept_is_not_mixed_up() -> None:
         denial(decided=True),
         denial(),
     ]
-    one = Formatter(INSTANCE, RUN)
+    one = Formatter(INSTANCE, RUN, key=KEY)
 
-    assert [Formatter(INSTANCE, RUN).verdict(each, 0) for each in others * 2] == [
+    assert [Formatter(INSTANCE, RUN, key=KEY).verdict(each, 0) for each in others * 2] == [
         one.verdict(each, 0) for each in others * 2
     ]
 
 
 def test_what_is_kept_is_bounded() -> None:
     """Names without end, or long ones, do not fill the memory."""
-    one = Formatter(INSTANCE, RUN)
+    one = Formatter(INSTANCE, RUN, key=KEY)
     for number in range(2 * MOST_ENTRIES):
         one.verdict(decision(entry=EntryMark(f"{number}")), 0)
     one.verdict(decision(entry=EntryMark("long" * 1000)), 0)
@@ -245,3 +246,13 @@ def test_the_check_can_fail() -> None:
     assert faults(good | {"type": "party"})
     assert faults(good | {"seq": "1"})
     assert faults(good | {"subject": good["subject"] | {"uids": [1]}})
+
+
+def test_ids_of_decisions_tell_nothing_of_each_other() -> None:
+    """Who is told of two denials does not learn how many others there were in between."""
+    one, another = Formatter(INSTANCE, RUN), Formatter(INSTANCE, RUN)
+    ids = [one.decision_id(number) for number in range(1000)]
+
+    assert 1000 == len(set(ids))
+    assert sorted(ids) != ids
+    assert one.decision_id(1) == ids[1] != another.decision_id(1)

@@ -9,7 +9,7 @@ from fdstorefs.audit.decision import EntryMark
 from fdstorefs.audit.format import Formatter
 from fdstorefs.audit.text import escape, unescape
 from fdstorefs.core.node import Stasher
-from tests.unit.audit.decisions import INSTANCE, RUN, decision
+from tests.unit.audit.decisions import INSTANCE, KEY, RUN, decision
 from tests.unit.audit.schema_check import faults
 
 NASTY = [
@@ -37,10 +37,10 @@ def test_any_text_round_trips(name: str, label: str, command: str) -> None:
     """It comes out of a JSON parser as it went in, and no other field is touched."""
     entry = EntryMark(name, label=label, stasher=Stasher(1, 0, 0, command))
 
-    line = Formatter(INSTANCE, RUN).verdict(decision(entry=entry), 0)
+    line = Formatter(INSTANCE, RUN, key=KEY).verdict(decision(entry=entry), 0)
 
     record = json.loads(line)
-    plain = json.loads(Formatter(INSTANCE, RUN).verdict(decision(entry=EntryMark("plain")), 0))
+    plain = json.loads(Formatter(INSTANCE, RUN, key=KEY).verdict(decision(entry=EntryMark("plain")), 0))
     found = record.pop("entry")
     assert name == unescape(found["name"])
     assert label == unescape(found["label"])
@@ -51,7 +51,7 @@ def test_any_text_round_trips(name: str, label: str, command: str) -> None:
 @given(name=names, rule=texts)
 def test_a_record_is_one_line_of_printable_ascii(name: str, rule: str) -> None:
     """No control character, no newline but the last byte, nothing that a terminal or a strict parser trips over."""
-    line = Formatter(INSTANCE, RUN).verdict(decision(entry=EntryMark(name), rules=(rule,)), 0)
+    line = Formatter(INSTANCE, RUN, key=KEY).verdict(decision(entry=EntryMark(name), rules=(rule,)), 0)
 
     assert line.endswith(b"\n")
     assert line[:-1].decode("ascii").isprintable()

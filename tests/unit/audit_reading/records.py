@@ -61,7 +61,7 @@ def verdict(
     """A denial, by default."""
     said = {
         "type": "verdict",
-        "id": f"{RUN}-{seq}",
+        "id": f"{RUN}-{seq:016x}",
         "action": "retrieve",
         "verdict": "deny",
         "decided": "deny",
