@@ -33,8 +33,9 @@ class Search:
         found = self._first()
         if found is None and not self.domains.exact:
             # Most questions don't get here. A point is a point, whether or not it was chosen from all there are.
-            for each in (self.domains, *self._levels):
-                each.be_exact()
+            self.domains.be_exact()
+            for level in self._levels:
+                level.be_exact()
             found = self._first()
         return found
 

@@ -139,7 +139,9 @@ def _classes(
                 for side, is_there in zip(counts, (each.in_old, each.in_new), strict=True):
                     side.update([len(terms)] if is_there else [])
             terms.append(term)
-    domains = Domains(atoms_by_dim(atom for term in terms for atom in term.atoms()), _UNSURE, boxes=boxes, one_place=True)
+    domains = Domains(
+        atoms_by_dim(atom for term in terms for atom in term.atoms()), _UNSURE, boxes=boxes, one_place=True
+    )
     old, new = (Side(frozenset(side), each) for side, each in zip(counts, refuses, strict=True))
     return ((found, domains) for found in merged(Changes(terms, old, new, domains).classes(), domains))
 

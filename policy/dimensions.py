@@ -91,6 +91,10 @@ def request_of(point: Sequence[Any]) -> Request:
     return Request(point[Dim.ACTION], entry, subject, INSTANCE)
 
 
+_SHORT: Final = 64
+"""A glob of this length is as quick to judge as any other condition."""
+
+
 @dataclass(slots=True)
 class Atom:
     """One condition. `dims`: the dimensions that it is about. Answers are kept."""
@@ -103,8 +107,10 @@ class Atom:
 
     @property
     def weight(self) -> int:
-        """How many steps it takes to judge it: a list of globs is gone through one by one."""
-        return len(self.wanted) if self.dims[0] in (Dim.PATH, Dim.CGROUP) else 1
+        """How many steps it takes to judge it: a list of globs is gone through one by one, and long ones are slow."""
+        if self.dims[0] not in (Dim.PATH, Dim.CGROUP):
+            return 1
+        return sum(1 + (len(glob) // _SHORT) ** 2 for glob in self.wanted)
 
     @property
     def level(self) -> Dim:
@@ -155,7 +161,6 @@ class Asked:
     atom: Atom
     enough: tuple[Truth, ...]
     is_unless: bool
-
 
 
 @dataclass(slots=True)

@@ -115,17 +115,30 @@ class Domains:
 
     def _paths(self, atoms: list[Atom]) -> list[Any]:
         globs = _globs(atoms)
+        self.budget.spend(len(globs))
         few = [*(path for path in map(unusual, globs) if not {".", ".."} & {*path.split("/")}), "zq9/zq8"]
-        if not self.exact or _tells_all(few, atoms, Dim.PATH):
+        if not self.exact or self._tell_all(few, atoms, Dim.PATH):
             return few
         return self.classes.of_paths(globs, self.budget, with_below=self.boxes)
 
     def _cgroups(self, atoms: list[Atom]) -> list[Any]:
         globs = _globs(atoms)
+        self.budget.spend(len(globs))
         few = [*(f"/{unusual(glob.removeprefix('/'))}" for glob in globs), "/zq8"]
-        if not self.exact or _tells_all(few, atoms, Dim.CGROUP):
+        if not self.exact or self._tell_all(few, atoms, Dim.CGROUP):
             return few
         return self.classes.of_cgroups(globs, self.budget)
+
+    def _tell_all(self, values: list[str], atoms: list[Atom], dim: Dim) -> bool:
+        """Whether one condition is all there is, true of one of the values and false of another."""
+        if len(atoms) > 1:
+            return False
+        point = list(ORDINARY)
+        found = set()
+        for point[dim] in (values[0], values[-1]):
+            self.budget.spend(atoms[0].weight)
+            found.add(atoms[0].truth(point))
+        return len(found) > 1
 
     def _uids(self, atoms: list[Atom], others: int) -> list[Any]:
         compared = list({id(atom): atom for dim in _UIDS for atom in self.by_dim.get(dim, [])}.values())
@@ -218,16 +231,6 @@ def atoms_by_dim(atoms: Iterable[Atom]) -> dict[Dim, list[Atom]]:
         for dim in atom.dims:
             found.setdefault(dim, []).append(atom)
     return found
-
-
-def _tells_all(values: list[str], atoms: list[Atom], dim: Dim) -> bool:
-    """Whether one condition is all there is, true of one of the values and false of another."""
-    found = set()
-    for value in values if len(atoms) == 1 else ():
-        point = list(ORDINARY)
-        point[dim] = value
-        found.add(atoms[0].truth(point))
-    return len(found) > 1
 
 
 def _wanted(atoms: list[Atom]) -> set[Any]:

@@ -11,6 +11,7 @@ from fdstorefs.policy.request import Request
 from fdstorefs.policy.truth import Truth
 from fdstorefs.policy.vocabulary import Action, Effect, Mode
 from fdstorefs.policy.weigh import Judged, Weighed, weigh
+from fdstorefs.policy.wishes import to_fail, to_hold
 
 MOST_NEEDS = 3
 """Most allow rules that a denial names as the closest ones."""
@@ -59,21 +60,13 @@ class Need:
         """The same for people."""
         own = [each for each in self.conditions if not each.is_unless]
         exempt = [each for each in self.conditions if each.is_unless]
+        rule = quoted(self.rule)
+        if not self.conditions:
+            return f"{rule} would have to be another rule: it asks for nothing that could be otherwise"
         if self.effect is Effect.ALLOW:
-            return f"{quoted(self.rule)} would allow it, but {_listing(own, exempt)}"
-        missing = [each.text for each in exempt if each.settled is not Truth.TRUE]
-        if missing:
-            return f"{quoted(self.rule)} forbids it unless it is otherwise that {'; '.join(missing)}"
-        keys = ", ".join(each.key for each in own)
-        way_out = f"one of these would have to be otherwise: {keys}" if keys else "it has no conditions"
-        return f"{quoted(self.rule)} forbids it; {way_out}"
-
-
-def _listing(own: list[Condition], exempt: list[Condition]) -> str:
-    told = "; ".join(each.text for each in own)
-    if exempt:
-        told = f"its `unless` applies: {'; '.join(each.text for each in exempt)}"
-    return told
+            return f"{rule} would have to match: {to_hold(own) if own else to_fail(exempt)}"
+        missing = [each for each in exempt if each.settled is not Truth.TRUE]
+        return f"{rule} would have to not match: {to_hold(missing) if missing else to_fail(own)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +134,20 @@ def _needs(weighed: Weighed, action: Action) -> Iterator[Need]:
     if any(not each.forbids and each.judgement.matches for each in weighed.judged):
         return
     allows = [each for each in weighed.judged if not each.forbids]
-    closest = min((len(each.judgement.failed) for each in allows), default=0)
-    near = [each for each in allows if len(each.judgement.failed) == closest]
+    closest = min(map(_distance, allows), default=None)
+    near = [each for each in allows if _distance(each) == closest]
     for each in near[:MOST_NEEDS]:
         yield Need(each.rule.id, Effect.ALLOW, each.judgement.failed)
+
+
+def _distance(judged: Judged) -> tuple[bool, int]:
+    """How far an allow rule is from allowing it; one that is about another action is farther than any other."""
+    failed = judged.judgement.failed
+    return _is_about_another_action(failed), len(failed)
+
+
+def _is_about_another_action(failed: tuple[Condition, ...]) -> bool:
+    return any(each.key == "actions" for each in failed)
 
 
 def _removable(judged: Judged, action: Action) -> tuple[Condition, ...]:
@@ -201,12 +204,25 @@ def as_text(explanation: Explanation, *, colour: bool = False) -> str:
     if explanation.allowed is not explanation.decided:
         lines.append(_monitored(explanation))
     order = list(Status)
-    for report in sorted(explanation.reports, key=lambda report: order.index(report.status)):
+    others = [report for report in explanation.reports if _is_about_another_action(report.failed)]
+    told = [report for report in explanation.reports if report not in others]
+    for report in sorted(told, key=lambda report: order.index(report.status)):
         lines.extend(_report_lines(report))
+    if others:
+        is_about = "rule is about another action" if len(others) == 1 else "rules are about other actions"
+        lines.append(f"  {len(others)} {is_about}")
     if explanation.needs:
-        lines += ["", "to be allowed:"]
-        lines += [f"  {need.sentence}" for need in explanation.needs]
+        lines += ["", "to be allowed:", *_need_lines(explanation.needs)]
     return "\n".join(lines)
+
+
+def _need_lines(needs: tuple[Need, ...]) -> Iterator[str]:
+    """Of several allow rules one will do."""
+    is_first = True
+    for need in needs:
+        is_allow = need.effect is Effect.ALLOW
+        yield f"  {need.sentence}" if is_first or not is_allow else f"  or {need.sentence}"
+        is_first = is_first and not is_allow
 
 
 def _head(explanation: Explanation, *, colour: bool) -> str:

@@ -91,7 +91,7 @@ class Level:
         """Those of the values that don't rule the wanted term out."""
         for asked, mask in self.asked:
             if mask & WANTED and not asked.is_unless:
-                self.domains.budget.spend(len(values))
+                self.domains.budget.spend(len(values) * asked.atom.weight)
                 truths = asked.atom.truths(values, point)
                 values = [value for value, truth in zip(values, truths, strict=True) if truth in asked.enough]
         return values
@@ -112,7 +112,7 @@ class Level:
 
 
 def _is_no_better(out: Mask, saved: Mask, other_out: Mask, other_saved: Mask) -> bool:
-    """Whether each term that the other lets cover covers here, too, and the wanted one matches there if it does here."""
+    """Whether what covers at the other covers here, too, and the wanted term matches there if it does here."""
     helps = saved & WANTED
     return not (out & ~other_out or other_saved & ~other_out & ~saved & ~WANTED or helps & ~other_saved)
 

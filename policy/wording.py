@@ -7,7 +7,7 @@ from fdstorefs.policy.diagnostic import printable
 from fdstorefs.policy.model import Ids
 from fdstorefs.policy.request import OPEN, UNKNOWN
 from fdstorefs.policy.truth import Truth
-from fdstorefs.policy.vocabulary import EMPTY, NO_MORE, SAME, Action, capability_names
+from fdstorefs.policy.vocabulary import EMPTY, SAME, Action, capability_names
 
 MOST_LISTED = 6
 """Most values of one list that are written out."""
@@ -15,7 +15,7 @@ MOST_LISTED = 6
 
 def sentence(key: str, wanted: Any, found: Any, truth: Truth) -> str:
     """One condition as it turned out: `subject.uid is 1000, not 33`."""
-    is_what = f"{_name(key)} is {found_in_words(key, found)}"
+    is_what = f"{name_of(key)} is {found_in_words(key, found)}"
     wish = wanted_in_words(key, wanted)
     match truth:
         case Truth.TRUE:
@@ -23,12 +23,14 @@ def sentence(key: str, wanted: Any, found: Any, truth: Truth) -> str:
         case Truth.FALSE:
             return f"{is_what}, {_missed(key, wish)}"
         case Truth.OPEN:
-            return f"{_name(key)} is open: nothing is there yet"
+            return f"{name_of(key)} is open: nothing is there yet"
         case Truth.UNKNOWN:
-            return f"{is_what}, so it can't be told whether it is {wish}"
+            verb, whatever = verb_and_object(key, wanted)
+            return f"{is_what}, so it can't be told whether it {_VERBS[verb]} {whatever}"
 
 
-def _name(key: str) -> str:
+def name_of(key: str) -> str:
+    """What people call a key."""
     return _NAMES.get(key, key)
 
 
@@ -46,8 +48,22 @@ def _missed(key: str, wish: str) -> str:
     if key in ("entries", "subject.cgroup"):
         return f"which doesn't fit {wish}"
     if key in ("subject.capabilities", "opener.capabilities"):
-        return f"which lacks {wish}" if NO_MORE not in wish else f"which isn't {wish}"
+        return f"which lacks {wish}" if NO_MORE_IN_WORDS not in wish else f"not {wish}"
     return f"not {wish}"
+
+
+NO_MORE_IN_WORDS = "no more than the subject's"
+_VERBS = {"be": "is", "fit": "fits", "contain": "contains"}
+
+
+def verb_and_object(key: str, wanted: Any) -> tuple[str, str]:
+    """How a value is as a rule wants it: `be`, `33`; `fit`, `` `a/**` ``; `contain`, `CAP_CHOWN`."""
+    wish = wanted_in_words(key, wanted)
+    if key in ("entries", "subject.cgroup"):
+        return "fit", wish
+    if key == "subject.capabilities" or (key == "opener.capabilities" and wanted[0] is not None):
+        return "contain", wish
+    return "be", wish
 
 
 def found_in_words(key: str, found: Any) -> str:
@@ -121,7 +137,7 @@ def _globs(globs: tuple[str, ...]) -> str:
 def _opener_capabilities(wanted: tuple[int | None, bool]) -> str:
     mask, no_more = wanted
     words = [] if mask is None else [_mask(mask)]
-    return " and ".join([*words, NO_MORE] if no_more else words)
+    return ", and be ".join([*words, NO_MORE_IN_WORDS] if no_more else words)
 
 
 _WANTED: dict[str, Callable[[Any], str]] = {

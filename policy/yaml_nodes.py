@@ -19,6 +19,9 @@ from fdstorefs.policy.yaml_problems import problem
 MAX_NODES = 100_000
 """Most values in one text, each alias counted as all that it stands for."""
 
+MAX_ITEMS = 4096
+"""Most items of one list."""
+
 MAX_DEPTH = 32
 """Most lists and mappings within each other."""
 
@@ -202,6 +205,7 @@ class _Builder:
             self._anchors[anchor] = (node, extent)
         if self._open:
             self._open[-1].take(node, extent)
+            self._refuse_long(self._open[-1].node, node)
         else:
             self._root = node
 
@@ -234,6 +238,13 @@ class _Builder:
             hint = "split it, or use fewer aliases: each counts as all it stands for"
             raise Wrong(
                 "too-many-values", f"a policy has at most {MAX_NODES:,} values", self._span(event), hint
+            )
+
+    def _refuse_long(self, within: Node, node: Node) -> None:
+        if isinstance(within, Sequence) and len(within.items) > MAX_ITEMS:
+            message = f"a list has at most {MAX_ITEMS:,} items"
+            raise Wrong(
+                "too-many-items", message, node.span, "say the same with fewer globs, or split the rule"
             )
 
     def _too_deep(self, event: _Event) -> None:

@@ -1,5 +1,6 @@
 """`opener-unknown: assume-stasher`: where only the kernel knows who opened a file, who stashed it counts instead."""
 
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -41,7 +42,8 @@ def start(running_instance: Start, cast: Cast) -> Callable[[str], Instance]:
         directory.chmod(0o755)
         directory.parent.chmod(0o755)
         path = write(directory / "policy.yaml", POLICY.format(assumption=assumption))
-        instance = running_instance(arguments=arguments(path))
+        log = f"file:{directory}/audit.jsonl"
+        instance = running_instance(arguments=[*arguments(path), "--audit", log])
         os.chmod(os.path.dirname(instance.mount), 0o711)
         return instance
 
@@ -69,6 +71,19 @@ def test_what_a_stasher_with_more_power_stashed_is_kept_from_others(start: Calla
     stash_as(instance, "status", None)
 
     assert (0, 3) == (got(instance, "status", None), got(instance, "status", "daemon"))
+
+
+def test_the_log_says_who_was_taken_for_the_opener(start: Callable[[str], Instance], cast: Cast) -> None:
+    """And that it was only assumed."""
+    instance = start(ASSUMED)
+    stash_as(instance, "status", None)
+    got(instance, "status", "daemon")
+    instance.stop()
+    (log,) = Path(cast.home(None)).glob("policies-*/audit.jsonl")
+    (denied,) = [record for record in map(json.loads, log.open()) if record.get("verdict") == "deny"]
+
+    assert ["nobody-borrows-power"] == denied["rules"]
+    assert (0, True) == (denied["opener"]["uid"], denied["opener"]["assumed"])
 
 
 def test_what_a_stasher_without_power_stashed_lends_none(start: Callable[[str], Instance]) -> None:

@@ -8,7 +8,12 @@ import pytest
 from tests.unit.house.source import REPOSITORY
 
 THREATS = REPOSITORY / "docs" / "threat-model.md"
-DOCUMENTS = [REPOSITORY / "README.md", *REPOSITORY.glob("docs/**/*.md"), *REPOSITORY.glob("examples/**/*.md")]
+DOCUMENTS = [
+    REPOSITORY / "README.md",
+    REPOSITORY / "SECURITY.md",
+    *REPOSITORY.glob("docs/**/*.md"),
+    *REPOSITORY.glob("examples/**/*.md"),
+]
 NAMED = re.compile(r"`(tests/[^`]*)`")
 
 

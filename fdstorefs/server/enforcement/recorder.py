@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from fdstorefs.audit.decision import Decision, EntryMark, Reason, Texts, is_on_record
+from fdstorefs.audit.decision import Decision, EntryMark, Opener, Reason, Texts, is_on_record
 from fdstorefs.core.access import Action, Target
 from fdstorefs.core.node import Entry
 from fdstorefs.core.subject import Subject
@@ -111,7 +111,7 @@ class Recorder:
         allowed: bool,
         decided: bool,
     ) -> Decision:
-        return Decision(
+        decision = Decision(
             next(self._numbers),
             time.time_ns(),
             time.clock_gettime_ns(time.CLOCK_BOOTTIME),
@@ -125,6 +125,18 @@ class Recorder:
             self.in_force.mark,
             subject.via,
         )
+        if self.in_force.tables.assume:
+            decision.opener = _assumed(target)
+        return decision
+
+
+def _assumed(target: Target) -> Opener | None:
+    """Who stands for the opener where a policy assumes it: the stasher of what is there."""
+    node = target.node
+    if not isinstance(node, Entry) or node.file is None or node.stasher is None:
+        return None
+    who = node.stasher
+    return Opener(who.uid, who.gid, who.capabilities, who.userns, assumed=True)
 
 
 def mark_of(target: Target) -> EntryMark:

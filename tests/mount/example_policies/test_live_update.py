@@ -38,6 +38,7 @@ def test_the_old_version_hands_over(scene: Scene, door: str) -> None:
     assert "done" == old(scene)("socket", "seal", "update")
     assert "EBUSY" == old(scene)(door, "stash", "update/late", "memfd", label=LABEL)
     assert "EBUSY" == new(scene)("socket", "take", MEMORY)
+    assert "EACCES" == old(scene)(door, "stash", "elsewhere", "memfd", label=LABEL)
 
 
 def test_the_new_version_takes_everything_at_once(scene: Scene) -> None:

@@ -66,7 +66,7 @@ def test_a_container_keeps_things_of_its_own(scene: Scene, door: str) -> None:
 def test_the_same_uid_in_another_user_namespace_is_another_user(scene: Scene, door: str) -> None:
     """The session looks and clears up, but does not get what a container stashed; nor the other way round."""
     container(scene).prepares("stash", "own")
-    session(scene).prepares("stash", "sessions")
+    session(scene).prepares("stash", "sessions", "read-only memfd")
 
     assert "EACCES" == session(scene)(door, "retrieve", "own")
     assert "done" == session(scene)(door, "describe", "own")

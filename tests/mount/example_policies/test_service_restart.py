@@ -73,6 +73,7 @@ def test_root_looks_and_clears_up(scene: Scene, door: str) -> None:
     root = scene.role()
 
     assert "done" == root(door, "box", "restart/web")
+    assert "EACCES" == root(door, "box", "elsewhere")
     assert ["restart", "restart/mail", QUEUE, "restart/web"] == root(door, "names")
     assert "EACCES" == root(door, "retrieve", QUEUE)
     assert "EACCES" == root(door, "stash", "restart/file")

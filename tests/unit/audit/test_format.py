@@ -29,7 +29,9 @@ from tests.unit.audit.schema_check import faults
 
 def record(one: Decision, lost_before: int = 0) -> dict[str, Any]:
     """The record of a decision, checked against the schema."""
-    found: dict[str, Any] = json.loads(Formatter(INSTANCE, RUN, (4_026_531_837,), KEY).verdict(one, lost_before))
+    found: dict[str, Any] = json.loads(
+        Formatter(INSTANCE, RUN, (4_026_531_837,), KEY).verdict(one, lost_before)
+    )
     assert [] == faults(found)
     assert set(found) <= {field.name for field in fields_of("verdict")}
     return found

@@ -11,8 +11,9 @@ import pytest
 
 from fdstorefs.cli.main import main
 from fdstorefs.policy import difference
-from fdstorefs.policy.compile import compile_policies
 from fdstorefs.policy.budget import TooMuch
+from fdstorefs.policy.compile import compile_policies
+from fdstorefs.policy.glob_classes import TooManyClasses
 from fdstorefs.policy.load import MAX_BYTES, load
 from fdstorefs.policy.names import FixedNames
 from fdstorefs.policy.schema import schema
@@ -436,13 +437,18 @@ class TestDiff:
         assert main(["policy", "diff", "-", "-"]) == 2
         assert "fdstorefs: `-` can't be both OLD and NEW\n" == capsys.readouterr().err
 
+    @pytest.mark.parametrize("reason", [TooMuch, TooManyClasses])
     def test_too_much_to_compare(
-        self, pair: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self,
+        reason: type[Exception],
+        pair: list[str],
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
-        """Is said, rather than half the differences."""
+        """Is said, with what to do, rather than half the differences."""
 
         def give_up(old: object, new: object) -> None:
-            raise TooMuch
+            raise reason
 
         monkeypatch.setattr(difference, "difference", give_up)
 
@@ -450,6 +456,7 @@ class TestDiff:
         captured = capsys.readouterr()
         assert "" == captured.out
         assert "overlap in too many ways" in captured.err
+        assert "compare fewer policies at a time" in captured.err
 
 
 class TestCompile:

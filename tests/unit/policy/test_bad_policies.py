@@ -21,6 +21,7 @@ ELSEWHERE = {
     "duplicate-policy": "test_every_error_in_one_run.py",
     "too-long": "test_yaml_traps.py",
     "too-big": "test_policy_files_are_text.py",
+    "too-many-items": "test_yaml_traps.py",
     "too-many-rules": "test_every_error_in_one_run.py",
 }
 """What takes more than one small file to say, and where it is tested."""

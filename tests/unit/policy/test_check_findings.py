@@ -2,8 +2,11 @@
 
 from dataclasses import replace
 
+import pytest
+
 from fdstorefs.policy.check import check
 from fdstorefs.policy.check_coverage import Checker
+from fdstorefs.policy.diagnostic import Severity
 from fdstorefs.policy.model import Conditions, Ids, InstanceMatch, Policy, Rule, SubjectConditions
 from fdstorefs.policy.span import Source, Span
 from fdstorefs.policy.vocabulary import ACTIONS, USERNS_WORDS, Action, Effect, Mode, OpenerUnknown
@@ -145,6 +148,27 @@ def test_handing_out_files_of_others_where_the_opener_counts_lends_power() -> No
     assert [] == found(anybody, BORROWING)
     assert [] == found(sockets)
     assert [] == found(allow("a"))
+
+
+def test_no_rule_is_looked_at_where_nobody_may_lend_power() -> None:
+    """What forbids it to everybody is found once; under what forbids it to some, each rule is looked at."""
+    somebody = replace(BORROWING, when=replace(BORROWING.when, entries=("a/**",)))
+    anybody, within = (
+        Rule(name, Effect.ALLOW, frozenset({Action.TAKE}), Conditions(entries=(glob,)))
+        for name, glob in (("a", "**"), ("b", "a/*"))
+    )
+
+    assert [("redundant", "b", ("a",))] == found(anybody, within, BORROWING)
+    assert [("lends-power", "a", ()), ("redundant", "b", ("a",))] == found(anybody, within, somebody)
+    assert [] == found(within, somebody)
+
+
+def test_what_takes_too_long_is_left_open_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No rule is called redundant, or anything else, for want of time."""
+    monkeypatch.setattr("fdstorefs.policy.check_coverage.ALL_STEPS", 10)
+    (left,) = check([Policy("p", (allow("a"), allow("b")))])
+
+    assert ("not-settled", Severity.WARNING) == (left.code, left.severity)
 
 
 def test_conditions_on_the_opener_need_the_kernel() -> None:

@@ -16,7 +16,7 @@ from fdstorefs.policy.weigh import weigh
 from tests.unit.policy.small_spaces import SPACES, policies
 
 SEEDS = st.integers(0, 2**32)
-MANY = settings(max_examples=30, deadline=None)
+MANY = settings(max_examples=20)
 _each_space = pytest.mark.parametrize("name", SPACES)
 
 
@@ -126,6 +126,8 @@ def test_without_the_redundant_rules_every_verdict_is_the_same(name: str, seed: 
     space, random = SPACES[name], Random(seed)
     those = policies(space, random, 6)
     redundant = {rule for rule, problem in found(those).items() if problem is Problem.REDUNDANT}
+    if not redundant:
+        return
     rest = [
         replace(policy, rules=tuple(rule for rule in policy.rules if rule.id not in redundant))
         for policy in those

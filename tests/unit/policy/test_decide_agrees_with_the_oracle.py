@@ -63,7 +63,7 @@ def test_there_are_enough_cases() -> None:
     assert sum(lot.policies * lot.requests for lot in LOTS) >= 100_000
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(generators(), st.integers(0, 5))
 def test_both_agree_wherever_it_is_looked(generator: Generator, rules: int) -> None:
     """Hypothesis, that learns from what it finds, finds no case either where they differ."""

@@ -36,7 +36,7 @@ def is_settled(request: Request) -> bool:
 
 @pytest.mark.parametrize("name", SPACES)
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_request_with_another_verdict_is_in_a_change_and_every_example_is_one(
     name: str, seed: int
 ) -> None:

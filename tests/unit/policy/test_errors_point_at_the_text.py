@@ -1,7 +1,7 @@
 """How a diagnostic is shown: place, message, line, carets, hint, other places; whatever the text holds."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fdstorefs.policy.diagnostic import (
@@ -158,7 +158,6 @@ def test_only_so_many_are_shown() -> None:
     assert "more" not in render_all(many[:50])
 
 
-@settings(deadline=None)
 @given(st.text(max_size=300), st.integers(0, 300), st.integers(0, 300), st.text(max_size=80))
 def test_any_text_can_be_shown(line: str, one: int, other: int, message: str) -> None:
     """No text breaks it, and nothing unprintable is left."""

@@ -10,6 +10,7 @@ from fdstorefs.policy.request import Request
 from fdstorefs.policy.vocabulary import USERNS_WORDS, Action, Effect, Mode, OpenerUnknown
 
 LACKING = "subject.capabilities is none, which lacks CAP_NET_BIND_SERVICE"
+NEEDED = "`web-takes-listeners` would have to match: subject.capabilities would have to contain CAP_NET_BIND_SERVICE"
 RETRIEVE = frozenset({Action.RETRIEVE})
 WEB = Rule(
     "web-takes-listeners",
@@ -48,7 +49,7 @@ def test_a_denial_by_default_names_what_failed_and_what_it_would_take() -> None:
         "        the file system is ext4, not proc",
         "",
         "to be allowed:",
-        f"  `web-takes-listeners` would allow it, but {LACKING}",
+        f"  {NEEDED}",
     ] == text.split("\n")
 
 
@@ -86,8 +87,7 @@ def test_a_rule_that_is_only_taken_away_says_by_what() -> None:
 
     assert ["unless.subject.uid"] == [condition.key for condition in explanation.reports[0].failed]
     assert (
-        "`others` would allow it, but its `unless` applies: subject.uid is 33"
-        == explanation.needs[0].sentence
+        "`others` would have to match: subject.uid would have to not be 33" == explanation.needs[0].sentence
     )
 
 
@@ -97,8 +97,72 @@ def test_a_forbid_rule_without_a_way_out_says_so() -> None:
     explanation = explain([Policy("p", (rule,))], request())
 
     assert (
-        "`never` forbids it; one of these would have to be otherwise: kinds" == explanation.needs[0].sentence
+        "`never` would have to not match: the kind would have to not be regular"
+        == explanation.needs[0].sentence
     )
+
+
+def test_a_rule_that_forbids_everything_says_so() -> None:
+    """Nothing about the request could be otherwise."""
+    explanation = explain([Policy("p", (Rule("all", Effect.FORBID, RETRIEVE),))], request())
+
+    assert (
+        "`all` would have to be another rule: it asks for nothing that could be otherwise"
+        == explanation.needs[0].sentence
+    )
+
+
+def test_what_is_unknown_would_have_to_be_known_first() -> None:
+    """Each condition of the `unless` that isn't met, as it would have to be."""
+    text = as_text(explain([POLICY], request(filesystem="proc", cap="CAP_NET_BIND_SERVICE")))
+
+    assert [
+        "to be allowed:",
+        (
+            "  `nobody-borrows-power` would have to not match: opener.capabilities would have to be known, and"
+            " no more than the subject's; opener.userns to be known, and below or same"
+        ),
+    ] == text.split("\n")[-2:]
+
+
+def test_any_condition_of_a_forbid_rule_could_fail() -> None:
+    """One is enough."""
+    conditions = Conditions(
+        entries=("listen/*",), subjects=(SubjectConditions(uid=Ids(frozenset({33})), cgroups=("/a",)),)
+    )
+    explanation = explain([Policy("p", (Rule("no", Effect.FORBID, RETRIEVE, conditions),))], request())
+
+    assert (
+        "`no` would have to not match: the name would have to not fit `listen/*`, or subject.uid to not be 33, or"
+        " subject.cgroup to be known, and not to fit `/a`" == explanation.needs[0].sentence
+    )
+
+
+def test_all_that_fails_of_an_allow_rule_would_have_to_hold() -> None:
+    """Together, in one sentence."""
+    rule = replace(WEB, when=replace(WEB.when, kinds=frozenset({"socket"})))
+    explanation = explain([Policy("p", (rule,))], request(uid="1"))
+
+    assert (
+        "`web-takes-listeners` would have to match: the kind would have to be socket, and subject.uid to be 33,"
+        " and subject.capabilities to contain CAP_NET_BIND_SERVICE" == explanation.needs[0].sentence
+    )
+
+
+def test_rules_about_other_actions_are_no_near_misses() -> None:
+    """They are one line, and come up as what it takes only if there is nothing else."""
+    others = tuple(Rule(f"o{number}", Effect.ALLOW, frozenset({Action.STASH})) for number in range(4))
+    with_one, without = (
+        as_text(explain([Policy("p", rules)], request())) for rules in ((WEB, *others), others)
+    )
+
+    assert "\n  4 rules are about other actions\n" in with_one
+    assert NEEDED == with_one.split("\n")[-1].strip()
+    assert [
+        "  `o0` would have to match: the action would have to be stash",
+        "  or `o1` would have to match: the action would have to be stash",
+        "  or `o2` would have to match: the action would have to be stash",
+    ] == without.split("\n")[-3:]
 
 
 def test_what_only_watches_is_told_from_what_is_in_force() -> None:
@@ -146,7 +210,7 @@ def test_programs_get_the_same_as_people() -> None:
                     "text": LACKING,
                 }
             ],
-            "text": f"`web-takes-listeners` would allow it, but {LACKING}",
+            "text": NEEDED,
         }
     ] == told["needs"]
 

@@ -13,7 +13,7 @@ from tests.unit.policy.generated_requests import Requests
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_an_explanation_gives_the_verdict_of_the_tables(seed: int) -> None:
     """Allowed, decided and the deciding rules are those of `decide`."""
     generator = Generator(Random(seed))
@@ -34,7 +34,7 @@ def test_an_explanation_gives_the_verdict_of_the_tables(seed: int) -> None:
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_rule_that_does_not_match_says_what_failed(seed: int) -> None:
     """A rule with a match has conditions that it rests on, one without has none, but what failed."""
     generator = Generator(Random(seed))

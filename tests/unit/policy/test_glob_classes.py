@@ -22,7 +22,7 @@ NAMES = st.lists(
 
 
 @given(GLOBS, NAMES)
-@settings(max_examples=1000)
+@settings(max_examples=300)
 def test_an_automaton_fits_what_the_expression_fits(glob: str, name: str) -> None:
     """The same names, whatever the glob."""
     machine = automaton(glob)
@@ -31,7 +31,7 @@ def test_an_automaton_fits_what_the_expression_fits(glob: str, name: str) -> Non
 
 
 @given(GLOBS, NAMES)
-@settings(max_examples=1000)
+@settings(max_examples=300)
 def test_an_automaton_knows_what_could_fit_below(glob: str, box: str) -> None:
     """The same boxes as for the evaluators."""
     machine = automaton(glob)
@@ -46,7 +46,7 @@ def signature(globs: list[str], path: str) -> tuple[bool, ...]:
 
 
 @given(st.lists(GLOBS, min_size=1, max_size=3), NAMES)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300)
 def test_every_name_is_of_one_of_the_classes(globs: list[str], name: str) -> None:
     """No combination of globs is missing, and no two classes are the same."""
     classes = [signature(globs, path) for path in path_classes(globs, Budget())]
@@ -55,7 +55,7 @@ def test_every_name_is_of_one_of_the_classes(globs: list[str], name: str) -> Non
 
 
 @given(st.lists(GLOBS | st.just(""), min_size=1, max_size=3), NAMES | st.just(""))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300)
 def test_every_cgroup_is_of_one_of_the_classes(globs: list[str], name: str) -> None:
     """A glob fits what is below a cgroup that it fits; `/` fits all."""
     patterns = [f"/{glob}" for glob in globs]

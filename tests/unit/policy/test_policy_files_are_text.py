@@ -1,7 +1,7 @@
 """From the bytes of a file to its text: UTF-8, not too large, line ends of any system, nothing hidden."""
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fdstorefs.policy.diagnostic import PolicyError
@@ -58,7 +58,6 @@ def test_a_source_that_no_file_makes(text: str) -> None:
     assert not load([Source.of("p.yaml", text)], NAMES).ok
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=st.characters(codec=None, exclude_categories=())))
 @example("version: 1\nrules: [\ud800]")
 def test_any_text(text: str) -> None:
@@ -69,7 +68,6 @@ def test_any_text(text: str) -> None:
     assert not result.ok
 
 
-@settings(deadline=None)
 @given(st.binary())
 def test_any_bytes(data: bytes) -> None:
     """Any bytes are refused in words, here or there."""

@@ -1,7 +1,7 @@
 """Any policy of the model, written as YAML, is read as the same policy again; and fits the JSON Schema."""
 
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -142,7 +142,7 @@ policies = SETS.flatmap(
 
 
 # A policy is large, and making one up is slow on a machine that has other things to do.
-patient = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+patient = settings(max_examples=60)
 
 
 @patient

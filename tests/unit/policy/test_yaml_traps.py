@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fdstorefs.policy import yaml_nodes
@@ -10,7 +10,7 @@ from fdstorefs.policy.findings import Findings
 from fdstorefs.policy.nodes import Mapping, Node, Scalar, Sequence
 from fdstorefs.policy.parse_scalars import MAX_LENGTH
 from fdstorefs.policy.span import Source
-from fdstorefs.policy.yaml_nodes import MAX_DEPTH, MAX_NODES, node_of
+from fdstorefs.policy.yaml_nodes import MAX_DEPTH, MAX_ITEMS, MAX_NODES, node_of
 from fdstorefs.policy.yaml_traps import type_of_plain
 from tests.unit.policy.loading import complaints, loaded, rule
 from tests.unit.policy.test_bad_policies import POLICIES
@@ -60,7 +60,6 @@ def test_words_that_are_text(word: str) -> None:
     assert type_of_plain(word) is None
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="0123456789+-._:xXoObBeEaAfFnNyYtTrRuUlLsSiI~<= TZ", max_size=12))
 @example("0b")
 @example("685_230.15")
@@ -100,10 +99,21 @@ def test_depth(depth: int, is_read: bool) -> None:
     assert is_read == (node_of(Source.of("p", nested(depth)), Findings()) is not None)
 
 
-@pytest.mark.parametrize(("length", "is_read"), [(MAX_NODES - 1, True), (MAX_NODES, False)])
+@pytest.mark.parametrize(("length", "is_read"), [(MAX_NODES // 100, True), (MAX_NODES // 100 + 1, False)])
 def test_number_of_values(length: int, is_read: bool) -> None:
-    """The list counts too."""
-    assert is_read == (node_of(Source.of("p", "- a\n" * length), Findings()) is not None)
+    """The lists count too."""
+    lists = f"- [{'a, ' * 97}a]\n" * length
+
+    assert is_read == (node_of(Source.of("p", lists + "- a\n" * (length - 1)), Findings()) is not None)
+
+
+@pytest.mark.parametrize(("length", "is_read"), [(MAX_ITEMS, True), (MAX_ITEMS + 1, False)])
+def test_number_of_items(length: int, is_read: bool) -> None:
+    """Of one list."""
+    findings = Findings()
+
+    assert is_read == (node_of(Source.of("p", "- a\n" * length), findings) is not None)
+    assert ([] if is_read else ["too-many-items"]) == [found.code for found in findings.diagnostics]
 
 
 def test_length_of_values() -> None:
