@@ -1,7 +1,7 @@
 """Small spaces of requests, each with policies that can tell them apart: all of it can be tried out."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from random import Random
 from typing import Any
@@ -114,6 +114,13 @@ def _powers() -> Iterator[Request]:
             "x", "regular", "ext4", "rw", None, Person(1, stashers, (1,)), Person(1, theirs, (1,))
         )
         yield Request(Action.RETRIEVE, entry, subject, (1,))
+        if theirs is UNKNOWN:
+            yield Request(Action.RETRIEVE, _emptied(entry), subject, (1,))
+
+
+def _emptied(entry: EntryFacts) -> EntryFacts:
+    """The entry before there is a file in it, and with it an opener."""
+    return replace(entry, kind="empty", filesystem=OPEN, access=OPEN, opener=NOBODY)
 
 
 def _power_conditions(random: Random) -> dict[str, Any]:
@@ -131,6 +138,8 @@ def _namespaces() -> Iterator[Request]:
         subject = SubjectFacts(1, frozenset(), 0, own, "/")
         entry = EntryFacts("x", "regular", "ext4", "rw", None, Person(1, 0, stashers), Person(1, 0, openers))
         yield Request(Action.RETRIEVE, entry, subject, (1,))
+        if openers is UNKNOWN:
+            yield Request(Action.RETRIEVE, _emptied(entry), subject, (1,))
 
 
 def _namespace_conditions(random: Random) -> dict[str, Any]:
