@@ -34,7 +34,6 @@ from fdstorefs.policy.vocabulary import Effect
 from fdstorefs.policy.yaml_nodes import node_of
 from fdstorefs.policy.yaml_traps import DECIMAL, type_of_plain
 
-SUFFIX: Final = ".cases.yaml"
 FILE_KEYS: Final = ("policies", "users", "groups", "cases")
 CASE_KEYS: Final = ("name", "request", "expect", "rules")
 _EXPECT: Final = {"allow": True, "deny": False}

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Literal, Protocol, TypeAlias, TypeVar
+from typing import Final, Literal, Protocol, TypeAlias
 
 from fdstorefs.policy.vocabulary import Action, Relation
 
@@ -24,7 +24,6 @@ OPEN: Final = Unsettled.OPEN
 Unknown: TypeAlias = Literal[Unsettled.UNKNOWN]
 Open: TypeAlias = Literal[Unsettled.OPEN]
 
-Value = TypeVar("Value")
 
 Userns: TypeAlias = tuple[int, ...]
 """A user namespace: its number, then that of each namespace above it as far as the instance can see."""
