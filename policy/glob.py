@@ -15,6 +15,9 @@ import re
 from dataclasses import dataclass, field
 from typing import NoReturn
 
+LONGEST = 1024
+"""Characters of a pattern: to read a longer one would keep everybody waiting who is served by the same loop."""
+
 ANY_IN_COMPONENT = "[^/]*"
 ANY = ".*"
 BELOW = ".+"
@@ -38,6 +41,8 @@ def compile_glob(pattern: str) -> re.Pattern[str]:
 
 
 def _check_shape(pattern: str) -> None:
+    if len(pattern) > LONGEST:
+        raise BadGlob(f"a pattern has at most {LONGEST:,} characters", LONGEST, "shorten it with `**`")
     if not pattern:
         raise BadGlob("an empty pattern matches nothing", 0, "`**` matches everything")
     if pattern.startswith("/"):

@@ -4,6 +4,7 @@ A parameter that is null counts as absent, as in every Varlink interface.
 """
 
 from collections.abc import Set
+from typing import TypeGuard
 
 from fdstorefs.core.name import check_label
 from fdstorefs.errors import InvalidArgument
@@ -12,6 +13,8 @@ from fdstorefs.server.varlink.call import Parameters
 from fdstorefs.server.varlink.standard import invalid_parameter
 
 HIGHEST_MODE = 0o7777
+BITS = 63
+"""Of an integer in Varlink, beside its sign. JSON has no end to them."""
 
 
 def only(parameters: Parameters, known: Set[str]) -> None:
@@ -65,10 +68,10 @@ def mode(parameters: Parameters, default: int) -> int:
     value = parameters.get("mode")
     if value is None:
         return default
-    if type(value) is not int:
+    if not _is_integer(value):
         raise invalid_parameter("mode")
     if not 0 <= value <= HIGHEST_MODE:
-        raise InvalidArgument(f"mode {value:.30g} is not within 0 to {HIGHEST_MODE} (octal 7777)")
+        raise InvalidArgument(f"mode {value} is not within 0 to {HIGHEST_MODE} (octal 7777)")
     return value
 
 
@@ -92,6 +95,10 @@ def _named(element: object) -> tuple[str, int]:
     if type(element) is not dict or element.keys() != {"name", "fileDescriptor"}:
         raise invalid_parameter("entries")
     name, index = element["name"], element["fileDescriptor"]
-    if type(name) is not str or type(index) is not int:
+    if type(name) is not str or not _is_integer(index):
         raise invalid_parameter("entries")
     return name, index
+
+
+def _is_integer(value: object) -> TypeGuard[int]:
+    return type(value) is int and value.bit_length() <= BITS

@@ -45,7 +45,7 @@ def _check_indexes(entries: Named, descriptors: list[int]) -> None:
     for name, index in entries:
         if not 0 <= index < len(descriptors):
             raise BadDescriptor(
-                f"`{name}` is to be descriptor {index:.30g} of a message that has {len(descriptors)}",
+                f"`{name}` is to be descriptor {index} of a message that has {len(descriptors)}",
                 name=name,
                 hint="count from 0",
             )

@@ -55,6 +55,12 @@ def test_what_is_no_call_ends_the_connection(connect: Connect, junk: bytes) -> N
         (encode("Retrieve", {"names": None}), "InvalidParameter", {"parameter": "names"}),
         (encode("Retrieve", {"names": "a"}), "InvalidParameter", {"parameter": "names"}),
         (encode("Retrieve", {"names": ["a", 1]}), "InvalidParameter", {"parameter": "names"}),
+        (encode("MakeBox", {"name": "a", "mode": 10**400}), "InvalidParameter", {"parameter": "mode"}),
+        (
+            encode("Stash", {"entries": [{"name": "a", "fileDescriptor": -(10**400)}]}),
+            "InvalidParameter",
+            {"parameter": "entries"},
+        ),
         (encode("Retrieve", {"names": [], "more": 1}), "InvalidParameter", {"parameter": "more"}),
         (encode("Stash", {"entries": [{"name": "a"}]}), "InvalidParameter", {"parameter": "entries"}),
         (encode("Stash", {"entries": [1]}), "InvalidParameter", {"parameter": "entries"}),

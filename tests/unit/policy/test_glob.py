@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fdstorefs.policy.glob import BadGlob, compile_glob
+from fdstorefs.policy.glob import LONGEST, BadGlob, compile_glob
 
 MATCHES = [
     ("a", "a"),
@@ -187,3 +187,10 @@ def test_no_pattern_takes_for_ever(pattern: str, name: str) -> None:
     compiled.fullmatch(name)
 
     assert time.process_time() - start < 1
+
+
+def test_a_pattern_is_not_longer_than_can_be_read_at_once() -> None:
+    """Clients send patterns, too, and others wait while they are read."""
+    compile_glob("a" * LONGEST)
+    with pytest.raises(BadGlob, match=r"at most 1,024 characters"):
+        compile_glob("a?*" * LONGEST)
