@@ -37,6 +37,7 @@ _ERRORS = (
     "ProtocolError",
     "QuotaExceeded",
     "StoreError",
+    "TooManyNames",
 )
 
 __all__ = ["__version__", "aio", *_CLIENT, *_ERRORS]  # noqa: PLE0604 (computed; types are in __init__.pyi)

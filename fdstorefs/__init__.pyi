@@ -31,5 +31,6 @@ from fdstorefs.errors import Overloaded as Overloaded
 from fdstorefs.errors import ProtocolError as ProtocolError
 from fdstorefs.errors import QuotaExceeded as QuotaExceeded
 from fdstorefs.errors import StoreError as StoreError
+from fdstorefs.errors import TooManyNames as TooManyNames
 
 __version__: str

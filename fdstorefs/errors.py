@@ -83,6 +83,13 @@ class QuotaExceeded(StoreError):
     identifier = "QuotaExceeded"
 
 
+class TooManyNames(StoreError):
+    """An open file, or an empty entry, has as many names as it may have (EMLINK)."""
+
+    code = errno.EMLINK
+    identifier = "TooManyNames"
+
+
 class InvalidName(StoreError):
     """No entry can have this name (EINVAL)."""
 

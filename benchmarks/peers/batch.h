@@ -74,12 +74,17 @@ static inline int pipe_end(void) {
     return ends[0];
 }
 
-/* A descriptor of this kind; `shared` is the same open file every time, the others are new ones. */
+#define NAMES 64 /* of one open file: an instance lets it have no more */
+
+/* A descriptor of this kind; `shared` is the same open file so many times in turn, the others are new ones. */
 static inline int open_kind(char const *kind) {
-    static int shared = -1;
+    static int shared = -1, names = 0;
     int fd = -1;
     if (!strcmp(kind, "shared")) {
-        if (shared < 0) shared = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (names++ % NAMES == 0) {
+            if (shared >= 0) close(shared);
+            shared = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        }
         fd = dup(shared);
     } else if (!strcmp(kind, "memfd")) fd = memfd_create("bench", MFD_CLOEXEC);
     else if (!strcmp(kind, "pipe")) fd = pipe_end();

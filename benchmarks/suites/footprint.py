@@ -34,7 +34,7 @@ def _contests(entries: int) -> list[Contest]:
     per_entry = Target(1024, "value", (FDSTOREFS,))
     return [
         Contest(
-            f"{entries:,} entries of one open file, each",
+            f"{entries:,} entries, 64 of one open file, each",
             "B",
             {FDSTOREFS: lambda: _grown(_ours, "shared", entries), S6: lambda: _grown(_s6, "shared", entries)},
             target=per_entry,

@@ -7,6 +7,7 @@ subject, an entry, the rules that decided) is formatted once and kept.
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
@@ -135,8 +136,16 @@ class Formatter:
         if kept is None:
             kept = _entry(entry)
             if len(kept) <= LONGEST_KEPT:
-                _keep(self._entries, entry, kept, MOST_ENTRIES)
+                _keep(self._entries, _bare(entry), kept, MOST_ENTRIES)
         return kept
+
+
+def _bare(entry: EntryMark) -> EntryMark:
+    """An equal mark that holds nothing: with the bare numbers of its stasher's user namespace."""
+    stasher = entry.stasher
+    if stasher is None or stasher.userns is None:
+        return entry
+    return entry._replace(stasher=replace(stasher, userns=tuple(stasher.userns)))
 
 
 def _keep(kept: dict[Key, Kept], key: Key, value: Kept, most: int) -> Kept:

@@ -4,7 +4,7 @@
 is asked to make records of what is queued when it has nothing else to do, a few at a time: many together cost half
 of what each costs by itself. Where it never rests they are made between other work. They are handed to the sinks by
 the batch, which write in threads. Whatever fails on the way, no verdict waits and none changes: what there is no
-room for is lost, and counted. Numbers are given when a decision comes in, so a loss always shows.
+room for is lost, and counted; but while a sink that works has none, records are left in the queue. Numbers are given when a decision comes in, so a loss always shows.
 
 Who the subject is, is looked up while it is sure to be itself: at once where it was denied something, so that it
 cannot hide by ending, and where nothing but its waiting for the reply binds it to its number (through the mount);
@@ -42,6 +42,9 @@ SLICE_SECONDS = 0.0005
 BATCH = 256
 """Records that are handed over together while there are more to make."""
 
+BATCH_BYTES = 1 << 19
+"""Bytes of records that are handed over however few they are."""
+
 PATIENCE = 2.0
 """Seconds that `close` waits for the sinks."""
 
@@ -77,6 +80,7 @@ class AuditLog:
         self._seq = 0
         self._latest = 0
         self._lines: list[Line] = []
+        self._size = 0
         self._strangers: deque[Decision] = deque()
         self._known: set[int] = set()
         self._will_turn = False
@@ -166,6 +170,9 @@ class AuditLog:
 
     def _turn(self) -> bool:
         self._will_turn = False
+        if self._must_wait():
+            self._turn_soon()
+            return False
         for _ in range(min(AT_ONCE, len(self._queue))):
             self._make(self._queue.popleft())
         if not self._queue:
@@ -178,8 +185,12 @@ class AuditLog:
     def _hurry(self) -> None:
         self._will_hurry = False
         until = time.monotonic() + SLICE_SECONDS
-        while len(self._queue) >= self._many and time.monotonic() < until:
+        while len(self._queue) >= self._many and time.monotonic() < until and not self._must_wait():
             self._make(self._queue.popleft())
+
+    def _must_wait(self) -> bool:
+        """Whether a sink needs time to take more, and the queue has room for what comes meanwhile."""
+        return len(self._queue) < self._most // 2 and any(outlet.is_catching_up for outlet in self._outlets)
 
     def _make(self, item: Decision | _Happening) -> None:
         lost_before = item.seq - self._latest - 1
@@ -197,7 +208,8 @@ class AuditLog:
         self._latest = item.seq
         self.written += 1
         self._lines.append(Line(item.seq, text))
-        if len(self._lines) >= BATCH:
+        self._size += len(text)
+        if len(self._lines) >= BATCH or self._size >= BATCH_BYTES:
             self._hand_over()
 
     def _tell_of_the_lost(self) -> None:
@@ -213,7 +225,7 @@ class AuditLog:
 
     def _hand_over(self) -> None:
         self._known.clear()
-        lines, self._lines = self._lines, []
+        lines, self._lines, self._size = self._lines, [], 0
         if not lines:
             return
         for outlet in self._outlets:
@@ -249,6 +261,8 @@ class AuditLog:
         """Make what is queued; out of time, only the last, which says how many were lost."""
         last = self._queue.pop()
         while self._queue and time.monotonic() < until:
+            for outlet in self._outlets:
+                outlet.make_room(until)
             self._make(self._queue.popleft())
         self.lost += len(self._queue)
         self._queue.clear()

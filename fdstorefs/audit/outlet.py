@@ -17,7 +17,18 @@ log = logging.getLogger(__name__)
 MOST_WAITING = 4 * 1024 * 1024
 """Bytes of lines that wait for one sink; what comes on top is lost to it."""
 
-MOST_LINES_AT_ONCE = 4096
+MOST_LINES_AT_ONCE, MOST_BYTES_AT_ONCE = 4096, 1 << 20
+"""What one write is given at most, or a line that is longer by itself."""
+
+ROOM = MOST_BYTES_AT_ONCE
+"""Bytes that there must be room for, or the log is asked to wait."""
+
+HANGING_SECONDS = 1.0
+"""How long a write may take before nobody waits for it any more."""
+
+LAST_WRITE_SECONDS = 0.5
+"""How long is waited for a write at the end."""
+
 FIRST_RETRY, LAST_RETRY = 0.1, 30.0
 
 
@@ -75,6 +86,17 @@ class Outlet:
         """How many lines wait for the sink."""
         return len(self._waiting)
 
+    @property
+    def is_catching_up(self) -> bool:
+        """Whether it has no room now, and soon will: the sink is writing, and neither hangs nor is out of order."""
+        flight = self._flight
+        return (
+            flight is not None
+            and self.error is None
+            and self._size + ROOM > MOST_WAITING
+            and time.monotonic() - flight.since < HANGING_SECONDS
+        )
+
     def offer(self, lines: Sequence[Line]) -> None:
         """Take lines, as far as there is room, and write them as soon as the sink is free."""
         for line in lines:
@@ -94,8 +116,18 @@ class Outlet:
     def _start(self) -> None:
         if self._ending or self._flight is not None or self._retry is not None or not self._waiting:
             return
-        batch = [line.text for line in islice(self._waiting, MOST_LINES_AT_ONCE)]
+        batch = self._batch()
         self._fly(lambda: self._sink.write(batch))
+
+    def _batch(self) -> list[bytes]:
+        batch: list[bytes] = []
+        size = 0
+        for line in islice(self._waiting, MOST_LINES_AT_ONCE):
+            size += len(line.text)
+            if batch and size > MOST_BYTES_AT_ONCE:
+                break
+            batch.append(line.text)
+        return batch
 
     def _fly(self, work: Callable[[], Taken]) -> None:
         flight = _Flight(work)
@@ -160,7 +192,8 @@ class Outlet:
     def _sync(self) -> None:
         self._fly(lambda: Taken(0, self._sink.sync()))
 
-    # The end: `land`, then the last lines by `offer`, then `begin_last_flight`, then `end`. The loop need not run.
+    # The end: `land`, then the last lines by `make_room` and `offer`, then `begin_last_flight`, then `end`. The
+    # loop need not run.
 
     def land(self, until: float) -> None:
         """Start no more writes in the loop, and wait for the one under way, to time.monotonic() `until` at most."""
@@ -170,12 +203,23 @@ class Outlet:
                 timer.cancel()
         self._await_flight(until)
 
+    def make_room(self, until: float) -> None:
+        """Write what waits if there is too much of it to take more, for a while, and to `until` at most."""
+        if self._flight is not None or self.error is not None or self._size + ROOM <= MOST_WAITING:
+            return
+        batch = [line.text for line in self._waiting]
+        self._fly_apart(lambda: self._sink.write(batch))
+        self._await_flight(min(until, time.monotonic() + LAST_WRITE_SECONDS))
+
     def begin_last_flight(self) -> None:
         """Begin to write what waits; then sync and close the sink."""
         if self._flight is not None:
             return
         batch = [line.text for line in self._waiting]
-        self._flight = _Flight(lambda: self._write_and_close(batch))
+        self._fly_apart(lambda: self._write_and_close(batch))
+
+    def _fly_apart(self, work: Callable[[], Taken]) -> None:
+        self._flight = _Flight(work)
         threading.Thread(target=self._flight.carry_out, name="fdstorefs-audit", daemon=True).start()
 
     def end(self, until: float) -> None:
@@ -200,11 +244,12 @@ class Outlet:
 
 
 class _Flight:
-    """One call of a sink, in a thread. `taken` is how it ended, once it has `landed`."""
+    """One call of a sink, in a thread, begun at `since`. `taken` is how it ended, once it has `landed`."""
 
     def __init__(self, work: Callable[[], Taken]) -> None:
         self._work = work
         self.taken = Taken(0)
+        self.since = time.monotonic()
         self.landed = threading.Event()
 
     def carry_out(self) -> None:

@@ -22,8 +22,7 @@ class Attributes(Changing):
     def set_mode(self, subject: Subject, node: Entry | Box, mode: int) -> None:
         """Change permission bits; errors: NotPermitted, Denied, Busy."""
         target = self.target_of(subject, node, Action.CHANGE)
-        self._authority.require(subject, Action.CHANGE, target)
-        self._unsealed(target.box)
+        self._require(subject, Action.CHANGE, target)
         node.mode, node.changed = mode & PERMISSIONS, self._clock()
         self._tell(Change.CHANGED, target.box, target.name, node)
 
@@ -33,7 +32,7 @@ class Attributes(Changing):
         Errors: NotPermitted, Denied, QuotaExceeded, Busy.
         """
         target = self.target_of(subject, node, Action.CHANGE)
-        self._unsealed(target.box)
+        self._require_unsealed(subject, Action.CHANGE, target, target.box)
         self._require_chown(subject, target, node, uid, gid)
         self._authority.require_policy(subject, Action.CHANGE, target)
         if uid is not None and uid != node.uid:
@@ -46,11 +45,10 @@ class Attributes(Changing):
     def set_label(self, subject: Subject, entry: Entry, label: str | None) -> None:
         """Change an entry's label; errors: InvalidArgument, NotPermitted, Denied, Busy."""
         target = self.target_of(subject, entry, Action.CHANGE)
-        self._authority.require(subject, Action.CHANGE, target)
+        self._require(subject, Action.CHANGE, target)
         relabelled = Coming(entry.file, check_label(label) if label is not None else None, entry.stasher)
         self._authority.require_policy(subject, Action.STASH, target._replace(coming=relabelled))
-        self._require_other_names(subject, target, relabelled)
-        self._unsealed(target.box)
+        self._require_other_names(subject, target, [relabelled])
         entry.label, entry.judged = label, None
         entry.changed = self._clock()
         self._tell(Change.CHANGED, target.box, target.name, entry)

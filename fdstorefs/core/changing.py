@@ -1,16 +1,16 @@
 """What all changes of a store have in common: what they need, and the few steps that they are made of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from fdstorefs.core.access import Action, Authority, Coming, Target, is_owner
 from fdstorefs.core.event import Change, Event, Events
 from fdstorefs.core.finder import Finder
-from fdstorefs.core.limits import Limits, Usage
+from fdstorefs.core.limits import MOST_NAMES, Limits, Usage
 from fdstorefs.core.name import RESERVED
 from fdstorefs.core.node import Box, Entry, OpenFile, Stasher
 from fdstorefs.core.subject import Subject
 from fdstorefs.core.tree import Tree
-from fdstorefs.errors import Busy, Denied, EntryExists, NoSuchEntry, QuotaExceeded
+from fdstorefs.errors import Busy, Denied, EntryExists, NoSuchEntry, QuotaExceeded, TooManyNames
 
 ENTRY_MODE = 0o600
 SET_GROUP_ID = 0o2000
@@ -33,6 +33,23 @@ class Changing(Finder):
         return self.usage.of(subject.uid) if subject.known else 0
 
     # What has to hold
+
+    def _require(self, subject: Subject, action: Action, target: Target) -> None:
+        """Raise what mode bits, a seal or the policy refuse.
+
+        The policy comes last: what it allows goes on record, and then nothing else may refuse it.
+        """
+        self._authority.require_mode(subject, action, target)
+        self._require_unsealed(subject, action, target, target.box)
+        self._authority.require_policy(subject, action, target)
+
+    def _require_unsealed(self, subject: Subject, action: Action, target: Target, box: Box) -> None:
+        """Raise Busy, and have it on record as a denial of the action, if a box or one above it is sealed."""
+        try:
+            self._unsealed(box)
+        except Busy as error:
+            self._authority.refused(subject, action, target, error)
+            raise
 
     def _existing(self, target: Target) -> Entry | Box:
         if target.node is None:
@@ -63,7 +80,7 @@ class Changing(Finder):
         """Raise what keeps a name from being given to anything, whatever it is."""
         self._require_place(target)
         self._authority.require_mode(subject, Action.STASH, target)
-        self._unsealed(target.box)
+        self._require_unsealed(subject, Action.STASH, target, target.box)
         if more:
             self._require_room(subject, target, more)
 
@@ -86,15 +103,19 @@ class Changing(Finder):
             self._authority.refused(subject, Action.STASH, target, error)
             raise
 
-    def _require_other_names(self, subject: Subject, target: Target, coming: Coming) -> None:
+    def _require_other_names(self, subject: Subject, target: Target, comings: Iterable[Coming]) -> None:
         """What comes under one name of an entry comes under all of them, also those that the subject can't see."""
+        for other in self._other_names(target):
+            for coming in comings:
+                self._require_implied(subject, Action.STASH, other._replace(coming=coming), target)
+
+    def _other_names(self, target: Target) -> Iterator[Target]:
+        """The other names of the entry."""
         entry = target.node
-        if not isinstance(entry, Entry) or entry.links <= 1:
-            return
-        for box, name in entry.places:
-            other = Target(box, name, entry, coming)
-            if not self._is_same_place(other, target):
-                self._require_implied(subject, Action.STASH, other, target)
+        if isinstance(entry, Entry) and entry.links > 1:
+            for box, name in entry.places:
+                if box is not target.box or name != target.name:
+                    yield Target(box, name, entry)
 
     def _require_implied(self, subject: Subject, action: Action, target: Target, told: Target) -> None:
         """Raise Denied, in words about `told`, if the policy refuses something that the subject need not know of."""
@@ -106,10 +127,6 @@ class Changing(Finder):
                 name=told.path,
                 hint="the instance's audit log says what that is",
             ) from None
-
-    @staticmethod
-    def _is_same_place(one: Target, other: Target) -> bool:
-        return one.box is other.box and one.name == other.name
 
     @staticmethod
     def _unsealed(box: Box) -> None:
@@ -165,6 +182,24 @@ class Changing(Finder):
 def exists(target: Target, hint: str | None = None) -> EntryExists:
     """The error for a name that is taken."""
     return EntryExists(f"`{target.path}` exists", name=target.path, hint=hint)
+
+
+def more_names(target: Target, file: OpenFile) -> int:
+    """How many names an open file gets by being put there."""
+    node = target.node
+    if not isinstance(node, Entry):
+        return 1
+    return 0 if node.file is file else node.links
+
+
+def check_names(names: int, target: Target) -> None:
+    """Raise TooManyNames if an open file or an empty entry that gets this name may not have so many."""
+    if names > MOST_NAMES:
+        raise TooManyNames(
+            f"`{target.path}` would be one name more than the {MOST_NAMES} that an open file may have",
+            name=target.path,
+            hint="discard one of them first",
+        )
 
 
 def as_coming(node: Entry | Box) -> Coming:

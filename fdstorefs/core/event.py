@@ -41,12 +41,17 @@ class Events:
     __slots__ = ("_listeners",)
 
     def __init__(self) -> None:
-        self._listeners: list[Listener] = []
+        self._listeners: list[tuple[int, Listener]] = []
 
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Add a listener; call what comes back, once, to end it."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+    def subscribe(self, uid: int, listener: Listener) -> Callable[[], None]:
+        """Add a listener of a user; call what comes back, once, to end it."""
+        added = uid, listener
+        self._listeners.append(added)
+        return lambda: self._listeners.remove(added)
+
+    def listeners_of(self, uid: int) -> int:
+        """How many listeners a user has."""
+        return sum(each == uid for each, _ in self._listeners)
 
     @property
     def wanted(self) -> bool:
@@ -55,5 +60,5 @@ class Events:
 
     def publish(self, event: Event) -> None:
         """Tell every listener."""
-        for listener in tuple(self._listeners):
+        for _, listener in tuple(self._listeners):
             listener(event)

@@ -7,7 +7,10 @@ from fdstorefs.core.name import check, split
 from fdstorefs.core.node import Box, Entry
 from fdstorefs.core.subject import Subject
 from fdstorefs.core.tree import Tree
-from fdstorefs.errors import InvalidArgument, NoSuchEntry, NotABox
+from fdstorefs.errors import InvalidArgument, NoSuchEntry, NotABox, StoreError
+
+HIDDEN_AT_ONCE = 16
+"""Names that are passed over in a walk before it pauses."""
 
 
 class Finder:
@@ -124,10 +127,11 @@ class Finder:
         self._left_out(subject, box, len(box.children) - len(shown))
         return shown
 
-    def walk(self, subject: Subject, box: Box | None = None) -> Generator[tuple[str, Target]]:
+    def walk(self, subject: Subject, box: Box | None = None) -> Generator[tuple[str, Target | None]]:
         """Every path below `box` (default: the root) that the subject may list, with its target, sorted.
 
-        Close it if it isn't walked to the end: what it left out so far goes on record then.
+        Where it may not list any for a while there are pauses, without a target: whoever walks has other things to
+        do. Close it if it isn't walked to the end: what it left out so far goes on record then.
         """
         start, hidden = box or self.root, 0
         within = [self._children(subject, start)]
@@ -138,6 +142,8 @@ class Finder:
                     within.pop()
                 elif not self._authority.policy_allows(subject, Action.LIST, target):
                     hidden += 1
+                    if hidden % HIDDEN_AT_ONCE == 0:
+                        yield "", None
                 else:
                     yield target.path, target
                     if isinstance(target.node, Box) and target.node.is_attached:
@@ -169,6 +175,10 @@ class Finder:
     def require_mode(self, subject: Subject, action: Action, target: Target) -> None:
         """Raise what the mode bits alone make it raise."""
         self._authority.require_mode(subject, action, target)
+
+    def refused(self, subject: Subject, action: Action, target: Target, error: StoreError) -> None:
+        """Keep a record of what is refused for a reason that the store doesn't know, such as whose process asks."""
+        self._authority.refused(subject, action, target, error)
 
     def remember(self, node: Entry | Box) -> None:
         """Count one reference that the kernel got through the mount."""

@@ -1,9 +1,12 @@
-"""Limits: how many entries there may be, in all and for each user."""
+"""Limits: how many entries there may be, in all and for each user, and names of each."""
 
 from collections import Counter
 from dataclasses import dataclass
 
 from fdstorefs.errors import QuotaExceeded
+
+MOST_NAMES = 64
+"""Names of one open file, in all entries that hold it, or of one empty entry. Each costs something at each look."""
 
 
 @dataclass(slots=True, frozen=True)

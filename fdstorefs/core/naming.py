@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from fdstorefs.core.access import Action, Coming, Target
-from fdstorefs.core.changing import PERMISSIONS, SET_GROUP_ID, Changing, as_coming
+from fdstorefs.core.changing import PERMISSIONS, SET_GROUP_ID, Changing, as_coming, check_names
 from fdstorefs.core.event import Change
 from fdstorefs.core.node import Box, Entry, Stasher
 from fdstorefs.core.subject import Subject
@@ -29,8 +29,7 @@ class Naming(Changing):
     def _check_discard(self, subject: Subject, target: Target) -> None:
         if isinstance(self._existing(target), Box):
             raise IsABox(f"`{target.path}` is a box", name=target.path)
-        self._authority.require(subject, Action.DISCARD, target)
-        self._unsealed(target.box)
+        self._require(subject, Action.DISCARD, target)
 
     def make_box(
         self, subject: Subject, box: Box, name: str, mode: int = 0o700, stasher: Stasher | None = None
@@ -62,19 +61,22 @@ class Naming(Changing):
             raise NotABox(f"`{target.path}` is an entry", name=target.path)
         if node is self.root:
             raise Busy("the root box stays while the instance serves", name="/")
-        self._authority.require(subject, Action.DISCARD, target)
-        self._unsealed(node)
+        self._authority.require_mode(subject, Action.DISCARD, target)
+        self._require_unsealed(subject, Action.DISCARD, target, node)
+        self._authority.require_policy(subject, Action.DISCARD, target)
         if node.children:
             raise NotEmpty(f"`{target.path}` is not empty", name=target.path)
         self._remove(target)
 
     def link(self, subject: Subject, source: Target, box: Box, name: str) -> Entry:
-        """A second name for an entry; errors: NotPermitted (a box), EntryExists, Denied, Busy."""
+        """A second name for an entry; errors: NotPermitted (a box), EntryExists, Denied, Busy, TooManyNames."""
         entry = self._existing(source)
         if isinstance(entry, Box):
             raise NotPermitted(f"`{source.path}` is a box: boxes have one name", name=source.path)
-        self._authority.require(subject, Action.LINK, source)
-        self._unsealed(source.box)
+        goal = self.target(box, name)
+        self._require_unsealed(subject, Action.STASH, goal, box)
+        self._require(subject, Action.LINK, source)
+        check_names((entry.file.names if entry.file is not None else entry.links) + 1, goal)
         goal = self._free(subject, box, name, as_coming(entry), more=0)
         self.tree.attach(goal.box, goal.name, entry)
         entry.changed = self._clock()

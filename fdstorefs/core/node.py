@@ -46,6 +46,11 @@ class OpenFile:
         """Whether more than one entry holds it."""
         return isinstance(self._within, list)
 
+    @property
+    def names(self) -> int:
+        """How many names it has in all."""
+        return sum(entry.links for entry in self.entries)
+
     def enter(self, entry: "Entry") -> None:
         """Note that an entry holds it. Most files are in one only, so there is seldom a list."""
         self._within = [*self.entries, entry] if self._within is not None else entry

@@ -1,11 +1,16 @@
 """Renaming: one name goes and another comes, for a box and all that is in it."""
 
+from itertools import islice
+
 from fdstorefs.core.access import Action, Target
 from fdstorefs.core.changing import Changing, as_coming
 from fdstorefs.core.event import Change, Event
 from fdstorefs.core.node import Box, Entry
 from fdstorefs.core.subject import Subject
-from fdstorefs.errors import EntryExists, InvalidArgument, IsABox, NotABox, NotEmpty
+from fdstorefs.errors import Busy, EntryExists, InvalidArgument, IsABox, NotABox, NotEmpty
+
+MOST_MOVED = 4096
+"""How many entries and boxes may be in a box that is renamed: each is judged twice, while all others wait."""
 
 
 class Renaming(Changing):
@@ -18,12 +23,11 @@ class Renaming(Changing):
         """
         moved = self._existing(source)
         goal = goal._replace(coming=as_coming(moved))
-        self._authority.require(subject, Action.RENAME, source)
-        self._require_not_reserved(goal)
-        if goal.node is moved and self._as_seen(subject, goal) is goal:
+        self._require_place(goal)
+        seen = self._as_seen(subject, goal).node
+        self._require_rename(subject, source, moved, goal.box, seen)
+        if seen is moved:
             return
-        self._unsealed(source.box)
-        self._unsealed(goal.box)
         if isinstance(moved, Box):
             self._require_movable(subject, source, moved, goal)
         if goal.node is not None:
@@ -37,6 +41,17 @@ class Renaming(Changing):
         moved.changed = self._clock()
         self.events.publish(Event(Change.RENAMED, goal.box, goal.name, moved, former))
 
+    def _require_rename(
+        self, subject: Subject, source: Target, moved: Entry | Box, box: Box, there: Entry | Box | None
+    ) -> None:
+        """Raise what keeps it from leaving, or from coming into `box` in place of what is seen to be there."""
+        self._authority.require_mode(subject, Action.RENAME, source)
+        if there is not moved:
+            for sealed in (source.box, box, moved, there):
+                if isinstance(sealed, Box):
+                    self._require_unsealed(subject, Action.RENAME, source, sealed)
+        self._authority.require_policy(subject, Action.RENAME, source)
+
     def _require_goal(self, subject: Subject, goal: Target) -> None:
         if goal.node is None:
             self._authority.require(subject, Action.STASH, goal)
@@ -47,9 +62,18 @@ class Renaming(Changing):
     def _require_movable(self, subject: Subject, source: Target, moved: Box, goal: Target) -> None:
         if goal.box.is_inside(moved):
             raise InvalidArgument(f"`{goal.path}` is inside the box that is to be moved", name=goal.path)
-        self._unsealed(moved)
+        self._require_contents(subject, source, moved, goal)
+
+    def _require_contents(self, subject: Subject, source: Target, moved: Box, goal: Target) -> None:
         # Who may rename a box must not by that bring what others keep in it under other rules.
-        for path, box, name, node in self.tree.walk(moved):
+        contents = list(islice(self.tree.walk(moved), MOST_MOVED + 1))
+        if len(contents) > MOST_MOVED:
+            raise Busy(
+                f"`{source.path}` has more than {MOST_MOVED} entries and boxes in it, too many to be judged at once",
+                name=source.path,
+                hint="rename what is in it, then remove it",
+            )
+        for path, box, name, node in contents:
             self._require_implied(subject, Action.RENAME, Target(box, name, node), source)
             new = Target(goal.box, f"{goal.name}/{path}", None, as_coming(node))
             self._require_implied(subject, Action.STASH, new, source)
@@ -67,6 +91,5 @@ class Renaming(Changing):
     def _require_replaceable_box(self, moved: Entry | Box, goal: Target, there: Box) -> None:
         if not isinstance(moved, Box):
             raise IsABox(f"`{goal.path}` is a box", name=goal.path)
-        self._unsealed(there)
         if there.children:
             raise NotEmpty(f"`{goal.path}` is not empty", name=goal.path)

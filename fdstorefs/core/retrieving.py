@@ -42,8 +42,7 @@ class Retrieving(Changing):
         entry = self._existing(target)
         if isinstance(entry, Box):
             raise IsABox(f"`{target.path}` is a box", name=target.path)
-        self._authority.require(subject, action, target)
-        self._unsealed(target.box)
+        self._require(subject, action, target)
         if entry.file is None:
             raise EmptyEntry(f"`{target.path}` holds nothing yet", name=target.path)
         return entry.file

@@ -1,7 +1,9 @@
 """Stashing: empty entries, what fills them, and what is put under a name at once."""
 
+from collections.abc import Sequence
+
 from fdstorefs.core.access import Action, Coming, Target
-from fdstorefs.core.changing import ENTRY_MODE, Changing, exists
+from fdstorefs.core.changing import ENTRY_MODE, Changing, check_names, exists, more_names
 from fdstorefs.core.event import Change
 from fdstorefs.core.node import Box, Entry, OpenFile, Stasher
 from fdstorefs.core.subject import Subject
@@ -50,7 +52,7 @@ class Stashing(Changing):
         if seen.node.file is not None and not replace:
             raise exists(target, REPLACE_HINT)
         self._authority.require_mode(subject, Action.STASH, seen)
-        self._unsealed(seen.box)
+        self._require_unsealed(subject, Action.STASH, seen, seen.box)
         return target
 
     def require_room(self, subject: Subject, targets: list[Target]) -> None:
@@ -62,21 +64,48 @@ class Stashing(Changing):
     def check_put(self, subject: Subject, target: Target, file: OpenFile, label: str | None) -> None:
         """Raise Denied if this open file may not be stashed there; `check_stash` said all that it could.
 
-        What is replaced is discarded by it. An empty entry is filled for whoever made it.
+        Without a label the one that is there stays, so that one counts. What is replaced is discarded by it.
+        TooManyNames if the open file has too many.
         """
         if target.node is not None:
             self._authority.require_unoccupied(subject, target._replace(coming=Coming(file, label)))
-        self._require_put(subject, target, file, label)
+        kept = target.node.label if isinstance(target.node, Entry) else None
+        self._require_put(subject, target, file, label if label is not None else kept)
+
+    def require_names(self, puts: Sequence[tuple[Target, OpenFile]]) -> None:
+        """Raise TooManyNames if all these can't be put together; each alone may be."""
+        names: dict[OpenFile, int] = {}
+        for target, file in puts:
+            names[file] = names.get(file, file.names) + more_names(target, file)
+            check_names(names[file], target)
 
     def _require_put(self, subject: Subject, target: Target, file: OpenFile, label: str | None) -> None:
         there = target.node if isinstance(target.node, Entry) else None
-        maker = there.stasher if there is not None and there.file is None else None
-        coming = Coming(file, label, maker)
-        self._authority.require(subject, Action.STASH, target._replace(coming=coming))
+        filler = Coming(file, label)
+        maker = filler._replace(stasher=there.stasher) if there is not None and there.file is None else filler
+        self._require_coming(subject, target, filler, maker)
         if there is not None and there.file is not None:
-            self._authority.require_policy(subject, Action.DISCARD, target)
-        self._require_other_names(subject, target, coming)
-        self._unsealed(target.box)
+            self._require_discards(subject, target)
+        self._require_other_names(subject, target, {filler, maker})
+        self.require_names([(target, file)])
+
+    def _require_coming(self, subject: Subject, target: Target, filler: Coming, maker: Coming) -> None:
+        """An empty entry is filled for its maker, and by whoever is its stasher from then on: both must be allowed.
+
+        Of what is allowed that is one record.
+        """
+        by_filler = target._replace(coming=filler)
+        self._authority.require_mode(subject, Action.STASH, by_filler)
+        self._require_unsealed(subject, Action.STASH, by_filler, target.box)
+        if maker is not filler:
+            self._authority.require_implied(subject, Action.STASH, by_filler)
+        self._authority.require_policy(subject, Action.STASH, target._replace(coming=maker))
+
+    def _require_discards(self, subject: Subject, target: Target) -> None:
+        """What is replaced is discarded, under all its names."""
+        self._authority.require_policy(subject, Action.DISCARD, target)
+        for other in self._other_names(target):
+            self._require_implied(subject, Action.DISCARD, other, target)
 
     def stash(
         self,
@@ -92,7 +121,7 @@ class Stashing(Changing):
         """Put `file` under `path`. Returns the entry and whether it replaced another open file.
 
         An empty entry is filled; a full one is replaced only if asked for. Errors: EntryExists, IsABox,
-        Denied, Busy, QuotaExceeded and those of `locate_goal`.
+        Denied, Busy, QuotaExceeded, TooManyNames and those of `locate_goal`.
         """
         target = self.check_stash(subject, path, replace=replace)
         self.check_put(subject, target, file, label)

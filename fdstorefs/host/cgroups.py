@@ -8,8 +8,9 @@ from fdstorefs.host.mount_table import MountTable
 
 ROOT = "/"
 _DELETED = " (deleted)"
-_VERSION_2 = b"0::"
-_SYSTEMD = b":name=systemd:"
+_VERSION_2 = (b"0", b"")
+_SYSTEMD = b"name=systemd"
+_FIELDS = 3
 _TEXTS = 512
 """Texts whose meaning is remembered: processes of the same cgroups have the same."""
 
@@ -28,17 +29,19 @@ def place_in(text: bytes) -> Place | None:
     It is that of version 2. On a host that still tracks services in systemd's own hierarchy of version 1,
     version 2 is missing, or mounted by somebody and everything is in its root: then the place in systemd's
     hierarchy counts. What lies outside our cgroup namespace (`/..`) or has been removed (` (deleted)`) cannot
-    be told.
+    be told. Nor can anything in a text that isn't as the kernel writes it.
     """
-    path = systemd = None
-    for line in text.splitlines():
-        if line.startswith(_VERSION_2):
-            path = line[len(_VERSION_2) :]
-        elif _SYSTEMD in line:
-            systemd = line.split(b":", 2)[2]
-    if systemd is None or (path is not None and path != b"/"):
-        return None if path is None else _checked(path, 2)
-    return _checked(systemd, 1)
+    # Whoever may make cgroups names them, with any byte but NUL and the newline: nothing else may end a line.
+    lines = [line.split(b":", 2) for line in text.removesuffix(b"\n").split(b"\n")]
+    if any(len(line) != _FIELDS for line in lines):
+        return None
+    unified = [path for number, controllers, path in lines if (number, controllers) == _VERSION_2]
+    systemd = [path for _, controllers, path in lines if controllers == _SYSTEMD]
+    if len(unified) > 1 or len(systemd) > 1:
+        return None
+    if systemd and unified in ([], [b"/"]):
+        return _checked(systemd[0], 1)
+    return _checked(unified[0], 2) if unified else None
 
 
 def _checked(path: bytes, version: int) -> Place | None:

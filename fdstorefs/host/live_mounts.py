@@ -18,15 +18,18 @@ class LiveMountTable:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._fd = -1
-        self._table = mount_table.MountTable(())
+        self._table: mount_table.MountTable | None = None
         self._poll = select.poll()
 
     def current(self) -> mount_table.MountTable:
-        """The table as it is now."""
+        """The table as it is now. Raises OSError if it cannot be read."""
         with self._lock:
             if self._fd < 0:
                 self._start()
-            elif self._poll.poll(0):
+            if self._poll.poll(0):
+                # It is told once: the former table must not be believed again, even if reading fails.
+                self._table = None
+            if self._table is None:
                 self._table = mount_table.parse(procfs.read_all(self._fd))
             return self._table
 
@@ -43,7 +46,7 @@ class LiveMountTable:
         self.forget()
 
     def _start(self) -> None:
+        self._table = None
         self._fd = procfs.open_mountinfo()
         self._poll = select.poll()
         self._poll.register(self._fd, select.POLLPRI)
-        self._table = mount_table.parse(procfs.read_all(self._fd))

@@ -22,10 +22,14 @@ class Mount:
 
 
 class MountTable:
-    """The mounts of one mount namespace at one moment, by mount id and by device."""
+    """The mounts of one mount namespace at one moment, by mount id and by device.
 
-    def __init__(self, mounts: Iterable[Mount]) -> None:
+    Of one that isn't whole (`is_whole`) some lines were not understood: what is not in it may be there.
+    """
+
+    def __init__(self, mounts: Iterable[Mount], *, is_whole: bool = True) -> None:
         self.mounts = tuple(mounts)
+        self.is_whole = is_whole
         self._by_id = {mount.mount_id: mount for mount in self.mounts}
         self._by_device = {mount.device: mount for mount in reversed(self.mounts)}
 
@@ -38,17 +42,29 @@ class MountTable:
         return self._by_device.get(device)
 
     def filesystem(self, device: int, mount_id: int) -> str | None:
-        """The type of the file system that a file is on, None where no mount of ours shows it.
+        """The type of the file system that a file is on, None where no mount of ours is known to show it.
 
         By mount id first: btrfs and overlayfs give files device numbers that no mount has.
         """
-        mount = self.by_id(mount_id) or self.on_device(device)
+        mount = self.by_id(mount_id)
+        if mount is None and self.is_whole:
+            mount = self.on_device(device)
         return None if mount is None else mount.fstype
 
 
 def parse(mountinfo: bytes) -> MountTable:
-    """Read the text of a mountinfo file."""
-    return MountTable(_parse_line(line) for line in mountinfo.splitlines())
+    """Read the text of a mountinfo file. A line that isn't understood is left out: the table is not whole."""
+    # Whoever may mount names mount points: the kernel escapes the newline, and nothing else may end a line.
+    lines = mountinfo.removesuffix(b"\n").split(b"\n") if mountinfo else []
+    mounts = [_understood(line) for line in lines]
+    return MountTable(filter(None, mounts), is_whole=None not in mounts)
+
+
+def _understood(line: bytes) -> Mount | None:
+    try:
+        return _parse_line(line)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _parse_line(line: bytes) -> Mount:

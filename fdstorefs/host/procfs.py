@@ -143,8 +143,8 @@ def open_namespace(name: str, pid: int | str = "self") -> int:
 
 def id_map(kind: str, pid: int | str = "self") -> list[IdRange]:
     """The `uid` or `gid` map of a task's user namespace."""
-    lines = _read(f"/proc/{pid}/{kind}_map").splitlines()
-    return [IdRange(*map(int, line.split())) for line in lines]
+    lines = _read(f"/proc/{pid}/{kind}_map").split(b"\n")
+    return [IdRange(*map(int, line.split())) for line in lines if line]
 
 
 def identity_is_whole(kind: str = "uid") -> bool:

@@ -2,22 +2,24 @@
 
 import fcntl
 import os
+import sys
 
-_NS_GET_PARENT = 0xB702
+_NS_GET_PARENT, _NS_GET_OWNER_UID = 0xB702, 0xB704
 
 
 class HeldNamespace:
     """A user namespace that does not go, nor those above it, until this object does. Owns its descriptor.
 
     `numbers` are its own, then that of each namespace above it. The kernel shows them up to our own, and none
-    above a namespace that is not below ours: there they end.
+    above a namespace that is not below ours: there they end. `owners` are the uids of whoever made each of them,
+    as our namespace has them.
     """
 
-    __slots__ = ("__weakref__", "_fd", "numbers")
+    __slots__ = ("__weakref__", "_fd", "numbers", "owners")
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        self.numbers = _chain(fd)
+        self.numbers, self.owners = zip(*_chain(fd), strict=True)
 
     def __del__(self) -> None:
         os.close(self._fd)
@@ -38,13 +40,20 @@ class HeldChain(tuple[int, ...]):  # noqa: SLOT001  a tuple's subclass cannot ha
         return made
 
 
-def _chain(fd: int) -> tuple[int, ...]:
-    number = os.fstat(fd).st_ino
+def _chain(fd: int) -> list[tuple[int, int]]:
+    """Number and owner of a namespace and of those above it."""
+    here = (os.fstat(fd).st_ino, _owner(fd))
     try:
         above: int = fcntl.ioctl(fd, _NS_GET_PARENT)
     except PermissionError:
-        return (number,)
+        return [here]
     try:
-        return (number, *_chain(above))
+        return [here, *_chain(above)]
     finally:
         os.close(above)
+
+
+def _owner(fd: int) -> int:
+    uid = bytearray(4)
+    fcntl.ioctl(fd, _NS_GET_OWNER_UID, uid)
+    return int.from_bytes(uid, sys.byteorder)

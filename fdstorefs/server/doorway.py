@@ -5,16 +5,22 @@ mount where we may make one: then umount(8) works as for any file system, and we
 Binding sends requests to the very server that binds, so it is done beside the loop, never in it.
 """
 
+import logging
 import os
 import select
 import socket
+import time
 from collections.abc import Callable
 
-from fdstorefs.host import procfs, syscalls
-from fdstorefs.server.loop import Loop
+from fdstorefs.host import mount_table, procfs, syscalls
+from fdstorefs.server.loop import Loop, Timer
+
+log = logging.getLogger(__name__)
 
 SOCKET_NAME = ".fdstore"
 BACKLOG = 128
+AGAIN_SECONDS = 1.0
+"""When a mount table that could not be read is looked at again."""
 
 
 def bind(mountpoint: str) -> socket.socket:
@@ -55,16 +61,37 @@ class MountWatch:
         self._loop = loop
         self._device = device
         self._gone: Callable[[], None] | None = gone
+        self._again: Timer | None = None
         self._table = procfs.open_mountinfo()
         loop.register(self._table, self._changed, select.EPOLLPRI)
 
     def _changed(self, _events: int) -> None:
-        if procfs.mounts().on_device(self._device) is None and self._gone is not None:
+        self._look()
+
+    def _look(self) -> None:
+        if self._gone is None:
+            return
+        try:
+            # The descriptor that is watched: a new one may not be had.
+            table = mount_table.parse(procfs.read_all(self._table))
+        except OSError as error:
+            # The kernel tells of a change once, and the loop drops who fails.
+            log.warning("the mount table cannot be read, and is looked at again: %s", error.strerror)
+            self._look_again()
+            return
+        if table.is_whole and table.on_device(self._device) is None:
             gone, self._gone = self._gone, None
             gone()
+
+    def _look_again(self) -> None:
+        if self._again is not None:
+            self._again.cancel()
+        self._again = self._loop.call_at(time.monotonic() + AGAIN_SECONDS, self._look)
 
     def close(self) -> None:
         """Stop watching."""
         self._gone = None
+        if self._again is not None:
+            self._again.cancel()
         self._loop.unregister(self._table)
         os.close(self._table)

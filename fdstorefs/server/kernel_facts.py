@@ -19,8 +19,10 @@ from fdstorefs.host.cgroups import find_hierarchy, number_of
 from fdstorefs.host.task import Status, Task
 from fdstorefs.host.user_namespaces import HeldChain, HeldNamespace
 
-MOST_HELD = 256
-"""How many user namespaces other than ours are held at a time, each by a descriptor."""
+MOST_HELD, MOST_HELD_OF_ONE = 256, 64
+"""How many user namespaces other than ours are held at a time, each by a descriptor: in all, and of one maker."""
+
+_ROOT = 0
 
 T = TypeVar("T")
 
@@ -66,9 +68,24 @@ class Home:
 
     def _hold(self, task: Task) -> Userns:
         found = HeldNamespace(task.open_user_namespace())
-        if len(self._held) >= MOST_HELD:
+        if not self._has_room(found):
             return found.numbers
         return HeldChain(self._held.setdefault(found.numbers[0], found))
+
+    def _has_room(self, found: HeldNamespace) -> bool:
+        if len(self._held) >= MOST_HELD:
+            return False
+        maker = self._maker(found)
+        return sum(self._maker(held) == maker for held in self._held.values()) < MOST_HELD_OF_ONE
+
+    def _maker(self, held: HeldNamespace) -> tuple[str, int]:
+        """Whose namespace it counts as: that of whoever made the one just below ours that it is or is in.
+
+        A user may have any number of uids further in. What root made are containers, each for itself.
+        """
+        outermost = -2 if held.numbers[-1:] == self.userns and len(held.numbers) > 1 else -1
+        owner = held.owners[outermost]
+        return ("container", held.numbers[outermost]) if owner == _ROOT else ("uid", owner)
 
     def may_be_recorded(self, userns: Userns | None) -> bool:
         """Whether these numbers will still be this namespace's when its processes are gone."""
@@ -95,7 +112,8 @@ class Home:
             gids=status.gids,
             groups=status.groups,
             cap_effective=status.cap_effective,
-            userns=userns,
+            # Kept for records that are yet to be made, which must not hold it.
+            userns=None if userns is None else tuple(userns),
             mntns=None if mntns is None else tasks.namespace_number(mntns),
             cgroup=None if cgroup is None else cgroup.path,
             cgroup_id=None if cgroup is None else number_of(cgroup, self._hierarchy),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from fdstorefs.core.node import Stasher
 from fdstorefs.core.subject import NOTHING_TOLD, Facts, FourIds, Subject, Userns
+from fdstorefs.errors import QuotaExceeded
 from fdstorefs.host import procfs
 from fdstorefs.host.task import Task
 from fdstorefs.server.kernel_facts import Home, KernelFacts
@@ -70,21 +71,30 @@ class Subjects:
         """The record of who stashed, or made a box; the same one again for a process that stashes many.
 
         Capabilities cost as much again as all the rest, so they are recorded on request, or while they are
-        wanted of all.
+        wanted of all. QuotaExceeded where so many other user namespaces are on record that this one cannot be.
         """
         userns = subject.userns
+        if userns is not None and not self.home.may_be_recorded(userns):
+            raise QuotaExceeded(
+                f"uid {subject.uid} stashes from a user namespace, and there are entries of as many others as one "
+                "user, or the instance, may have",
+                hint="discard what was stashed from user namespaces that are not needed any more",
+            )
         made = Stasher(
             subject.pid,
             subject.uid,
             subject.gid,
             self._command(subject.pid),
-            userns if self.home.may_be_recorded(userns) else None,
+            userns,
             subject.capabilities if with_capabilities or self.capabilities_wanted() else None,
             subject.known,
         )
-        if made != self._latest:
+        if made == self._latest:
+            return self._latest
+        # A record of another user namespace holds it, and may do so for as long as there is an entry only.
+        if userns is None or userns == self.userns:
             self._latest = made
-        return self._latest
+        return made
 
     @staticmethod
     def _command(pid: int) -> str | None:

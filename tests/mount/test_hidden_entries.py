@@ -140,7 +140,8 @@ def instance(running_instance: Callable[..., Instance], cast: Cast) -> Instance:
         pytest.skip("one user's entries and another's requests take root")
     directory = Path(cast.directory(None, "policies-"))
     policy = write(directory / "p.yaml", POLICY.replace("USER", ORDINARY_USER))
-    made = running_instance(arguments=arguments(policy))
+    log = f"file:{directory / 'audit.jsonl'}"
+    made = running_instance(arguments=[*arguments(policy), "--audit", log])
     for way in (os.path.dirname(made.mount), made.mount):
         os.chmod(way, 0o777)
     with fdstorefs.connect(made.mount) as store:
@@ -262,3 +263,33 @@ def test_a_watch_tells_of_nothing_hidden(instance: Instance) -> None:
         ["renamed", "open box", None],
         ["stashed", "end", None],
     ] == json.loads(printed)
+
+
+STATUS = """
+store = fdstorefs.connect(mount)
+other = fdstorefs.connect(mount)
+
+def status_after(name):
+    for _ in range(3):
+        code(store.retrieve, name)
+    for _ in range(5):
+        time.sleep(0.02)
+        found = other.status()
+    return [repr(found), found.audit, found.connections, found.policy_status["files"]]
+
+store.stash("mine", 0)
+print(json.dumps([status_after("nothing"), status_after("hidden"), status_after("nothing")]))
+"""
+
+
+def test_the_status_counts_nothing_that_a_hidden_name_changes(instance: Instance) -> None:
+    """No records, nobody else's connections, no files of policies; to root all of it."""
+    nothing, hidden, again = told(instance, "import time\n" + STATUS)
+    with fdstorefs.connect(instance.mount) as store:
+        roots = store.status()
+
+    assert nothing == hidden == again
+    assert [[], 0, []] == nothing[1:]
+    assert 1 == len(roots.audit)
+    assert roots.audit[0]["written"] > 0
+    assert (1, 1) == (roots.connections, len((roots.policy_status or {})["files"]))

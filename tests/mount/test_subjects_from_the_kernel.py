@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from fdstorefs.core.subject import Subject
+from fdstorefs.errors import QuotaExceeded
 from fdstorefs.host import cgroups, procfs
 from fdstorefs.host.task import Task
 from fdstorefs.server import kernel_facts
@@ -203,6 +204,27 @@ def test_a_process_is_seen_in_the_cgroup_that_it_is_in_now(
     process.end()
 
     assert (first, second) == (before, after)
+
+
+@needs_root
+def test_a_cgroup_cannot_pass_for_another_by_its_name(
+    new_cgroup: Callable[[str], str], connect: Connect
+) -> None:
+    """Whoever may make cgroups names them: a carriage return and the beginning of a line do not make one."""
+    above = new_cgroup("a\r0::")
+    hierarchy = cgroups.find_hierarchy(procfs.mounts())
+    below = f"{above}/web.service"
+    process, line = connect()
+    os.mkdir(f"{hierarchy}{below}")
+    try:
+        enter(process.pid, below)
+        process.do(SEND)
+        found = line.subject().cgroup
+    finally:
+        process.end()
+        os.rmdir(f"{hierarchy}{below}")
+
+    assert below == found
 
 
 @needs_root
@@ -544,14 +566,36 @@ def test_the_number_of_a_stashers_user_namespace_is_not_given_away(
 def test_a_user_namespace_that_is_not_held_is_not_recorded(
     connect: Connect, subjects: Subjects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """There is an end to holding: then who asks is still known, but the record says that it is unknown."""
+    """There is an end to holding: then who asks is still known, but can leave nothing that would outlive it."""
     monkeypatch.setattr(kernel_facts, "MOST_HELD", 0)
     process, line = connect(prefix=["unshare", "-Ur"])
     process.do(SEND)
     subject = line.subject()
 
     assert subject.userns is not None
-    assert subjects.stasher(subject).userns is None
+    with pytest.raises(QuotaExceeded, match="user namespace"):
+        subjects.stasher(subject)
+
+
+@needs_root
+def test_one_user_cannot_have_all_user_namespaces_held(
+    connect: Connect, subjects: Subjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A namespace in one of his is his, too; those of another user, and those that root made, are not."""
+    monkeypatch.setattr(kernel_facts, "MOST_HELD_OF_ONE", 1)
+    once, twice = ["unshare", "-Ur"], ["unshare", "-Ur", "unshare", "-Ur"]
+    ways = [(once, 4001), (once, 4001), (twice, 4001), (once, 4002), (once, None), (twice, None)]
+    records, refused = [], []
+    for prefix, uid in ways:
+        process, line = connect(prefix=prefix, uid=uid)
+        process.do(SEND)
+        try:
+            records.append(subjects.stasher(line.subject()))
+        except QuotaExceeded:
+            refused.append((prefix, uid))
+
+    assert [(once, 4001), (twice, 4001)] == refused
+    assert len(ways) - 2 == len(records)
 
 
 GROUPS_INSIDE = """

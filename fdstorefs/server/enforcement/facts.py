@@ -31,7 +31,8 @@ def person(stasher: Stasher | None) -> Person:
     return Person(
         uid=stasher.uid if stasher.known else UNKNOWN,
         capabilities=UNKNOWN if stasher.capabilities is None else stasher.capabilities,
-        userns=UNKNOWN if stasher.userns is None else stasher.userns,
+        # The bare numbers: what is remembered of an entry must not hold its stasher's namespace after it has gone.
+        userns=UNKNOWN if stasher.userns is None else tuple(stasher.userns),
     )
 
 

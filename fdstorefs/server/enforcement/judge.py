@@ -5,6 +5,7 @@ changes, or a box is renamed and with it the paths below.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from fdstorefs.core.access import Action, Target
 from fdstorefs.core.node import Box, Entry
@@ -16,7 +17,7 @@ from fdstorefs.policy.tables import Tables
 from fdstorefs.policy.verdict import Verdict
 from fdstorefs.policy.vocabulary import IMPLY_LIST
 from fdstorefs.policy.vocabulary import Action as Asked
-from fdstorefs.server.enforcement.facts import facts_of, facts_of_coming
+from fdstorefs.server.enforcement.facts import facts_of, facts_of_coming, person
 
 ASKED: dict[Action, Asked] = {
     Action.STASH: Asked.STASH,
@@ -127,8 +128,12 @@ def _shows(tables: Tables, action: Asked) -> bool:
 
 
 def _other_names(target: Target, entry: Entry) -> Iterator[EntryFacts]:
-    """The open file under all its other names in this store."""
+    """The open file under all its other names in this store, all with the stasher of the one asked for.
+
+    Whoever stashes the same open file must not by that decide who gets what another has stashed.
+    """
+    stasher = person(entry.stasher)
     for holder in entry.file.entries if entry.file is not None else (entry,):
         for box, name in holder.places:
             if holder is not entry or box is not target.box or name != target.name:
-                yield facts_of(Target(box, name).path, holder)
+                yield replace(facts_of(Target(box, name).path, holder), stasher=stasher)

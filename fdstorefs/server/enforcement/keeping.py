@@ -14,6 +14,7 @@ from fdstorefs.server.enforcement.authority import PolicyAuthority
 from fdstorefs.server.enforcement.in_force import InForce, put_together
 from fdstorefs.server.enforcement.loading import Candidates, load_policies
 from fdstorefs.server.enforcement.policy_watch import PolicyWatch
+from fdstorefs.server.enforcement.settled import Unsettled
 from fdstorefs.server.loop import Loop
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class PolicyKeeper:
         self._watch: PolicyWatch | None = None
         self._is_loading = False
         self._load_again = False
+        self._is_unsettled = False
         self._tell_loaded()
 
     def start(self) -> None:
@@ -114,13 +116,7 @@ class PolicyKeeper:
 
     def _load(self, watch: PolicyWatch, generation: int) -> Ready | None:
         """In a thread: what is to be put in force now, None if it is in force already. Raises PolicyError."""
-        watch.follow()
-        try:
-            candidates = load_policies(self._paths, self._mount)
-        finally:
-            if watch.follow():
-                # The way has changed on the way: what was read may be what it led to before.
-                self._loop.post(self._begin)
+        candidates = load_policies(self._paths, self._mount, watch.follow)
         former = self._ready.candidates
         if (candidates.policies, candidates.files) == (former.policies, former.files):
             return None
@@ -128,7 +124,10 @@ class PolicyKeeper:
 
     def _end(self, result: Ready | Exception | None) -> None:
         self._is_loading = False
-        if isinstance(result, PolicyError):
+        was_unsettled, self._is_unsettled = self._is_unsettled, isinstance(result, Unsettled)
+        if isinstance(result, Unsettled):
+            self._wait(result, is_news=not was_unsettled)
+        elif isinstance(result, PolicyError):
             self._reject(result)
         elif isinstance(result, Exception):
             log.error("policies: they could not be read again", exc_info=result)
@@ -138,6 +137,13 @@ class PolicyKeeper:
         if self._load_again:
             self._load_again = False
             self._begin()
+
+    def _wait(self, error: Unsettled, *, is_news: bool) -> None:
+        """Read them again later; what was read may be part of this state and part of that."""
+        if is_news:
+            log.warning("policies: what is in force stays until they stand still:\n%s", error)
+        if self._watch is not None:
+            self._watch.notice_later()
 
     def _take(self, ready: Ready | None) -> None:
         if ready is not None:

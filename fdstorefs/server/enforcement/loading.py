@@ -4,7 +4,7 @@ Looks users and groups up, which may take long: not for the thread of the loop, 
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -16,7 +16,8 @@ from fdstorefs.policy.load import load
 from fdstorefs.policy.model import Policy
 from fdstorefs.policy.names import FixedNames
 from fdstorefs.server.enforcement.applies import Whereabouts, applying
-from fdstorefs.server.enforcement.policy_files import read_policy_files, sources_of
+from fdstorefs.server.enforcement.policy_files import sources_of
+from fdstorefs.server.enforcement.settled import read_settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,23 +34,28 @@ class Candidates:
     applies: bool = True
 
 
-def load_policies(paths: Sequence[str], mount: str) -> Candidates:
+def load_policies(
+    paths: Sequence[str], mount: str, has_moved: Callable[[], bool] = lambda: False
+) -> Candidates:
     """The policies at these absolute paths, for an instance of this process; the default if there are no paths.
 
-    Raises PolicyError with everything that is wrong with any of them, also of one for other instances.
+    All of them as they were at one moment; `has_moved` as `read_settled` takes it. Raises PolicyError with everything
+    that is wrong with any of them, also of one for other instances, or Unsettled.
     """
     if not paths:
         return Candidates(default_policies())
-    policies, files, warnings = checked(paths)
+    policies, files, warnings = checked(paths, has_moved)
     ours = applying(policies, Whereabouts(mount, os.geteuid(), _own_cgroup()))
     return Candidates(ours or default_policies(), files, warnings, applies=bool(ours))
 
 
-def checked(paths: Sequence[str]) -> tuple[tuple[Policy, ...], tuple[str, ...], tuple[Diagnostic, ...]]:
+def checked(
+    paths: Sequence[str], has_moved: Callable[[], bool] = lambda: False
+) -> tuple[tuple[Policy, ...], tuple[str, ...], tuple[Diagnostic, ...]]:
     """The policies at these paths, their files, and warnings. Raises PolicyError."""
     from fdstorefs.policy.check import check
 
-    files = read_policy_files(paths)
+    files = read_settled(paths, has_moved)
     loaded = load(sources_of(files), HostNames())
     found = loaded.diagnostics + (tuple(check(loaded.policies)) if loaded.ok else ())
     if any(diagnostic.severity is Severity.ERROR for diagnostic in found):

@@ -17,6 +17,7 @@ from fdstorefs.policy.diagnostic import Diagnostic, PolicyError, Severity, quote
 from fdstorefs.policy.file_names import is_policy
 from fdstorefs.policy.load import MAX_BYTES, source_from_bytes
 from fdstorefs.policy.span import Source
+from fdstorefs.server.enforcement.sighting import Sighting, sighting_of
 from fdstorefs.server.enforcement.trail import Step, trail
 
 MAX_FILES = 1024
@@ -34,10 +35,11 @@ _KINDS = {
 
 
 class PolicyFile(NamedTuple):
-    """A policy as it was read."""
+    """A policy as it was read, and what file that was, before its first byte was read."""
 
     name: str
     data: bytes
+    sighting: Sighting
 
     def source(self) -> Source:
         """Its text. Raises PolicyError for what is no text."""
@@ -61,7 +63,10 @@ class Owners:
 
 
 def read_policy_files(paths: Sequence[str]) -> tuple[PolicyFile, ...]:
-    """Read files, and what is in directories; the paths are absolute. Raises PolicyError with all that is wrong."""
+    """Read files, and what is in directories; the paths are absolute. Raises PolicyError with all that is wrong.
+
+    One after the other, whatever changes meanwhile: see `read_settled`.
+    """
     owners = Owners()
     found: list[PolicyFile] = []
     problems: list[Diagnostic] = []
@@ -128,8 +133,8 @@ def _read(path: str, owners: Owners) -> PolicyFile:
         # Opening a fifo or a device does something to it; a descriptor that is a path only doesn't.
         place = os.open(path, os.O_PATH | os.O_CLOEXEC)
         try:
-            _require_safe_file(path, place, owners)
-            return PolicyFile(path, _content(place))
+            found = _require_safe_file(path, place, owners)
+            return PolicyFile(path, _content(place), sighting_of(found))
         finally:
             os.close(place)
     except OSError as error:
@@ -143,7 +148,7 @@ def _content(place: int) -> bytes:
         return file.read(MAX_BYTES + 1)
 
 
-def _require_safe_file(path: str, place: int, owners: Owners) -> None:
+def _require_safe_file(path: str, place: int, owners: Owners) -> os.stat_result:
     found = os.fstat(place)
     if not stat.S_ISREG(found.st_mode):
         kind = _KINDS.get(stat.S_IFMT(found.st_mode), "something else")
@@ -153,6 +158,7 @@ def _require_safe_file(path: str, place: int, owners: Owners) -> None:
     _require_owner(path, found, owners)
     if found.st_mode & _OTHERS_MAY_WRITE and not _is_read_only(place):
         raise _open_to_others(path, "the policy")
+    return found
 
 
 def _require_unshared(directory: str) -> None:

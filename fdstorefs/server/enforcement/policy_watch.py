@@ -84,6 +84,10 @@ class PolicyWatch:
         self._wanted = wanted
         return moved
 
+    def notice_later(self) -> None:
+        """Call `changed` as if something had changed now."""
+        self._quiet.disturb()
+
     def end(self, *, in_use: bool) -> None:
         """Watch no more. `in_use`: a worker thread may be using it, so the process ends with its descriptor open."""
         self._quiet.cancel_timer()

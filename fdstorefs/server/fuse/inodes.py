@@ -68,8 +68,3 @@ class Inodes:
     def is_reserved(self, box: Box, name: str) -> bool:
         """True for the names of the store's own sockets."""
         return box is self._store.root and name in RESERVED
-
-    def refuse_reserved(self, target: Target) -> None:
-        """Raise NotPermitted for the names of the store's own sockets."""
-        if self.is_reserved(target.box, target.name):
-            raise NotPermitted(f"`{target.name}` is the store's own", name=target.name)

@@ -1,5 +1,7 @@
 """Listings: what readdir shows, kept as it was when the directory was opened or rewound."""
 
+import errno
+import os
 from dataclasses import dataclass, field
 
 from fdstorefs.core.node import Box, Entry
@@ -8,6 +10,9 @@ from fdstorefs.core.subject import Subject
 from fdstorefs.server.fuse.own_sockets import OwnSocket, OwnSockets
 
 Listed = Entry | Box | OwnSocket
+
+OPEN_PER_UID, NAMES_PER_UID = 256, 1 << 18
+"""How many directories a user may have open, and, but for the first, how many names may be in them together."""
 
 
 @dataclass(slots=True)
@@ -27,3 +32,30 @@ def refresh(listing: Listing, store: Store, sockets: OwnSockets) -> None:
     if box is store.root:
         listing.items += sockets.listing()
     listing.items += store.names(subject, box)
+
+
+class Listings:
+    """The open directories, by the number that the kernel has for each."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, Listing] = {}
+        self._latest = 0
+
+    def add(self, listing: Listing) -> int:
+        """Its number. OSError (EMFILE) if its opener has too many open."""
+        uid = listing.subject.uid
+        others = [each for each in self._open.values() if each.subject.uid == uid]
+        names = sum(len(each.items) for each in (listing, *others))
+        if len(others) >= OPEN_PER_UID or (others and names > NAMES_PER_UID):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        self._latest += 1
+        self._open[self._latest] = listing
+        return self._latest
+
+    def get(self, number: int) -> Listing:
+        """The one with this number."""
+        return self._open[number]
+
+    def close(self, number: int) -> None:
+        """Forget it. Harmless if there is none."""
+        self._open.pop(number, None)

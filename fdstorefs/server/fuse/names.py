@@ -13,7 +13,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import pyfuse3
 from pyfuse3 import (
@@ -32,7 +32,7 @@ from pyfuse3 import (
     XAttrNameT,
 )
 
-from fdstorefs.core.access import Action, permits
+from fdstorefs.core.access import Action, Target, permits
 from fdstorefs.core.name import NAME_BYTES
 from fdstorefs.core.node import Box, Entry
 from fdstorefs.core.subject import Subject
@@ -43,7 +43,7 @@ from fdstorefs.server.fuse.caller import Caller
 from fdstorefs.server.fuse.driver import Session, stand_in_for_trio
 from fdstorefs.server.fuse.handles import Handles
 from fdstorefs.server.fuse.inodes import Inodes, plain, text_of
-from fdstorefs.server.fuse.listing import Listing, refresh
+from fdstorefs.server.fuse.listing import Listing, Listings, refresh
 from fdstorefs.server.fuse.opening import Opening
 from fdstorefs.server.fuse.own_sockets import OwnSocket, OwnSockets
 from fdstorefs.server.fuse.shown import Shown, shown
@@ -91,8 +91,7 @@ class Names(pyfuse3.Operations):
         self._handles = handles
         self._opening = opening
         self._xattrs = Xattrs(context)
-        self._listings: dict[int, Listing] = {}
-        self._next_listing = 0
+        self._listings = Listings()
 
     # Finding
 
@@ -195,10 +194,17 @@ class Names(pyfuse3.Operations):
             return self._known(subject, self._create(subject, box, text, mode))
         if not (stat.S_ISSOCK(mode) and self._inodes.is_reserved(box, text)):
             raise NotPermitted("only entries and boxes can be made here", name=text)
+        if not own_sockets.is_ours(ctx.pid):
+            self._refuse(Action.STASH, text, ctx)
         return self._bind(text, ctx)
 
+    def _refuse(self, action: Action, reserved: str, ctx: RequestContext) -> NoReturn:
+        """Nobody else may do anything with the names of our sockets; it is on record as any denial."""
+        error = NotPermitted(f"`{reserved}` is the store's own", name=reserved)
+        self._store.refused(self._subject(ctx), action, Target(self._store.root, reserved), error)
+        raise error
+
     def _bind(self, name: str, ctx: RequestContext) -> EntryAttributes:
-        own_sockets.require_ourselves(ctx.pid, name)
         if self.sockets.find(name) is not None:
             raise EntryExists(f"`{name}` is bound", name=name)
         return _attributes(shown(self.sockets.bind(name, ctx.uid, ctx.gid, time.time_ns())))
@@ -218,7 +224,8 @@ class Names(pyfuse3.Operations):
         """Discard; or, for the server itself, remove one of its sockets."""
         box, text = self._inodes.box(parent_inode), text_of(name)
         if self._inodes.is_reserved(box, text):
-            own_sockets.require_ourselves(ctx.pid, text)
+            if not own_sockets.is_ours(ctx.pid):
+                self._refuse(Action.DISCARD, text, ctx)
             self.sockets.unbind(text)
         else:
             subject = self._subject(ctx)
@@ -245,7 +252,8 @@ class Names(pyfuse3.Operations):
             raise InvalidArgument("entries cannot be exchanged")
         subject, box = self._subject(ctx), self._inodes.box(parent_inode_old)
         for parent, name in ((parent_inode_old, name_old), (parent_inode_new, name_new)):
-            self._inodes.refuse_reserved(self._inodes.target(parent, name))
+            if self._inodes.is_reserved(self._inodes.box(parent), text_of(name)):
+                self._refuse(Action.RENAME, text_of(name), ctx)
         source = self._store.lookup(subject, box, text_of(name_old), Action.RENAME)
         goal = self._inodes.target(parent_inode_new, name_new)
         replace = not flags & pyfuse3.RENAME_NOREPLACE
@@ -325,14 +333,12 @@ class Names(pyfuse3.Operations):
         refresh(listing, self._store, self.sockets)
         # From now on others may read it, when its opener is gone.
         listing.subject.settle()
-        self._next_listing += 1
-        self._listings[self._next_listing] = listing
-        return FileHandleT(self._next_listing)
+        return FileHandleT(self._listings.add(listing))
 
     @_answered
     async def readdir(self, fh: FileHandleT, start_id: int, token: ReaddirToken) -> None:
         """The names from the one with number `start_id` on; who begins again sees what is there by then."""
-        listing = self._listings[fh]
+        listing = self._listings.get(fh)
         if start_id == 0 and listing.was_read:
             refresh(listing, self._store, self.sockets)
         listing.was_read = True
@@ -346,7 +352,7 @@ class Names(pyfuse3.Operations):
 
     async def releasedir(self, fh: FileHandleT) -> None:
         """Forget a listing."""
-        self._listings.pop(fh, None)
+        self._listings.close(fh)
 
     async def fsyncdir(self, fh: FileHandleT, datasync: bool) -> None:
         """Nothing is kept back."""

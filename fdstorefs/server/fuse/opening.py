@@ -3,10 +3,10 @@
 import os
 from collections.abc import Callable
 
-from fdstorefs.core.access import Action
+from fdstorefs.core.access import Action, Target
 from fdstorefs.core.node import Entry, OpenFile
 from fdstorefs.core.subject import Subject
-from fdstorefs.errors import Denied
+from fdstorefs.errors import Denied, StoreError
 from fdstorefs.server.context import Context
 from fdstorefs.server.fuse import lending
 from fdstorefs.server.fuse.caller import Caller
@@ -64,13 +64,34 @@ class Opening:
 
     def _to_use(self, subject: Subject, caller: Caller, entry: Entry, mode: int) -> int:
         store = self._context.store
-        file = store.retrieve(subject, store.target_of(subject, entry, Action.RETRIEVE))
-        for_equals = lending.needs_equal(file)
-        _require_mode(file, mode)
-        if for_equals:
-            lending.require_equal(caller)
+        target = store.target_of(subject, entry, Action.RETRIEVE)
+        for_equals = entry.file is not None and self._lendable(subject, target, entry.file, caller, mode)
+        file = store.retrieve(subject, target)
         handle = DataHandle(file, self._lanes, self._readiness, self._notify, for_equals=for_equals)
         return self._handles.add(handle)
+
+    def _lendable(self, subject: Subject, target: Target, file: OpenFile, caller: Caller, mode: int) -> bool:
+        """Whether only equals may use the file; raises what refuses it to a caller who may retrieve it.
+
+        Before he does so, as that goes on record. Whoever may not retrieve it learns nothing of it here.
+        """
+        store = self._context.store
+        try:
+            return _needs_equal(file, caller, mode)
+        except StoreError as error:
+            if not store.may(subject, Action.RETRIEVE, target):
+                return True
+            if isinstance(error, PermissionError):
+                store.refused(subject, Action.RETRIEVE, target, error)
+            raise
+
+
+def _needs_equal(file: OpenFile, caller: Caller, mode: int) -> bool:
+    for_equals = lending.needs_equal(file)
+    _require_mode(file, mode)
+    if for_equals:
+        lending.require_equal(caller)
+    return for_equals
 
 
 def _require_mode(file: OpenFile, mode: int) -> None:

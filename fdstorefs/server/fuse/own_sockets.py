@@ -5,7 +5,6 @@ import stat
 from dataclasses import dataclass
 
 from fdstorefs.core.name import RESERVED
-from fdstorefs.errors import NotPermitted
 from fdstorefs.host import procfs
 
 MODE = stat.S_IFSOCK | 0o666
@@ -55,11 +54,9 @@ class OwnSockets:
         self._bound.pop(name, None)
 
 
-def require_ourselves(tid: int, name: str) -> None:
-    """Raise NotPermitted unless the thread is one of this process."""
+def is_ours(tid: int) -> bool:
+    """Whether a thread is one of this process."""
     try:
-        is_ours = tid != 0 and procfs.read_task(tid).tgid == os.getpid()
+        return tid != 0 and procfs.read_task(tid).tgid == os.getpid()
     except ProcessLookupError:
-        is_ours = False
-    if not is_ours:
-        raise NotPermitted(f"`{name}` is the store's own", name=name)
+        return False

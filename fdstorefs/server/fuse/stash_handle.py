@@ -1,7 +1,12 @@
 """Stashing handles: write the number of a descriptor, and it is in the entry."""
 
-from fdstorefs.core.access import Action
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fdstorefs.core.access import Action, Target
 from fdstorefs.core.node import Entry
+from fdstorefs.core.store import Store
+from fdstorefs.core.subject import Subject
 from fdstorefs.errors import Busy, EmptyEntry, EntryExists, InvalidArgument, NoSuchProcess, NotPermitted
 from fdstorefs.server.context import Context
 from fdstorefs.server.fuse import protocol, taking
@@ -83,17 +88,37 @@ def stash(
     if entry.file is not None and not replacing:
         raise EntryExists("the entry has been filled meanwhile", hint="open it with O_TRUNC to replace")
     subject = context.subjects.subject(caller.tid, caller.uid, caller.gid)
-    if expected is not None and not subject.owns(entry.uid):
-        # Or a program with more rights, made to write a text of somebody's choice to a file of somebody's
-        # choice, would give its descriptors away.
-        raise NotPermitted(
-            "only the entry's owner can stash into it by writing a number",
-            hint="use the socket: `fdstorefs put`",
-        )
-    context.store.require_mode(subject, Action.STASH, context.store.target_of(subject, entry, Action.STASH))
-    file = context.intake.accept(taking.take(caller, number, expected))
+    target = context.store.target_of(subject, entry, Action.STASH)
+    with _on_record(context.store, subject, target):
+        if expected is not None:
+            _require_owner(subject, entry)
+    context.store.require_mode(subject, Action.STASH, target)
+    with _on_record(context.store, subject, target):
+        descriptor = taking.take(caller, number, expected)
+    file = context.intake.accept(descriptor)
     try:
         context.store.fill(subject, entry, file, context.subjects.stasher(subject))
     except BaseException:
         context.intake.reject(file)
         raise
+
+
+@contextmanager
+def _on_record(store: Store, subject: Subject, target: Target) -> Iterator[None]:
+    """What is not permitted for reasons that no mode bits and no policy give is on record like other denials."""
+    try:
+        yield
+    except NotPermitted as error:
+        store.refused(subject, Action.STASH, target, error)
+        raise
+
+
+def _require_owner(subject: Subject, entry: Entry) -> None:
+    """Else a program with more rights, made to write a text of somebody's choice to a file of somebody's choice,
+    would give its descriptors away.
+    """
+    if not subject.owns(entry.uid):
+        raise NotPermitted(
+            "only the entry's owner can stash into it by writing a number",
+            hint="use the socket: `fdstorefs put`",
+        )

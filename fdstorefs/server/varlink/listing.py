@@ -75,10 +75,11 @@ class Listing:
         """Collect for one turn; True at the end of the list."""
         end = time.monotonic() + TURN_SECONDS
         for count, (path, target) in enumerate(self._walk, 1):
-            if self._wanted is None or self._wanted.fullmatch(path):
+            if target is not None and (self._wanted is None or self._wanted.fullmatch(path)):
                 self._add(target)
             full = self._more and self._bytes >= BATCH_BYTES
-            if full or (count % ENTRIES_PER_LOOK_AT_THE_CLOCK == 0 and time.monotonic() > end):
+            look = target is None or count % ENTRIES_PER_LOOK_AT_THE_CLOCK == 0
+            if full or (look and time.monotonic() > end):
                 return False
         return True
 

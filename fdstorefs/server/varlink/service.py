@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Callable
+from typing import Any
 
 from fdstorefs.core.access import is_owner
 from fdstorefs.errors import Denied, InvalidArgument, QuotaExceeded, StoreError
@@ -28,12 +29,19 @@ log = logging.getLogger(__name__)
 
 
 def status(context: Context, call: Call) -> Reply:
-    """What this instance is. For all but its owner the only entries, and descriptors, to count are their own."""
+    """What this instance is; of what goes on in it, all but its owner are told of their own only."""
     parameters.only(call.parameters, frozenset())
     told = context.status()
     if not is_owner(call.subject, context.store.root):
-        told["entries"] = told["descriptors"] = context.store.counted(call.subject)
+        _leave_out_others(told, context.store.counted(call.subject))
     return success(told)
+
+
+def _leave_out_others(told: dict[str, Any], own: int) -> None:
+    # Every count tells of what others do, or of names that the caller may not know of: a denial is on record.
+    told["entries"] = told["descriptors"] = own
+    told["audit"], told["connections"] = [], 0
+    told["policyStatus"] = told["policyStatus"] | {"files": [], "rejected": None}
 
 
 def get_info(_context: Context, call: Call) -> Reply:

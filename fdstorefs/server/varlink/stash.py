@@ -33,6 +33,9 @@ def stash(context: Context, call: Call) -> Reply:
     with _accepted(context.intake, entries, call.descriptors) as files:
         for target, (_, index) in zip(targets, entries, strict=True):
             context.store.check_put(call.subject, target, files[index], label)
+        context.store.require_names(
+            [(target, files[index]) for target, (_, index) in zip(targets, entries, strict=True)]
+        )
         stasher = context.subjects.stasher(call.subject)
         ids = [
             context.store.put(call.subject, target, files[index], stasher, mode=mode, label=label)[0].ino

@@ -19,6 +19,8 @@ from fdstorefs.server.varlink.standard import expected_more
 PARAMETERS = frozenset({"pattern"})
 READY = "ready"
 BACKLOG_BYTES = 1 << 18
+MOST_WATCHES = 64
+"""How many watches a user may have: each is a verdict more on every change that anybody makes."""
 
 
 def watch(context: Context, call: Call) -> "Watching":
@@ -26,6 +28,8 @@ def watch(context: Context, call: Call) -> "Watching":
     parameters.only(call.parameters, PARAMETERS)
     if not call.more:
         raise expected_more()
+    if context.store.events.listeners_of(call.subject.uid) >= MOST_WATCHES:
+        raise Overloaded(f"uid {call.subject.uid} watches {MOST_WATCHES} times already", hint="end one first")
     return Watching(context, call.subject, pattern(call.parameters))
 
 
@@ -40,7 +44,7 @@ class Watching:
     def start(self, exchange: Exchange) -> None:
         """Subscribe."""
         self._exchange = exchange
-        self._end_subscription = self._context.store.events.subscribe(self._heard)
+        self._end_subscription = self._context.store.events.subscribe(self._subject.uid, self._heard)
         say_parameters(exchange, {"change": READY}, continues=True)
 
     def drained(self) -> None:
@@ -68,6 +72,8 @@ class Watching:
     def _seen(self, event: Event) -> dict[str, Any] | None:
         """What the subject may know of it: the entry under its name, the former name, both, or nothing."""
         target = Target(event.box, event.name, event.node)
+        if not self._wants(target.path) and not (event.former is not None and self._wants(event.former)):
+            return None  # before it is judged, which takes longer
         former = event.former if event.former is not None and self._may_see_former(event) else None
         entry = self._may_see(target)
         if not (entry and self._wants(target.path)) and not (former is not None and self._wants(former)):

@@ -240,7 +240,8 @@ def test_a_watch_ends_with_its_instance(watching: Callable[..., Process], instan
 
 def test_a_reader_that_leaves_is_no_error(instance: Instance, store: client.Store) -> None:
     """`ls | head` says nothing on stderr."""
-    store.stash_many({f"{number:03}" + "x" * 200: 0 for number in range(200)})
+    for number in range(200):
+        store.make_box(f"{number:03}" + "x" * 200)
     argv = [*COMMAND, "--at", instance.mount, "ls", "--json"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None

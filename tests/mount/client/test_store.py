@@ -103,7 +103,10 @@ def test_many_are_retrieved_in_lots(store: fdstorefs.Store) -> None:
 def test_all_or_none_are_retrieved_however_many(store: fdstorefs.Store) -> None:
     """One is missing in the second lot: those of the first are closed again."""
     names = [str(number) for number in range(MAX_DESCRIPTORS)]
-    store.stash_many(dict.fromkeys(names, 0))
+    files = {name: os.memfd_create(name) for name in names}
+    store.stash_many(files)
+    for descriptor in files.values():
+        os.close(descriptor)
     before = open_descriptors()
     with pytest.raises(fdstorefs.NoSuchEntry) as raised:
         store.retrieve_many([*names, "missing"])

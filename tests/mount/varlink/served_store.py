@@ -21,7 +21,14 @@ from fdstorefs.server.varlink import VarlinkServer, serve
 
 T = TypeVar("T")
 PATIENCE = 20.0
-STATUS = {"version": "0", "mount": "/nowhere", "entries": 0, "descriptors": 0, "connections": 0}
+STATUS = {
+    "version": "0",
+    "mount": "/nowhere",
+    "policyStatus": {},
+    "entries": 0,
+    "descriptors": 0,
+    "connections": 0,
+}
 
 
 class ServedStore:

@@ -41,11 +41,11 @@ def in_flight(served: ServedStore) -> int:
     return served.ask(lambda: sum(client.outbox.flight._count for client in served.server._clients))
 
 
-def test_replies_wait_and_all_come(connect: Connect, some_file: int) -> None:
+def test_replies_wait_and_all_come(connect: Connect) -> None:
     """A client that reads late gets every reply, in order; meanwhile others are served."""
     late, other = connect(), connect()
     for number in range(200):
-        other.stash(f"e{number}", some_file)
+        other.call("MakeBox", {"name": f"e{number}"})
     whole = other.call("List")
     count = send_until_nothing_more_is_read(late, encode("List"))
     served_meanwhile = other.call("List")

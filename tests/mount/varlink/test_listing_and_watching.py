@@ -3,10 +3,14 @@
 import os
 import socket
 import time
+from contextlib import closing
 
 import pytest
 
-from tests.mount.varlink.conftest import Connect
+from fdstorefs.core.access import Action, Target
+from fdstorefs.core.subject import Subject
+from fdstorefs.server.varlink import watching
+from tests.mount.varlink.conftest import Connect, Serve
 from tests.mount.varlink.raw_client import STANDARD, ErrorReply, RawClient, encode
 from tests.mount.varlink.served_store import ServedStore
 
@@ -124,6 +128,52 @@ def test_watch_with_a_pattern_hears_arrivals_and_departures(connect: Connect, so
     heard = [watcher.reply() for _ in range(2)]
 
     assert [(event["entry"]["name"], event["former"]) for event in heard] == [("ab", "b"), ("c", "ab")]
+
+
+def test_a_user_may_have_so_many_watches(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more is refused, and its connection goes on; a watch that ends makes room."""
+    monkeypatch.setattr(watching, "MOST_WATCHES", 2)
+    watchers = [connect(), connect()]
+    for watcher in watchers:
+        watcher.send(encode("Watch", more=True))
+        watcher.reply()
+    third = connect()
+    third.send(encode("Watch", more=True))
+    with pytest.raises(ErrorReply) as told:
+        third.reply()
+    watchers[0].close()
+    while third.call("Status") and not (again := _watch(third)):
+        pass
+
+    assert told.value.identifier == "Overloaded"
+    assert again == {"change": "ready"}
+
+
+def _watch(client: RawClient) -> dict[str, object] | None:
+    client.send(encode("Watch", more=True))
+    try:
+        return client.reply()
+    except ErrorReply:
+        return None
+
+
+def test_what_is_not_watched_for_is_not_judged(start: Serve, some_file: int) -> None:
+    """The pattern comes first: a verdict takes longer."""
+    judged = []
+
+    def note(subject: Subject, action: Action, target: Target) -> None:
+        judged.append((str(action), target.path))
+
+    served = start(authority=note)
+    with closing(RawClient(served.path)) as watcher, closing(RawClient(served.path)) as other:
+        watcher.send(encode("Watch", {"pattern": "wanted"}, more=True))
+        watcher.reply()
+        other.stash("other", some_file)
+        other.stash("wanted", some_file)
+        watcher.reply()
+
+    assert ("list", "wanted") in judged
+    assert ("list", "other") not in judged
 
 
 def test_a_watcher_that_leaves_is_forgotten(served: ServedStore, connect: Connect, some_file: int) -> None:

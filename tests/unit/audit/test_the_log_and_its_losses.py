@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from fdstorefs.audit import outlet
+from fdstorefs.audit.decision import EntryMark
 from fdstorefs.audit.format import Formatter
 from fdstorefs.audit.log import AuditLog
 from fdstorefs.audit.outlet import Feed
@@ -309,6 +310,57 @@ def test_what_a_sink_loses_is_told_when_it_works_again(loop: Loop, monkeypatch: 
     assert not set(broken.seqs) & set(range(told["first_seq"], told["last_seq"] + 1))
     assert list(range(1, 23)) == sound.seqs
     check(sound)
+
+
+LARGE = EntryMark("\udc80\x01" * 2000)
+"""Of some 24 KB in a record."""
+
+
+def test_the_largest_records_are_not_lost_to_a_sink_that_works(loop: Loop) -> None:
+    """Many at once are made as fast as it takes them, be it slower than they come."""
+    written = threading.Event()
+
+    def slow(lines: Sequence[bytes]) -> Taken:
+        written.wait(0.02)
+        return Taken(len(lines))
+
+    shelf = Shelf(*[slow] * 20)
+    log = log_to(loop, shelf, most=2000)
+    for number in range(800):
+        log.verdict(denial(number, entry=LARGE))
+    run_until_written(loop, shelf, 800)
+
+    assert (0, 0) == (log.lost, log.status()["targets"][0]["lost"])
+    assert list(range(1, 801)) == shelf.seqs
+
+
+def test_the_largest_records_are_not_lost_at_the_end(loop: Loop) -> None:
+    """They are written as they are made."""
+    shelf = Shelf()
+    log = log_to(loop, shelf)
+    for number in range(400):
+        log.verdict(denial(number, entry=LARGE))
+    lost = log.close()
+
+    assert 0 == lost
+    assert list(range(1, 402)) == shelf.seqs
+
+
+def test_a_full_sink_that_hangs_is_waited_for_no_longer(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one gets its records after a while."""
+    monkeypatch.setattr(outlet, "HANGING_SECONDS", 0.01)
+    release = threading.Event()
+    hanging, sound = Shelf(lambda lines: Taken(len(lines) * release.wait(PATIENCE))), Shelf()
+    log = log_to(loop, hanging, sound)
+    for number in range(400):
+        log.verdict(denial(number, entry=LARGE))
+    run_until_written(loop, sound, 400)
+    release.set()
+
+    assert list(range(1, 401)) == sound.seqs
+    assert log.status()["targets"][0]["lost"] > 0
 
 
 def test_a_sink_that_hangs_holds_up_nothing(loop: Loop) -> None:

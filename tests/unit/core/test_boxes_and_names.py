@@ -151,6 +151,21 @@ def test_nothing_is_made_in_a_box_that_was_removed(filled: Store, ada: Person) -
         filled.create(ada.subject, box, "x")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("what", ["a", "other"])
+def test_nothing_is_renamed_into_a_removed_box(filled: Store, ada: Person, what: str) -> None:
+    """An open directory leads to one; what came there could never be reached again."""
+    filled.make_box(ada.subject, filled.root, "other")
+    gone = filled.make_box(ada.subject, filled.root, "gone")
+    filled.remember(gone)
+    filled.remove_box(ada.subject, filled.locate(ada.subject, "gone"))
+    before = dict(filled.root.children)
+
+    with pytest.raises(NoSuchEntry):
+        filled.rename(ada.subject, filled.locate(ada.subject, what), filled.target(gone, "x"))
+    assert before == filled.root.children
+    assert {} == gone.children
+
+
 @pytest.mark.parametrize("name", [".fdstore", ".notify"])
 def test_the_stores_own_sockets_keep_their_names(filled: Store, ada: Person, name: str) -> None:
     """They are reserved in the root and free elsewhere."""

@@ -6,7 +6,7 @@ import pytest
 
 from fdstorefs.core.limits import Limits
 from fdstorefs.core.node import Box
-from fdstorefs.errors import Denied, NotPermitted, QuotaExceeded, StoreError
+from fdstorefs.errors import Busy, Denied, NotPermitted, QuotaExceeded, StoreError
 from tests.unit.enforcement.governed import ALL, Governed, Noted, User, policy
 
 Operation = Callable[[Governed, User], object]
@@ -179,6 +179,57 @@ def test_what_mode_bits_refuse(operation: Operation, expected: Noted, bob: User)
         operation(governed, bob)
 
     assert "mode-bits" == told.value.reason
+    assert [expected] == governed.noted()
+
+
+SEALED: list[tuple[Operation, Noted]] = [
+    (lambda g, u: g.store.retrieve_many(u.subject, ["box/y"]), ("retrieve", "box/y", "deny", "mode-bits")),
+    (lambda g, u: g.store.take_many(u.subject, ["box/y"]), ("take", "box/y", "deny", "mode-bits")),
+    (lambda g, u: g.store.discard_many(u.subject, ["box/y"]), ("discard", "box/y", "deny", "mode-bits")),
+    (lambda g, u: g.stash(u, "box/y"), ("stash", "box/y", "deny", "mode-bits")),
+    (lambda g, u: g.stash(u, "box/new"), ("stash", "box/new", "deny", "mode-bits")),
+    (
+        lambda g, u: g.store.fill(u.subject, _box(g).children["y"], g.files(), u.stasher),  # type: ignore[arg-type]
+        ("stash", "box/y", "deny", "mode-bits"),
+    ),
+    (lambda g, u: g.create(u, "box/new"), ("stash", "box/new", "deny", "mode-bits")),
+    (lambda g, u: g.make_box(u, "box/new"), ("stash", "box/new", "deny", "mode-bits")),
+    (
+        lambda g, u: g.store.remove_box(u.subject, g.store.locate(u.subject, "box")),
+        ("discard", "box", "deny", "mode-bits"),
+    ),
+    (lambda g, u: g.rename(u, "box/y", "z"), ("rename", "box/y", "deny", "mode-bits")),
+    (lambda g, u: g.rename(u, "x", "box/z"), ("rename", "x", "deny", "mode-bits")),
+    (lambda g, u: g.rename(u, "box", "z"), ("rename", "box", "deny", "mode-bits")),
+    (lambda g, u: g.rename(u, "empty", "box"), ("rename", "empty", "deny", "mode-bits")),
+    (lambda g, u: g.link(u, "box/y", "z"), ("link", "box/y", "deny", "mode-bits")),
+    (lambda g, u: g.link(u, "x", "box/z"), ("stash", "box/z", "deny", "mode-bits")),
+    (
+        lambda g, u: g.store.set_mode(u.subject, _box(g).children["y"], 0o600),
+        ("stash", "box/y", "deny", "mode-bits"),
+    ),
+    (
+        lambda g, u: g.store.set_owner(u.subject, _box(g).children["y"], None, u.uid),
+        ("stash", "box/y", "deny", "mode-bits"),
+    ),
+    (
+        lambda g, u: g.store.set_label(u.subject, _box(g).children["y"], "l"),  # type: ignore[arg-type]
+        ("stash", "box/y", "deny", "mode-bits"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("operation", "expected"), SEALED)
+def test_what_a_seal_refuses(operation: Operation, expected: Noted, ada: User) -> None:
+    """One record, of a denial that the error names; nothing says that it was allowed."""
+    governed = prepared(policy(ALL))
+    governed.make_box(ada, "empty")
+    governed.store.seal(ada.subject, _box(governed))
+    governed.noted()
+    with pytest.raises(Busy) as told:
+        operation(governed, ada)
+
+    assert told.value.decision == f"run-{governed.log.decisions[-1].number}"
     assert [expected] == governed.noted()
 
 

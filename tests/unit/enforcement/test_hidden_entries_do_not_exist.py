@@ -208,9 +208,10 @@ def test_a_discarded_entry_is_judged_under_the_name_it_had(ada: User, bob: User)
     hidden, plain = Target(root, "hidden", entry), Target(root, "plain", entry)
     known = []
     governed.store.events.subscribe(
+        0,
         lambda event: known.append(
             governed.store.knows(bob.subject, Target(event.box, event.name, event.node))
-        )
+        ),
     )
     governed.store.discard_many(ada.subject, ["hidden"])
 

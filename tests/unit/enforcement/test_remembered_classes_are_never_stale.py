@@ -61,7 +61,7 @@ class Remembering(RuleBasedStateMachine):
         super().__init__()
         self.governed = Governed(LISTS[0])
         self.tables = in_force(LISTS[0]).tables
-        self.governed.store.events.subscribe(self.heard)
+        self.governed.store.events.subscribe(0, self.heard)
 
     @property
     def judge(self) -> Judge:

@@ -93,3 +93,66 @@ def test_what_is_allowed_under_any_name_is_retrieved_under_each_that_is_seen(ada
     with pytest.raises(Denied):
         governed.store.take_many(bob.subject, ["x"])
     governed.store.take_many(bob.subject, ["open"])
+
+
+def test_a_label_that_stays_counts(ada: User, bob: User) -> None:
+    """Replaced without a label, an entry keeps the one it has: whoever may not give it may not stash under it."""
+    governed = Governed(policy(ALL))
+    entry = governed.stash(ada, "x", label="trusted")
+    before = entry.file
+    governed.adopt(
+        policy(
+            ALL, f"forbid actions: [stash], labels: [trusted], unless: {{subject: {{uid: [{ada.uid}]}}}}"
+        )
+    )
+
+    with pytest.raises(Denied):
+        governed.stash(bob, "x")
+    assert before is entry.file
+    governed.stash(bob, "x", label="other")
+    assert "other" == entry.label
+
+
+@pytest.mark.parametrize("way", ["stash", "fill"])
+def test_replacing_discards_under_all_names(way: str, ada: User) -> None:
+    """What may not be discarded under one name isn't replaced under another."""
+    governed = Governed(policy(ALL))
+    governed.make_box(ada, "vault")
+    entry = governed.stash(ada, "vault/x")
+    governed.link(ada, "vault/x", "x")
+    before = entry.file
+    governed.adopt(policy(ALL, "forbid actions: [discard], entries: ['vault/**']"))
+    governed.noted()
+
+    with pytest.raises(Denied) as told:
+        if way == "stash":
+            governed.stash(ada, "x")
+        else:
+            governed.store.fill(ada.subject, entry, governed.files(), ada.stasher)
+    assert "vault" not in str(told.value) or way == "fill"
+    assert ("discard", "vault/x", "deny", "forbidden") in governed.noted()
+    assert before is entry.file
+
+
+@pytest.mark.parametrize("way", ["stash", "fill"])
+@pytest.mark.parametrize("trusted", ["ada", "bob"])
+def test_filling_takes_what_maker_and_filler_may(way: str, trusted: str, ada: User, bob: User) -> None:
+    """The filler is the stasher from then on; the name is one that the maker got."""
+    governed = Governed(policy(ALL))
+    entry = governed.create(ada, "x")
+    uid = {"ada": ada, "bob": bob}[trusted].uid
+    governed.adopt(
+        policy(ALL, f"forbid actions: [stash], kinds: [pipe], unless: {{stasher: {{uid: [{uid}]}}}}")
+    )
+    governed.noted()
+
+    with pytest.raises(Denied):
+        if way == "stash":
+            governed.stash(bob, "x")
+        else:
+            governed.store.fill(bob.subject, entry, governed.files(), bob.stasher)
+    assert [("stash", "x", "deny", "forbidden")] == governed.noted()
+    assert entry.file is None
+    governed.adopt(policy(ALL))
+    governed.stash(bob, "x")
+    assert entry.stasher is bob.stasher

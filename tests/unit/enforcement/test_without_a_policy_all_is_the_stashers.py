@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fdstorefs.errors import Denied, NoSuchEntry, NotPermitted, StoreError
+from fdstorefs.errors import Denied, NoSuchEntry, NotPermitted
 from tests.unit.enforcement.governed import ADA, Governed, User, in_child
 
 EVERYTHING: list[Callable[[Governed, User], object]] = [
@@ -78,14 +78,3 @@ def test_a_box_is_no_way_to_bring_others_things_away(ada: User, bob: User) -> No
         governed.rename(ada, "box", "bin")
     assert [] == governed.shown(bob)
     assert ["box", "box/y", "e", "x"] == governed.shown(ada)
-
-
-def test_a_file_that_two_stash_can_be_had_by_both(ada: User, bob: User) -> None:
-    """Both held it. But each is forbidden the other's name, and what any name forbids is not delivered."""
-    governed = Governed()
-    entry = governed.stash(ada, "x")
-    assert entry.file is not None
-    governed.store.stash(bob.subject, "y", entry.file, bob.stasher)
-
-    with pytest.raises(StoreError):
-        governed.store.retrieve_many(bob.subject, ["y"])

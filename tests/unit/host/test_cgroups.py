@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fdstorefs.host import cgroups, mount_table
 from fdstorefs.host.cgroups import Place, place_in
@@ -29,6 +31,11 @@ BESIDE = "1:name=systemd:/\n0::/pod\n"
         ("0::/a:b/name=systemd:/c\n", Place("/a:b/name=systemd:/c", 2)),
         ("1:name=systemd:/a:b\n", Place("/a:b", 1)),
         ("0::/..a/b\n", Place("/..a/b", 2)),
+        ("2:name=systemd-like:/a\n0::/b\n", Place("/b", 2)),
+        ("2:cpu,name=systemd:/a\n0::/b\n", Place("/b", 2)),
+        ("0::/a\r0::/system.slice/web.service\n", Place("/a\r0::/system.slice/web.service", 2)),
+        ("0::/a\r1:name=systemd:/web\n", Place("/a\r1:name=systemd:/web", 2)),
+        ("3:cpu:/a:name=systemd:/web\n0::/b\n", Place("/b", 2)),
     ],
 )
 def test_the_place_is_the_hierarchys_that_tracks_services(text: str, place: Place) -> None:
@@ -47,11 +54,49 @@ def test_the_place_is_the_hierarchys_that_tracks_services(text: str, place: Plac
         "1:name=systemd:/../sibling\n",
         "1:name=systemd:/gone (deleted)\n",
         "1:name=systemd:/web.service\n0::/../sibling\n",
+        "3:cpu:/a:name=systemd:/web\n",
+        "0::/a\n0::/b\n",
+        "0::/a\n0::/a\n",
+        "2:name=systemd:/a\n1:name=systemd:/b\n",
+        "0::/a\nno line of a cgroup file\n",
+        "0:cpu:/a\n",
     ],
 )
 def test_what_cannot_be_named_is_unknown(text: str) -> None:
     """No hierarchy, a place outside our cgroup namespace, a cgroup that is gone: never another place instead."""
     assert place_in(text.encode()) is None
+
+
+_NAMES = st.lists(
+    st.one_of(
+        st.sampled_from(
+            [b"\r", b"\x0b", b"\x0c", b"\x1c", b"\x85", b"0::/x", b":name=systemd:/", b":", b"/"]
+        ),
+        st.binary(max_size=4).map(lambda text: text.replace(b"\0", b"").replace(b"\n", b"")),
+    ),
+    max_size=8,
+).map(b"".join)
+
+
+@given(_NAMES, _NAMES, _NAMES)
+def test_no_name_of_a_cgroup_passes_for_another(unified: bytes, systemd: bytes, other: bytes) -> None:
+    """Whatever bytes it has: a name may have all but NUL and the end of a line."""
+    version_2 = b"0::/" + unified + b"\n"
+    rest = b"4:cpu,cpuacct:/" + other + b"\n"
+    version_1 = rest + b"1:name=systemd:/" + systemd + b"\n"
+    wanted_2 = told(b"/" + unified, 2)
+
+    assert wanted_2 == place_in(version_2)
+    assert wanted_2 == place_in(rest + version_2)
+    assert place_in(rest) is None
+    assert told(b"/" + systemd, 1) == place_in(version_1)
+    assert (wanted_2 if unified else told(b"/" + systemd, 1)) == place_in(version_1 + version_2)
+
+
+def told(path: bytes, version: int) -> Place | None:
+    """The place with exactly this path, if it is one that can be told."""
+    unknown = path == b"/.." or path.startswith(b"/../") or path.endswith(b" (deleted)")
+    return None if unknown else Place(os.fsdecode(path), version)
 
 
 def test_a_name_that_is_not_utf_8_is_kept() -> None:

@@ -76,6 +76,14 @@ def test_all_between_are_told() -> None:
     assert 3 == len({inner, middle, outer})
 
 
+def test_whoever_made_them_is_told() -> None:
+    """By the uid that he has in ours, root inside or not."""
+    with waiting("unshare", "-Ur", "unshare", "-Ur") as pid:
+        owners = HeldNamespace(Task(pid).open_user_namespace()).owners
+
+    assert (os.geteuid(), os.geteuid()) == owners[:2]
+
+
 def test_a_namespace_beside_ours_cannot_be_looked_into() -> None:
     """A process in a namespace has no right to see that of a process outside."""
     with waiting("unshare", "-Ur") as pid:

@@ -1,0 +1,52 @@
+"""Open directories keep what they show, so each user may have only so many, and so much in them."""
+
+import errno
+
+import pytest
+
+from fdstorefs.core.store import Store
+from fdstorefs.core.subject import Subject
+from fdstorefs.server.fuse import listing
+from fdstorefs.server.fuse.listing import Listing, Listings
+
+
+@pytest.fixture
+def store() -> Store:
+    """A store with a root box."""
+    return Store(uid=0, gid=0, clock=lambda: 0)
+
+
+def opened(store: Store, uid: int, names: int = 2) -> Listing:
+    """A directory that a user has opened."""
+    return Listing(Subject(uid, uid), store.root, [(f"n{number}", store.root) for number in range(names)])
+
+
+def test_a_user_may_have_so_many(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One is closed, and another can be opened; other users are not concerned."""
+    monkeypatch.setattr(listing, "OPEN_PER_UID", 2)
+    listings = Listings()
+    first = listings.add(opened(store, 1))
+    listings.add(opened(store, 1))
+    with pytest.raises(OSError, match="open files") as told:
+        listings.add(opened(store, 1))
+    listings.add(opened(store, 2))
+    listings.close(first)
+    listings.close(first)
+
+    assert errno.EMFILE == told.value.errno
+    assert 1 == listings.get(listings.add(opened(store, 1))).subject.uid
+
+
+def test_names_count_but_one_directory_can_always_be_read(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However large it is."""
+    monkeypatch.setattr(listing, "NAMES_PER_UID", 10)
+    listings = Listings()
+    large = listings.add(opened(store, 1, 20))
+    with pytest.raises(OSError, match="open files"):
+        listings.add(opened(store, 1, 1))
+    listings.close(large)
+    listings.add(opened(store, 1, 5))
+
+    assert 5 == len(listings.get(listings.add(opened(store, 1, 5))).items)
