@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from fdstorefs.policy.diagnostic import Diagnostic, PolicyError, Severity
+from fdstorefs.policy.files import MAX_BYTES
 from fdstorefs.policy.findings import Enough
 from fdstorefs.policy.model import Policy
 from fdstorefs.policy.names import Names
@@ -13,7 +14,6 @@ from fdstorefs.policy.reading import Reading
 from fdstorefs.policy.span import Source, Span
 from fdstorefs.policy.vocabulary import MAX_TERMS
 
-MAX_BYTES = 1024 * 1024
 """The largest policy file."""
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"

@@ -4,7 +4,8 @@
 is asked to make records of what is queued when it has nothing else to do, a few at a time: many together cost half
 of what each costs by itself. Where it never rests they are made between other work. They are handed to the sinks by
 the batch, which write in threads. Whatever fails on the way, no verdict waits and none changes: what there is no
-room for is lost, and counted; but while a sink that works has none, records are left in the queue. Numbers are given when a decision comes in, so a loss always shows.
+room for is lost, and counted. But while a sink that works has no room, records stay in the queue, up to half of what
+it holds. Numbers are given when a decision comes in, so a loss always shows.
 
 Who the subject is, is looked up while it is sure to be itself: at once where it was denied something, so that it
 cannot hide by ending, and where nothing but its waiting for the reply binds it to its number (through the mount);

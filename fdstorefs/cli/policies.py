@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from fdstorefs.cli.failure import Failure
-from fdstorefs.policy.file_names import CASES_SUFFIXES, is_policy
+from fdstorefs.policy.files import CASES_SUFFIXES, is_policy
 
 if TYPE_CHECKING:
     import argparse
@@ -110,7 +110,8 @@ def _sources(files: Iterable[str]) -> "tuple[list[Source], list[Diagnostic]]":
 
 def source(file: str) -> "Source":
     """The text of a file, or of stdin. Raises PolicyError for what is no text, OSError."""
-    from fdstorefs.policy.load import MAX_BYTES, source_from_bytes
+    from fdstorefs.policy.files import MAX_BYTES
+    from fdstorefs.policy.load import source_from_bytes
 
     # One byte more than a policy may have is enough to refuse it, and a device never ends.
     if file == STDIN:

@@ -9,7 +9,7 @@ from fdstorefs.core.node import Box, Entry
 from fdstorefs.core.subject import Subject
 from fdstorefs.errors import Busy, EntryExists, InvalidArgument, IsABox, NotABox, NotEmpty
 
-MOST_MOVED = 4096
+MOST_MOVED = 1024
 """How many entries and boxes may be in a box that is renamed: each is judged twice, while all others wait."""
 
 

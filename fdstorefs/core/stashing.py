@@ -86,7 +86,7 @@ class Stashing(Changing):
         self._require_coming(subject, target, filler, maker)
         if there is not None and there.file is not None:
             self._require_discards(subject, target)
-        self._require_other_names(subject, target, {filler, maker})
+        self._require_other_names(subject, target, dict.fromkeys((filler, maker)))
         self.require_names([(target, file)])
 
     def _require_coming(self, subject: Subject, target: Target, filler: Coming, maker: Coming) -> None:

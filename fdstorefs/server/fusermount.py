@@ -71,7 +71,7 @@ def _receive(channel: socket.socket) -> int:
 
 
 def _without_name(said: str) -> str:
-    return "; ".join(line.partition("fusermount3: ")[2] or line for line in said.strip().splitlines())
+    return "; ".join(line.partition("fusermount3: ")[2] or line for line in said.strip().split("\n"))
 
 
 def _user_may_allow_other() -> bool:

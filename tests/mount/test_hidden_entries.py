@@ -278,13 +278,13 @@ def status_after(name):
     return [repr(found), found.audit, found.connections, found.policy_status["files"]]
 
 store.stash("mine", 0)
-print(json.dumps([status_after("nothing"), status_after("hidden"), status_after("nothing")]))
+print(json.dumps({"statuses": [status_after(name) for name in ("nothing", "hidden", "nothing")]}))
 """
 
 
 def test_the_status_counts_nothing_that_a_hidden_name_changes(instance: Instance) -> None:
     """No records, nobody else's connections, no files of policies; to root all of it."""
-    nothing, hidden, again = told(instance, "import time\n" + STATUS)
+    nothing, hidden, again = told(instance, "import time\n" + STATUS)["statuses"]
     with fdstorefs.connect(instance.mount) as store:
         roots = store.status()
 

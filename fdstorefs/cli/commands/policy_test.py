@@ -6,7 +6,7 @@ from textwrap import indent
 from typing import TYPE_CHECKING, NamedTuple
 
 from fdstorefs.cli.failure import Failure
-from fdstorefs.policy.file_names import CASES_SUFFIXES, SUFFIXES
+from fdstorefs.policy.files import CASES_SUFFIXES, SUFFIXES
 
 if TYPE_CHECKING:
     import argparse

@@ -14,8 +14,7 @@ from typing import NamedTuple
 
 from fdstorefs.host import procfs
 from fdstorefs.policy.diagnostic import Diagnostic, PolicyError, Severity, quoted
-from fdstorefs.policy.file_names import is_policy
-from fdstorefs.policy.load import MAX_BYTES, source_from_bytes
+from fdstorefs.policy.files import MAX_BYTES, is_policy
 from fdstorefs.policy.span import Source
 from fdstorefs.server.enforcement.sighting import Sighting, sighting_of
 from fdstorefs.server.enforcement.trail import Step, trail
@@ -43,6 +42,8 @@ class PolicyFile(NamedTuple):
 
     def source(self) -> Source:
         """Its text. Raises PolicyError for what is no text."""
+        from fdstorefs.policy.load import source_from_bytes  # see `loading`
+
         return source_from_bytes(self.name, self.data)
 
 

@@ -149,7 +149,7 @@ class Names(pyfuse3.Operations):
         ctx: RequestContext,
     ) -> EntryAttributes:
         """Change mode, owner, group. Times are the store's own record: setting them has no effect."""
-        node, subject = self._inodes.node(inode), self._subject(ctx)
+        node, subject = self._changeable(inode, Action.CHANGE, ctx), self._subject(ctx)
         if fields.update_size:
             raise InvalidArgument(
                 "an entry has no size", hint="open it with O_TRUNC to replace what it holds"
@@ -197,6 +197,12 @@ class Names(pyfuse3.Operations):
         if not own_sockets.is_ours(ctx.pid):
             self._refuse(Action.STASH, text, ctx)
         return self._bind(text, ctx)
+
+    def _changeable(self, inode: InodeT, action: Action, ctx: RequestContext) -> Entry | Box:
+        socket = self._inodes.socket(inode)
+        if socket is not None:
+            self._refuse(action, socket.name, ctx)
+        return self._inodes.node(inode)
 
     def _refuse(self, action: Action, reserved: str, ctx: RequestContext) -> NoReturn:
         """Nobody else may do anything with the names of our sockets; it is on record as any denial."""
@@ -265,7 +271,7 @@ class Names(pyfuse3.Operations):
     ) -> EntryAttributes:
         """A second name for an entry."""
         subject, box = self._subject(ctx), self._inodes.box(new_parent_inode)
-        source = self._store.target_of(subject, self._inodes.node(inode), Action.LINK)
+        source = self._store.target_of(subject, self._changeable(inode, Action.LINK, ctx), Action.LINK)
         return self._known(subject, self._store.link(subject, source, box, text_of(new_name)))
 
     @_answered

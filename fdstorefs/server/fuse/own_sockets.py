@@ -16,8 +16,9 @@ _FIRST_INO = 1 << 47
 
 @dataclass(frozen=True, slots=True)
 class OwnSocket:
-    """One bound socket: its inode number, its owner, and when it was bound (ns since the epoch)."""
+    """One bound socket: its name, inode number and owner, and when it was bound (ns since the epoch)."""
 
+    name: str
     ino: int
     uid: int
     gid: int
@@ -45,7 +46,7 @@ class OwnSockets:
 
     def bind(self, name: str, uid: int, gid: int, now: int) -> OwnSocket:
         """Make the name stand for a socket."""
-        made = OwnSocket(self._inos[name], uid, gid, now)
+        made = OwnSocket(name, self._inos[name], uid, gid, now)
         self._bound[name] = made
         return made
 

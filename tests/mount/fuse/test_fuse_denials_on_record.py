@@ -47,6 +47,7 @@ ATTEMPTS = {
     "sealed": lambda: os.open(f"{mount}/box/x", os.O_RDONLY),
     "socket": lambda: os.mknod(f"{mount}/.notify", stat.S_IFSOCK | 0o666),
     "unlink": lambda: os.unlink(f"{mount}/.fdstore"),
+    "chmod": lambda: os.chmod(f"{mount}/.fdstore", 0o600),
     "rename": lambda: os.rename(f"{mount}/to read", f"{mount}/.notify"),
 }
 try:
@@ -64,6 +65,7 @@ EXPECTED = {
     "sealed": ("EBUSY", [("retrieve", "box/x", "deny")]),
     "socket": ("EPERM", [("stash", ".notify", "deny")]),
     "unlink": ("EPERM", [("discard", ".fdstore", "deny")]),
+    "chmod": ("EPERM", [("stash", ".fdstore", "deny")]),
     "rename": ("EPERM", [("rename", ".notify", "deny")]),
 }
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from fdstorefs.core.limits import MOST_NAMES
 from fdstorefs.host.recursion import INODE_PREFIX
 from tests.mount.fuse.mounted_store import STASHING, MountedStore
 
@@ -311,3 +312,13 @@ def test_an_unlinked_entry_that_is_open_still_has_attributes(store: MountedStore
     links, code = os.fstat(handle).st_nlink, errno_of(os.write, handle, b"0\n")
 
     assert (0, errno.ENOENT) == (links, code)
+
+
+def test_an_entry_has_only_so_many_links(store: MountedStore, errno_of: ErrnoOf) -> None:
+    """EMLINK, as on other file systems."""
+    store.stash("a", store.memfd())
+    for number in range(MOST_NAMES - 1):
+        os.link(store.path("a"), store.path(f"n{number}"))
+
+    assert errno.EMLINK == errno_of(os.link, store.path("a"), store.path("more"))
+    assert MOST_NAMES == os.stat(store.path("a")).st_nlink

@@ -334,21 +334,20 @@ def test_the_largest_records_are_not_lost_to_a_sink_that_works(loop: Loop) -> No
     assert list(range(1, 801)) == shelf.seqs
 
 
-def test_the_largest_records_are_not_lost_at_the_end(loop: Loop) -> None:
+def test_the_largest_records_are_not_lost_at_the_end(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are written as they are made."""
+    monkeypatch.setattr(outlet, "LAST_WRITE_SECONDS", PATIENCE)
     shelf = Shelf()
     log = log_to(loop, shelf)
     for number in range(400):
         log.verdict(denial(number, entry=LARGE))
-    lost = log.close()
+    lost = log.close(patience=2 * PATIENCE)
 
     assert 0 == lost
     assert list(range(1, 402)) == shelf.seqs
 
 
-def test_a_full_sink_that_hangs_is_waited_for_no_longer(
-    loop: Loop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_sink_that_hangs_is_waited_for_no_longer(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other one gets its records after a while."""
     monkeypatch.setattr(outlet, "HANGING_SECONDS", 0.01)
     release = threading.Event()

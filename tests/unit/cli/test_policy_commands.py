@@ -13,8 +13,9 @@ from fdstorefs.cli.main import main
 from fdstorefs.policy import difference
 from fdstorefs.policy.budget import TooMuch
 from fdstorefs.policy.compile import compile_policies
+from fdstorefs.policy.files import MAX_BYTES
 from fdstorefs.policy.glob_classes import TooManyClasses
-from fdstorefs.policy.load import MAX_BYTES, load
+from fdstorefs.policy.load import load
 from fdstorefs.policy.names import FixedNames
 from fdstorefs.policy.schema import schema
 from fdstorefs.policy.span import Source

@@ -35,6 +35,7 @@ class StoreAndModel(RuleBasedStateMachine):
         self.known: dict[int, OpenFile] = {}
         self.identity: dict[int, int] = {}
         self.next_identity = 0
+        self.gone: list[Box] = []
 
     # What the model says of an operation before it is tried
 
@@ -125,7 +126,10 @@ class StoreAndModel(RuleBasedStateMachine):
         expected = self.reachable(who, path) and self.boxes.get(path) == who.subject.uid and empty
 
         def remove() -> bool:
-            self.store.remove_box(who.subject, self.store.locate(who.subject, path))
+            target = self.store.locate(who.subject, path)
+            self.store.remove_box(who.subject, target)
+            assert isinstance(target.node, Box)
+            self.gone.append(target.node)
             return True
 
         if self.attempt(expected, remove):
@@ -197,6 +201,19 @@ class StoreAndModel(RuleBasedStateMachine):
 
         if self.attempt(expected, link) is not None:
             self.entries[goal] = self.entries[source]
+
+    @rule(who=SOMEBODY, source=NAMES)
+    def bring_into_a_removed_box(self, who: Person, source: str) -> None:
+        """As through an open directory; whatever it was that was to be brought stays where it is."""
+        for box in self.gone:
+            with pytest.raises(StoreError):
+                self.store.rename(
+                    who.subject, self.store.locate(who.subject, source), self.store.target(box, "x")
+                )
+            with pytest.raises(StoreError):
+                self.store.link(who.subject, self.store.locate(who.subject, source), box, "x")
+            with pytest.raises(StoreError):
+                self.store.make_box(who.subject, box, "x")
 
     # What must always hold
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fdstorefs.policy.diagnostic import PolicyError
-from fdstorefs.policy.load import MAX_BYTES
+from fdstorefs.policy.files import MAX_BYTES
 from fdstorefs.server.enforcement.policy_files import read_policy_files, sources_of
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")

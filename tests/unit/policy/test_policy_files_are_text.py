@@ -5,7 +5,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fdstorefs.policy.diagnostic import PolicyError
-from fdstorefs.policy.load import MAX_BYTES, load, source_from_bytes
+from fdstorefs.policy.files import MAX_BYTES
+from fdstorefs.policy.load import load, source_from_bytes
 from fdstorefs.policy.span import Source
 from tests.unit.policy.fuzz_policy import is_inside
 from tests.unit.policy.loading import NAMES, loaded

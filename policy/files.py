@@ -1,7 +1,8 @@
-"""File names: which files of a directory are policies, for the server and for the command line alike."""
+"""Files: which of a directory are policies, and how long one may be, for server and command line alike."""
 
 SUFFIXES = (".yaml", ".yml")
 CASES_SUFFIXES = (".cases.yaml", ".cases.yml")
+MAX_BYTES = 1024 * 1024
 
 
 def is_policy(name: str) -> bool:
