@@ -3,6 +3,7 @@
 SUFFIXES = (".yaml", ".yml")
 CASES_SUFFIXES = (".cases.yaml", ".cases.yml")
 MAX_BYTES = 1024 * 1024
+"""The largest policy file."""
 
 
 def is_policy(name: str) -> bool:

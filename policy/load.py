@@ -14,8 +14,6 @@ from fdstorefs.policy.reading import Reading
 from fdstorefs.policy.span import Source, Span
 from fdstorefs.policy.vocabulary import MAX_TERMS
 
-"""The largest policy file."""
-
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 

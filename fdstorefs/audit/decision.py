@@ -38,7 +38,7 @@ MEANING: dict[Reason, str] = {
     Reason.FORBIDDEN: "a forbid rule matched",
     Reason.NO_RULE: "no rule matched, and what nobody allows is denied",
     Reason.DEFAULT: "no policy is loaded: owner and mode bits, or that the subject stashed the entry, decided",
-    Reason.MODE_BITS: "owner or mode bits of the entry or its box refuse it",
+    Reason.MODE_BITS: "owner or mode bits refuse it, or a seal, how the stored file is open, or which process asks",
     Reason.HIDDEN: "the entry may not be listed: it was asked for by name, or left out of a listing (`hidden` counts)",
     Reason.LIMIT: "a limit of the policy or the instance is reached",
     Reason.ERROR: "the decision failed, so it is a denial",

@@ -48,8 +48,12 @@ def log_of_instance(at: str | None) -> str:
             return str(target["target"]).removeprefix(_FILE)
     others = ", ".join(str(target["target"]) for target in status.audit)
     raise Failure(
-        f"the instance at `{status.mount}` writes no audit log to a file"
-        + (f", only to {others}" if others else ""),
+        f"the instance at `{status.mount}` "
+        + (
+            f"logs to {others} only"
+            if others
+            else "has no audit log, or doesn't tell: only its owner is told"
+        ),
         hint="name a file, or serve with `--audit file:PATH`",
     )
 

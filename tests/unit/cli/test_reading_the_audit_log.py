@@ -198,13 +198,17 @@ def test_the_log_of_an_instance(tmp_path: Path, said: Said, serve: Serve) -> Non
 
 
 @pytest.mark.parametrize(
-    ("targets", "only"), [([], ""), (["syslog", "journald"], ", only to syslog, journald")]
+    ("targets", "what"),
+    [
+        ([], "has no audit log, or doesn't tell: only its owner is told"),
+        (["syslog", "journald"], "logs to syslog, journald only"),
+    ],
 )
-def test_an_instance_without_a_file(said: Said, serve: Serve, targets: list[str], only: str) -> None:
+def test_an_instance_without_a_file(said: Said, serve: Serve, targets: list[str], what: str) -> None:
     """Cannot be read, and the hint says what can."""
     serve(*targets)
     complaint = (
-        f"fdstorefs: the instance at `/run/fdstore` writes no audit log to a file{only}\n"
+        f"fdstorefs: the instance at `/run/fdstore` {what}\n"
         "  hint: name a file, or serve with `--audit file:PATH`\n"
     )
 
