@@ -122,7 +122,7 @@ def test_length_of_values() -> None:
     (found,) = loaded(f"version: 1\ninstances: /{longest}\nrules: []\n").diagnostics
 
     assert ("too-long", "this has 4,097 characters") == (found.code, found.message)
-    assert (longest,) == rule(f"actions: list, entries: {longest}, description: {longest}a").when.entries
+    assert {longest} == rule(f"actions: list, labels: {longest}, description: {longest}a").when.labels
 
 
 def test_billions_of_laughs() -> None:
