@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from fdstorefs.policy.glob import compile_glob
+from fdstorefs.policy.glob import compiled
 from fdstorefs.policy.request import UNKNOWN, Unknown
 from fdstorefs.policy.tables import Globs, Vector
 
@@ -22,7 +22,7 @@ def fits(pattern: str, cgroup: str) -> bool:
     """Whether the glob fits the cgroup or one above it."""
     if pattern == "/":
         return True
-    expression = compile_glob(pattern.removeprefix("/"))
+    expression = compiled(pattern.removeprefix("/"))
     return any(expression.fullmatch(path) for path in _with_those_above(cgroup))
 
 

@@ -10,7 +10,6 @@ from fdstorefs.policy.budget import Budget, TooMuch
 from fdstorefs.policy.coverage import Search
 from fdstorefs.policy.dimensions import Dim, Term, Terms
 from fdstorefs.policy.domains import Domains, atoms_by_dim
-from fdstorefs.policy.evaluate import actions_of
 from fdstorefs.policy.glob_classes import Classes, TooManyClasses
 from fdstorefs.policy.levels import conditions_of
 from fdstorefs.policy.model import Conditions, Ids, Policy, Rule
@@ -162,7 +161,7 @@ class Checker:
         rule = placed.rule
         eligible = self._applies[id(placed.policy)] & ~removed & ~(1 << placed.number)
         likes = self._alike[rule.effect, rule.log] & eligible
-        near = self._overlap.near(rule, actions_of(rule))
+        near = self._overlap.near(rule, rule.covers)
         if not likes & near:
             return None
         forbids = eligible & ~self._allows if placed.is_allow else 0

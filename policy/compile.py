@@ -9,7 +9,6 @@ from fdstorefs.policy.tables import Globs, Listed, Needs, Space, Tables, Vector
 from fdstorefs.policy.verdict import bits
 from fdstorefs.policy.vocabulary import (
     EMPTY,
-    IMPLY_LIST,
     MAX_TERMS,
     ON_ENTRIES,
     Action,
@@ -63,7 +62,7 @@ def compile_policies(policies: Sequence[Policy], *, generation: int = 0) -> Tabl
         reach=_where(terms, lambda term: term.is_allow and bool(term.rule.actions & ON_ENTRIES)),
         has_unless=_where(terms, lambda term: term.unless is not None),
         about_subject=_where(terms, lambda term: term.unless is not None and _only_subject(term.unless)),
-        actions=tuple(_where(terms, lambda term, a=action: a in actions_of(term.rule)) for action in Action),
+        actions=tuple(_where(terms, lambda term, a=action: a in term.rule.covers) for action in Action),
         main=_space([(term.rule.when, term.subject) for term in terms], lenient=forbid),
         unless=_space(
             [None if term.unless is None else (term.unless, term.unless_subject) for term in terms],
@@ -73,13 +72,6 @@ def compile_policies(policies: Sequence[Policy], *, generation: int = 0) -> Tabl
         log_denials=frozenset(term.rule.id for term in terms if term.rule.log is False),
         generation=generation,
     )
-
-
-def actions_of(rule: Rule) -> frozenset[Action]:
-    """What the rule is about: an allow rule for what takes seeing the entry allows to see it, too."""
-    if rule.effect is Effect.ALLOW and rule.actions & IMPLY_LIST:
-        return rule.actions | {Action.LIST}
-    return rule.actions
 
 
 def terms_of(policy: Policy, rule: Rule) -> Iterator[Term]:

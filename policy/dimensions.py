@@ -11,12 +11,12 @@ from enum import IntEnum
 from itertools import chain
 from typing import Any, Final, TypeAlias
 
-from fdstorefs.policy.evaluate import actions_of, assumed
-from fdstorefs.policy.glob_below import could_fit_below
+from fdstorefs.policy.evaluate import assumed
+from fdstorefs.policy.glob_below import leads_to
 from fdstorefs.policy.kind_filesystems import ONLY_ON, may_be_on
 from fdstorefs.policy.model import Conditions, Ids, Policy, Rule, SubjectConditions
 from fdstorefs.policy.request import OPEN, EntryFacts, Person, Request, SubjectFacts, Userns
-from fdstorefs.policy.truth import Key, Scene, Truth, compiled, conditions_on_entry, conditions_on_subject
+from fdstorefs.policy.truth import Key, Scene, Truth, conditions_on_entry, conditions_on_subject
 from fdstorefs.policy.vocabulary import BOX, EMPTY, ON_ENTRIES, Action, Effect, OpenerUnknown
 
 INSTANCE: Final[Userns] = (1,)
@@ -209,7 +209,7 @@ class Terms:
 
     def of(self, policy: Policy, rule: Rule) -> list[Term]:
         """The terms of a rule for all requests but those to list a box."""
-        return [self._term(policy, rule, subject, actions_of(rule)) for subject in _subjects(rule)]
+        return [self._term(policy, rule, subject, rule.covers) for subject in _subjects(rule)]
 
     def as_written(self, policy: Policy, rule: Rule) -> list[Term]:
         """The same without the `list` that other actions bring along."""
@@ -282,7 +282,7 @@ class Terms:
     def _below(self, globs: tuple[str, ...]) -> Atom:
         def judge(point: Point) -> Truth:
             box = point[Dim.PATH]
-            leads = any(compiled(glob).fullmatch(box) or could_fit_below(glob, box) for glob in globs)
+            leads = any(leads_to(glob, box) for glob in globs)
             return Truth.TRUE if leads else Truth.FALSE
 
         return self._atom(("below", globs), lambda: Atom("entries", globs, (Dim.PATH,), judge))

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from fdstorefs.policy.glob_below import could_fit_below
+from fdstorefs.policy.glob_below import leads_to
 from fdstorefs.policy.model import Conditions, Rule, SubjectConditions
 from fdstorefs.policy.request import NOBODY_KNOWN, EntryFacts, Person, Request
-from fdstorefs.policy.truth import Key, Scene, Truth, compiled, conditions_on_entry, conditions_on_subject
-from fdstorefs.policy.vocabulary import BOX, IMPLY_LIST, ON_ENTRIES, Action, Effect
+from fdstorefs.policy.truth import Key, Scene, Truth, conditions_on_entry, conditions_on_subject
+from fdstorefs.policy.vocabulary import BOX, ON_ENTRIES, Action, Effect
 from fdstorefs.policy.wording import sentence
 
 UNLESS = "unless."
@@ -142,19 +142,13 @@ def _case(rule: Rule, action: Action, scene: Scene, subject: SubjectConditions) 
     if _leads_on(rule, action, scene):
         yield from _way_to(rule, action, scene)
     else:
-        yield _action(scene, action, actions_of(rule))
+        yield _action(scene, action, rule.covers)
         yield from _judged(conditions_on_entry(rule.when), scene, rule.effect)
     yield from _judged(conditions_on_subject(subject), scene, rule.effect)
     if rule.unless is not None and _has_unless(rule, action, scene):
         yield from _judged(conditions_on_entry(rule.unless), scene, rule.effect, prefix=UNLESS)
         exempt = rule.unless.subjects[0] if rule.unless.subjects else _ANYBODY
         yield from _judged(conditions_on_subject(exempt), scene, rule.effect, prefix=UNLESS)
-
-
-def actions_of(rule: Rule) -> frozenset[Action]:
-    """What the rule is about: an allow rule for what takes seeing an entry lets it be seen."""
-    implies = rule.effect is Effect.ALLOW and rule.actions & IMPLY_LIST
-    return rule.actions | {Action.LIST} if implies else rule.actions
 
 
 def _action(scene: Scene, action: Action, actions: frozenset[Action]) -> Condition:
@@ -167,7 +161,7 @@ def _way_to(rule: Rule, action: Action, scene: Scene) -> Iterator[Condition]:
     yield _action(scene, action, ON_ENTRIES if rule.actions & ON_ENTRIES else rule.actions)
     if rule.when.entries is not None:
         box = scene.entry.path
-        leads = any(compiled(glob).fullmatch(box) or could_fit_below(glob, box) for glob in rule.when.entries)
+        leads = any(leads_to(glob, box) for glob in rule.when.entries)
         truth = Truth.TRUE if leads else Truth.FALSE
         yield Condition("entries", truth, truth, rule.when.entries, box, scene)
 

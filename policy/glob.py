@@ -13,6 +13,7 @@ place within the component leaves less of it to the rest; for a `**`, the first 
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NoReturn
 
 LONGEST = 1024
@@ -38,6 +39,12 @@ def compile_glob(pattern: str) -> re.Pattern[str]:
     """A regular expression whose `fullmatch` tells whether a path matches. Raises BadGlob."""
     _check_shape(pattern)
     return re.compile(_Translation(pattern).expression(), re.DOTALL)
+
+
+@lru_cache(maxsize=8192)
+def compiled(pattern: str) -> re.Pattern[str]:
+    """The same, kept: for globs of policies, which are asked again and again."""
+    return compile_glob(pattern)
 
 
 def _check_shape(pattern: str) -> None:

@@ -7,7 +7,7 @@ A path below the box `b` is `b/` and more. Where `b` ends, the glob is either at
 import re
 from functools import lru_cache
 
-from fdstorefs.policy.glob import compile_glob
+from fdstorefs.policy.glob import compile_glob, compiled
 
 
 def could_fit_below(pattern: str, box: str) -> bool:
@@ -15,6 +15,11 @@ def could_fit_below(pattern: str, box: str) -> bool:
     at_slash, within = _beginnings(pattern)
     inside = f"{box}/"
     return any(begin.fullmatch(box) for begin in at_slash) or any(begin.fullmatch(inside) for begin in within)
+
+
+def leads_to(pattern: str, box: str) -> bool:
+    """True if the glob fits the box itself or something below it."""
+    return compiled(pattern).fullmatch(box) is not None or could_fit_below(pattern, box)
 
 
 @lru_cache(maxsize=4096)

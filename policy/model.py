@@ -6,7 +6,7 @@ A rule matches when every condition given matches and `unless`, if given, does n
 from dataclasses import dataclass, field
 
 from fdstorefs.policy.span import Span
-from fdstorefs.policy.vocabulary import Action, Effect, Mode, OpenerUnknown, Relation
+from fdstorefs.policy.vocabulary import IMPLY_LIST, Action, Effect, Mode, OpenerUnknown, Relation
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,12 @@ class Rule:
     log: bool | None = None
     description: str = ""
     spans: dict[str, Span] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def covers(self) -> frozenset[Action]:
+        """The actions that it is about: an allow rule for what takes seeing an entry lets it be seen, too."""
+        implies = self.effect is Effect.ALLOW and self.actions & IMPLY_LIST
+        return self.actions | {Action.LIST} if implies else self.actions
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from functools import reduce
 from operator import or_
 from typing import Final, TypeAlias
 
-from fdstorefs.policy.evaluate import actions_of
 from fdstorefs.policy.kind_filesystems import ONLY_ON
 from fdstorefs.policy.model import Rule
 from fdstorefs.policy.vocabulary import BOX, EMPTY, KINDS, Action, Effect
@@ -97,7 +96,7 @@ class Overlap:
         self._entries, self._cgroups = _Prefixed(), _Prefixed()
         self._filesystems = _Listed()
         for number, rule in enumerate(rules):
-            self._actions.add(number, actions_of(rule))
+            self._actions.add(number, rule.covers)
             self._kinds.add(number, _kinds(rule))
             self._uids.add(number, _uids(rule))
             self._filesystems.add(number, filesystems_of(rule))

@@ -1,14 +1,12 @@
 """Whether one condition is true, straight from its meaning (docs/policy/semantics.md). Pure."""
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
 from typing import Any, Final
 
 from fdstorefs.policy.cgroup_globs import fits
-from fdstorefs.policy.glob import compile_glob
+from fdstorefs.policy.glob import compiled
 from fdstorefs.policy.model import Conditions, Ids, SubjectConditions
 from fdstorefs.policy.request import (
     OPEN,
@@ -55,12 +53,6 @@ class Key:
     wanted: Callable[[Any], Any]
     found: Callable[[Scene], Any]
     truth: Callable[[Any, Scene], Truth]
-
-
-@lru_cache(maxsize=8192)
-def compiled(pattern: str) -> re.Pattern[str]:
-    """The glob's expression, kept."""
-    return compile_glob(pattern)
 
 
 def conditions_on_entry(when: Conditions) -> Iterator[tuple[Key, Any]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from fdstorefs.audit.decision import PolicyMark
 from fdstorefs.core.limits import Limits
+from fdstorefs.policy.cgroup_globs import fits
 from fdstorefs.policy.compile import compile_policies
 from fdstorefs.policy.glob_index import index_of
 from fdstorefs.policy.model import Policy
@@ -42,7 +43,10 @@ def put_together(
     """Compile policies that are in force together."""
     tables = compile_policies(policies, generation=generation)
     for space in (tables.main, tables.unless):
-        index_of(space.names)  # here, where nobody waits for it
+        # Here, where nobody waits for it.
+        index_of(space.names)
+        for pattern, _ in space.cgroups.patterns:
+            fits(pattern, "/")
     mark = PolicyMark(tuple(policy.name for policy in policies), tables.hash, generation, _mode(policies))
     return InForce(tuple(policies), tables, tuple(files), loaded, mark)
 

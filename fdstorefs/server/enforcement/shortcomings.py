@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from fdstorefs.audit.decision import MOST_FAILED
-from fdstorefs.policy.compile import actions_of
 from fdstorefs.policy.evaluate import Judgement, judge
 from fdstorefs.policy.model import Policy, Rule
 from fdstorefs.policy.request import Request
@@ -43,6 +42,6 @@ def _judged(policies: Sequence[Policy], request: Request) -> Iterator[tuple[Rule
     for policy in policies:
         assume = policy.opener_unknown is OpenerUnknown.ASSUME_STASHER
         for rule in policy.rules:
-            if request.action in actions_of(rule) and looked_at < MOST_RULES:
+            if request.action in rule.covers and looked_at < MOST_RULES:
                 looked_at += 1
                 yield rule, judge(rule, request, assume_stasher=assume)
