@@ -65,6 +65,7 @@ class PolicyKeeper:
         self._ours = ours
         self._audit = audit
         self._rejected: dict[str, Any] | None = None
+        self._complaint = ""
         self._watch: PolicyWatch | None = None
         self._is_loading = False
         self._load_again = False
@@ -155,8 +156,13 @@ class PolicyKeeper:
         elif self._rejected is not None:
             log.warning("policies: the files say again what is in force")
         self._rejected = None
+        self._complaint = ""
 
     def _reject(self, error: PolicyError) -> None:
+        complaint = str(error)
+        if complaint == self._complaint:
+            return  # one change can be noticed twice, and is on record already
+        self._complaint = complaint
         log.error("policies: not put in force, what was in force stays:\n%s", error)
         self._note_rejected(in_one_line(error), tuple(each.message for each in _errors(error)))
 

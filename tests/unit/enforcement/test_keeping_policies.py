@@ -223,6 +223,24 @@ def test_what_never_stands_still_is_said_once(
     assert [ONE] == put_in_force
 
 
+def test_a_change_that_is_noticed_twice_is_refused_once(
+    loop: Loop, path: Path, keeper: PolicyKeeper, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The second look finds the same complaint; another one is told, and so is the same after it was put right."""
+    path.write_text("version: 1\nname: a\nrules: 7\n")
+    run_until_rejected(loop, keeper)
+    first = keeper.status()["rejected"]
+    keeper._begin()
+    run_until(loop, lambda: not keeper._is_loading)
+    again = keeper.status()["rejected"]
+    path.write_text("version: 1\nname: a\nrules: 8\n")
+    run_until(loop, lambda: keeper.status()["rejected"] != first)
+    told = [record for record in caplog.records if "not put in force" in record.getMessage()]
+
+    assert first == again
+    assert 2 == len(told)
+
+
 def test_a_failure_that_nobody_foresaw_changes_nothing(
     loop: Loop,
     keeper: PolicyKeeper,
