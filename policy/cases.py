@@ -25,8 +25,8 @@ from fdstorefs.policy.names import FixedNames
 from fdstorefs.policy.nearest import did_you_mean
 from fdstorefs.policy.nodes import Node, Scalar, what
 from fdstorefs.policy.parse_fields import distinct_keys
-from fdstorefs.policy.parse_scalars import decimal, refuse_trap
-from fdstorefs.policy.question import KEYS, QuestionError, ask
+from fdstorefs.policy.parse_scalars import BOOLEANS, decimal, refuse_trap
+from fdstorefs.policy.question import KEYS, QuestionError, ask, yes_or_no
 from fdstorefs.policy.reading import Reading
 from fdstorefs.policy.request import Request
 from fdstorefs.policy.span import Source, Span
@@ -201,7 +201,7 @@ class _Reader:
         return Case(name, request, _EXPECT[expect], rules, item.span)
 
     def _request(self, pairs: _Pairs) -> Request:
-        fields = {key: _texts(value, numbers=_is_id(key)) for key, value in pairs.values.items()}
+        fields = {key: _words(key, value) for key, value in pairs.values.items()}
         try:
             return ask(fields, self._names)
         except QuestionError as error:
@@ -209,8 +209,11 @@ class _Reader:
             raise Wrong("bad-request", error.message, at.span, error.hint) from error
 
 
-def _is_id(key: str) -> bool:
-    return key.endswith(("uid", "gid"))
+def _words(key: str, value: Node) -> list[str]:
+    """What a key of a request says, as a question has it; a boolean is written as in a policy."""
+    if key == "guarded" and isinstance(value, Scalar) and value.plain and value.text in BOOLEANS:
+        return [yes_or_no(BOOLEANS[value.text])]
+    return _texts(value, numbers=key.endswith(("uid", "gid")))
 
 
 def _one(node: Node) -> Scalar:

@@ -5,6 +5,7 @@ from typing import Any, Final, TypeAlias
 
 from fdstorefs.policy.dimensions import INSTANCE, Atom, Dim, Point
 from fdstorefs.policy.domains import Domains
+from fdstorefs.policy.question import yes_or_no
 from fdstorefs.policy.request import OPEN, UNKNOWN, Request, relation
 from fdstorefs.policy.truth import Truth
 from fdstorefs.policy.vocabulary import ALL, BOX, EMPTY, ON_ENTRIES
@@ -17,6 +18,7 @@ _KEYS: Final[dict[Dim, str]] = {
     Dim.KIND: "kinds",
     Dim.FILESYSTEM: "filesystems",
     Dim.ACCESS: "access",
+    Dim.GUARDED: "guarded",
     Dim.LABEL: "labels",
     Dim.PATH: "entries",
     Dim.UID: "subject.uid",
@@ -31,7 +33,7 @@ _KEYS: Final[dict[Dim, str]] = {
     Dim.STASHER_USERNS: "stasher.userns",
     Dim.OPENER_USERNS: "opener.userns",
 }
-_LISTED: Final = frozenset({Dim.ACTION, Dim.ACCESS, Dim.KIND, Dim.FILESYSTEM, Dim.LABEL})
+_LISTED: Final = frozenset({Dim.ACTION, Dim.ACCESS, Dim.GUARDED, Dim.KIND, Dim.FILESYSTEM, Dim.LABEL})
 _RELATED: Final = frozenset({Dim.USERNS, Dim.STASHER_USERNS, Dim.OPENER_USERNS})
 
 
@@ -137,6 +139,7 @@ def example_in_words(request: Request) -> dict[str, str]:
         ("kind", entry.kind, str),
         ("filesystem", entry.filesystem, str),
         ("access", entry.access, str),
+        ("guarded", entry.guarded, yes_or_no),
         ("label", entry.label, str),
         ("uid", subject.uid, str),
         ("gid", subject.gids or None, _numbers),

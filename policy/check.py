@@ -20,13 +20,14 @@ from collections.abc import Iterator, Sequence
 
 from fdstorefs.policy.check_coverage import Checker, Finding, Problem
 from fdstorefs.policy.diagnostic import Diagnostic, Related, Severity, quoted
-from fdstorefs.policy.model import Policy, Rule
+from fdstorefs.policy.model import Conditions, Policy, Rule
 from fdstorefs.policy.span import Span
 from fdstorefs.policy.vocabulary import Effect, Mode, OpenerUnknown
 
 MOST_NAMED = 3
 """Most other rules that a finding points at."""
 
+_REFUSES = "always refuses what it is about"
 _BORROWING = (
     "add a rule: forbid [retrieve, take] with filesystems [cgroup2, proc, sysfs, devtmpfs]"
     " unless {opener: {capabilities: no-more-than-subject, userns: same-or-below}}"
@@ -35,7 +36,9 @@ _BORROWING = (
 
 def check(policies: Sequence[Policy]) -> list[Diagnostic]:
     """What is wrong with these policies, which are in force together; in the order of their rules."""
-    found = [*_monitored(policies), *(d for policy in policies for d in _of_opener(policy))]
+    found = [*_monitored(policies)]
+    for policy in policies:
+        found += [*_of_opener(policy), *_of_guarded(policy)]
     checker = Checker(policies)
     found += map(_told, checker.findings())
     if checker.unsettled:
@@ -61,7 +64,7 @@ def _of_opener(policy: Policy) -> Iterator[Diagnostic]:
         key = _opener_key(rule)
         if key is None:
             continue
-        does = "always refuses what it is about" if rule.effect is Effect.FORBID else "allows nothing"
+        does = _REFUSES if rule.effect is Effect.FORBID else "allows nothing"
         if rule.effect is Effect.FORBID and rule.unless is not None and not rule.unless.asks_opener:
             does = "doesn't see who the opener is, and refuses"
         yield Diagnostic(
@@ -77,6 +80,35 @@ def _opener_key(rule: Rule) -> str | None:
     if rule.when.asks_opener:
         return "opener"
     return "unless.opener" if rule.unless is not None and rule.unless.asks_opener else None
+
+
+def _of_guarded(policy: Policy) -> Iterator[Diagnostic]:
+    for rule in policy.rules:
+        key, does = _unguarded(rule)
+        if not does:
+            continue
+        yield Diagnostic(
+            Severity.WARNING,
+            "needs-kernel",
+            f"only the kernel guards a file: without kernel enforcement, {quoted(rule.id)} {does}",
+            rule.spans.get(key, rule.spans.get("id")),
+            "`fdstorefs status` says what enforces the policy of an instance",
+        )
+
+
+def _unguarded(rule: Rule) -> tuple[str, str]:
+    """Which key makes the rule another one where nothing is guarded, and what it does there; empty: none does."""
+    forbids = rule.effect is Effect.FORBID
+    does_nothing = "forbids nothing" if forbids else "allows nothing"
+    if rule.when.guarded is True:
+        return "guarded", does_nothing
+    if rule.unless == Conditions(guarded=False):
+        return "unless.guarded", does_nothing
+    if forbids and rule.when.guarded is False:
+        return "guarded", _REFUSES
+    if forbids and rule.unless is not None and rule.unless.guarded is True:
+        return "unless.guarded", _REFUSES
+    return "", ""
 
 
 def _told(finding: Finding) -> Diagnostic:

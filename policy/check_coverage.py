@@ -289,7 +289,9 @@ def _surely_matches(rule: Rule) -> bool:
 def _is_for_kind(rule: Rule, kind: str) -> bool:
     """Whether entries of the kind are what the rule is about, rather than what comes with it."""
     when = rule.when
-    asks_file = when.filesystems is not None or when.access is not None or when.asks_opener
+    asks_file = when.asks_opener or any(
+        given is not None for given in (when.filesystems, when.access, when.guarded)
+    )
     if kind == EMPTY:
         return not asks_file and (when.kinds is None or EMPTY in when.kinds)
     return kind != BOX or not asks_file or when.kinds is not None

@@ -64,6 +64,7 @@ def _part(tables: Tables, space: Space, entry: EntryFacts, assumed: Person) -> P
         (space.kinds, entry.kind),
         (space.filesystems, entry.filesystem),
         (space.access, entry.access),
+        (space.guarded, entry.guarded),
         (space.labels, entry.label),
     ):
         terms &= met(listed, value, space.lenient) | ~listed.asks

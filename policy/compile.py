@@ -109,6 +109,7 @@ def _space(sides: Sides, *, lenient: Vector) -> Space:
         kinds=_kinds(objects(lambda c: c.kinds), lenient),
         filesystems=_listed(objects(lambda c: c.filesystems)),
         access=_listed(objects(lambda c: c.access)),
+        guarded=_listed(objects(lambda c: None if c.guarded is None else frozenset({c.guarded}))),
         labels=_listed(objects(lambda c: c.labels)),
         stasher_uid=_ids(stashers, lenient),
         stasher_same=_same(stashers),

@@ -229,6 +229,14 @@ KEYS: tuple[Key, ...] = (
         "access: r",
     ),
     Key(
+        "guarded",
+        _CONDITION,
+        Type.BOOLEAN,
+        "`true`: the kernel enforces the policy on the stored file wherever it goes. `false`: it doesn't, because it "
+        "is not asked to, or because the file is not the instance's to guard.",
+        "guarded: true",
+    ),
+    Key(
         "labels",
         _CONDITION,
         Type.LABELS,

@@ -15,7 +15,7 @@ from fdstorefs.policy.evaluate import assumed
 from fdstorefs.policy.glob_below import leads_to
 from fdstorefs.policy.kind_filesystems import ONLY_ON, may_be_on
 from fdstorefs.policy.model import Conditions, Ids, Policy, Rule, SubjectConditions
-from fdstorefs.policy.request import OPEN, EntryFacts, Person, Request, SubjectFacts, Userns
+from fdstorefs.policy.request import OPEN, UNKNOWN, EntryFacts, Person, Request, SubjectFacts, Userns
 from fdstorefs.policy.truth import Key, Scene, Truth, conditions_on_entry, conditions_on_subject
 from fdstorefs.policy.vocabulary import BOX, EMPTY, ON_ENTRIES, Action, Effect, OpenerUnknown
 
@@ -29,19 +29,20 @@ class Dim(IntEnum):
     KIND = 1
     FILESYSTEM = 2
     ACCESS = 3
-    LABEL = 4
-    PATH = 5
-    UID = 6
-    STASHER_UID = 7
-    OPENER_UID = 8
-    GIDS = 9
-    CGROUP = 10
-    STASHER_CAPABILITIES = 11
-    CAPABILITIES = 12
-    OPENER_CAPABILITIES = 13
-    USERNS = 14
-    STASHER_USERNS = 15
-    OPENER_USERNS = 16
+    GUARDED = 4
+    LABEL = 5
+    PATH = 6
+    UID = 7
+    STASHER_UID = 8
+    OPENER_UID = 9
+    GIDS = 10
+    CGROUP = 11
+    STASHER_CAPABILITIES = 12
+    CAPABILITIES = 13
+    OPENER_CAPABILITIES = 14
+    USERNS = 15
+    STASHER_USERNS = 16
+    OPENER_USERNS = 17
 
 
 Point: TypeAlias = list[Any]
@@ -52,6 +53,7 @@ ORDINARY: Final[tuple[Any, ...]] = (
     "regular",
     "ext4",
     "rw",
+    UNKNOWN,
     None,
     "x",
     1000,
@@ -66,7 +68,7 @@ ORDINARY: Final[tuple[Any, ...]] = (
     INSTANCE,
     INSTANCE,
 )
-"""What a dimension has where no condition asks."""
+"""What a dimension has where no condition asks; whether a file is guarded is not said then."""
 
 
 def request_of(point: Sequence[Any]) -> Request:
@@ -84,6 +86,7 @@ def request_of(point: Sequence[Any]) -> Request:
         label=point[Dim.LABEL],
         stasher=Person(point[Dim.STASHER_UID], point[Dim.STASHER_CAPABILITIES], point[Dim.STASHER_USERNS]),
         opener=Person(OPEN, OPEN, OPEN) if holds_nothing else opener,
+        guarded=OPEN if holds_nothing else point[Dim.GUARDED],
     )
     subject = SubjectFacts(
         point[Dim.UID], point[Dim.GIDS], point[Dim.CAPABILITIES], point[Dim.USERNS], point[Dim.CGROUP]
@@ -324,6 +327,7 @@ _DIMS: Final[dict[str, Dim]] = {
     "kinds": Dim.KIND,
     "filesystems": Dim.FILESYSTEM,
     "access": Dim.ACCESS,
+    "guarded": Dim.GUARDED,
     "labels": Dim.LABEL,
     "stasher.uid": Dim.STASHER_UID,
     "stasher.userns": Dim.STASHER_USERNS,

@@ -48,7 +48,7 @@ class Domains:
     def dims(self) -> list[Dim]:
         """The dimensions that conditions are about, and the kind where it has a say in others."""
         asked = {Dim.ACTION, *self.by_dim}
-        if asked & {Dim.FILESYSTEM, Dim.ACCESS, *_OPENER}:
+        if asked & {Dim.FILESYSTEM, Dim.ACCESS, Dim.GUARDED, *_OPENER}:
             asked.add(Dim.KIND)
         return sorted(asked)
 
@@ -109,6 +109,10 @@ class Domains:
     def _access(self, atoms: list[Atom]) -> list[Any]:
         wanted = _wanted(atoms)
         return sorted(ACCESS, key=lambda access: access in wanted)
+
+    def _guarded(self, atoms: list[Atom]) -> list[Any]:
+        wanted = {atom.wanted for atom in atoms}
+        return sorted((False, True), key=lambda guarded: guarded in wanted)
 
     def _labels(self, atoms: list[Atom]) -> list[Any]:
         return [None, *sorted(_wanted(atoms))]
@@ -199,6 +203,7 @@ _VALUES: Final[dict[Dim, Callable[[Domains, list[Atom]], list[Any]]]] = {
     Dim.KIND: Domains._kinds,
     Dim.FILESYSTEM: Domains._filesystems,
     Dim.ACCESS: Domains._access,
+    Dim.GUARDED: Domains._guarded,
     Dim.LABEL: Domains._labels,
     Dim.PATH: Domains._paths,
     Dim.UID: lambda domains, atoms: domains._uids(atoms, 1),
@@ -217,6 +222,7 @@ LIMITED: Final[dict[Dim, Callable[[Domains, list[Any], Point], list[Any]]]] = {
     Dim.KIND: Domains._only_kinds,
     Dim.FILESYSTEM: Domains._of_kind,
     Dim.ACCESS: Domains._of_file,
+    Dim.GUARDED: Domains._of_file,
     Dim.OPENER_UID: Domains._of_file,
     Dim.OPENER_CAPABILITIES: Domains._of_file,
     Dim.OPENER_USERNS: Domains._of_file,

@@ -19,7 +19,9 @@ WANTED: Final[Mask] = 1
 Outcome: TypeAlias = tuple[Any, Mask, Mask]
 """A value; the terms that it rules out; the terms whose `unless` it keeps from holding."""
 
-_OF_FILE: Final = frozenset({Dim.ACCESS, Dim.OPENER_UID, Dim.OPENER_CAPABILITIES, Dim.OPENER_USERNS})
+_OF_FILE: Final = frozenset(
+    {Dim.ACCESS, Dim.GUARDED, Dim.OPENER_UID, Dim.OPENER_CAPABILITIES, Dim.OPENER_USERNS}
+)
 
 
 @dataclass(slots=True)

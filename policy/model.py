@@ -43,8 +43,9 @@ class SubjectConditions:
 class Conditions:
     """What must hold of entry, stasher, opener and subject.
 
-    `entries` are globs as `glob.compile_glob` takes them. `labels` are exact. `subjects` are alternatives, one
-    of which must hold (more than one where a rule names several sets); empty: anybody.
+    `entries` are globs as `glob.compile_glob` takes them. `guarded` is what the stored file must be. `labels` are
+    exact. `subjects` are alternatives, one of which must hold (more than one where a rule names several sets);
+    empty: anybody.
     `opener_capabilities` is a mask the opener must have had all of; `opener_no_more`: the opener's effective
     capabilities are a subset of the subject's. `stasher_userns` and `opener_userns` are how theirs stands to
     the subject's.
@@ -54,6 +55,7 @@ class Conditions:
     kinds: frozenset[str] | None = None
     filesystems: frozenset[str] | None = None
     access: frozenset[str] | None = None
+    guarded: bool | None = None
     labels: frozenset[str] | None = None
     stasher_uid: Ids | None = None
     stasher_userns: frozenset[Relation] | None = None

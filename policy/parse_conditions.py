@@ -16,7 +16,7 @@ def conditions(found: Fields, reading: Reading) -> Conditions:
     stasher, opener, subject = found.inner("stasher"), found.inner("opener"), found.inner("subject")
     asked: dict[str, Any] = {
         name: values[name]
-        for name in ("entries", "kinds", "filesystems", "access", "labels")
+        for name in ("entries", "kinds", "filesystems", "access", "guarded", "labels")
         if name in values
     }
     if stasher is not None:

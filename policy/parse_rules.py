@@ -12,7 +12,7 @@ from fdstorefs.policy.span import Span
 from fdstorefs.policy.vocabulary import Action, Effect
 
 ABOUT_SUBJECT = "subject"
-ABOUT_ENTRIES = ("entries", "kinds", "filesystems", "access", "labels", "stasher", "opener")
+ABOUT_ENTRIES = ("entries", "kinds", "filesystems", "access", "guarded", "labels", "stasher", "opener")
 
 
 def parse_rule(node: Node, reading: Reading) -> Rule | None:

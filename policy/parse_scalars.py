@@ -18,6 +18,9 @@ MAX_NUMBER = 2**32 - 2
 MAX_LENGTH = 4096
 """Most characters of a value; no path is longer (PATH_MAX, limits.h)."""
 
+BOOLEANS = {"true": True, "false": False}
+"""Without quotes; YAML readers know many other spellings."""
+
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 _NAME = re.compile(NAME)
@@ -117,8 +120,8 @@ def word(node: Scalar, noun: str, known: Collection[str]) -> str:
 def boolean(node: Node, key: Key) -> bool:
     """`true` or `false`, and none of their many other spellings."""
     only = scalar(node, key)
-    if only.plain and only.text in ("true", "false"):
-        return only.text == "true"
+    if only.plain and only.text in BOOLEANS:
+        return BOOLEANS[only.text]
     message = f"`{key.name}` takes {key.type.value}, not {as_written(only)}"
     raise Wrong("wrong-type", message, only.span, "in small letters and without quotes")
 

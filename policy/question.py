@@ -3,8 +3,9 @@
 What isn't given:
 
 - `action` and `entry` must be.
-- `kind`, `filesystem`, `access`: unknown. A kind that is on one file system only is there. Nothing is in an
-  `empty` entry and in a `box`, so these have no file system, access mode and opener to ask about.
+- `kind`, `filesystem`, `access`, `guarded`: unknown. A kind that is on one file system only is there. Nothing is in
+  an `empty` entry and in a `box`, so these have no file system, access mode and opener to ask about, and nothing to
+  guard. `guarded` is `yes` or `no`; it is `no` wherever the kernel does not enforce.
 - `label`: the entry has none.
 - `uid`: unknown. `gid`: no groups if the uid is given, else unknown. `cap`: no capabilities.
 - `cgroup`: unknown. `userns`: `same`, the instance's. It is `same`, `below` or `other` than the instance's.
@@ -42,6 +43,7 @@ SINGLE: Final = (
     "kind",
     "filesystem",
     "access",
+    "guarded",
     "label",
     "uid",
     "cgroup",
@@ -54,6 +56,7 @@ SINGLE: Final = (
 LISTS: Final = ("gid", "cap", "stasher-cap", "opener-cap", "also")
 KEYS: Final = (*SINGLE, *LISTS)
 USERNS: Final = ("same", "below", "other")
+GUARDED: Final = {"yes": True, "no": False}
 UNKNOWN_WORD: Final = "unknown"
 MAX_ID: Final = 2**32 - 2
 
@@ -217,6 +220,7 @@ def _entry(given: _Given, subject_userns: str) -> EntryFacts:
         label=given.one("label"),
         stasher=_person(given, "stasher", subject_userns),
         opener=_OPEN_PERSON if holds_nothing else _person(given, "opener", subject_userns),
+        guarded=OPEN if holds_nothing else _guarded(given),
     )
 
 
@@ -224,12 +228,26 @@ def _settled(word: str | None) -> str | Unknown:
     return UNKNOWN if word is None or word == UNKNOWN_WORD else word
 
 
+def _guarded(given: _Given) -> bool | Unknown:
+    word = given.one("guarded")
+    if word is None or word == UNKNOWN_WORD:
+        return UNKNOWN
+    if word not in GUARDED:
+        hint = f"it is one of {', '.join((*GUARDED, UNKNOWN_WORD))}"
+        raise QuestionError("guarded", f"{quoted(word)} doesn't say whether the file is guarded", hint)
+    return GUARDED[word]
+
+
+def yes_or_no(guarded: bool) -> str:
+    """The word for `guarded`."""
+    return next(word for word, means in GUARDED.items() if means is guarded)
+
+
 def _refuse_what_is_not_there(given: _Given, kind: str | None) -> None:
-    for key in ("filesystem", "access", "opener-uid", "opener-cap", "opener-userns"):
+    for key in ("filesystem", "access", "guarded", "opener-uid", "opener-cap", "opener-userns"):
         if given.has(key):
-            raise QuestionError(
-                key, f"{quoted(kind or '')} holds no file, so it has no {key}", "leave it out"
-            )
+            message = f"{quoted(kind or '')} holds no file, so there is no {quoted(key)} to tell of it"
+            raise QuestionError(key, message, "leave it out")
 
 
 def _filesystem(given: _Given, kind: str | None) -> str | Unknown | Open:

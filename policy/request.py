@@ -80,7 +80,9 @@ NOBODY_KNOWN: Final = Person()
 class EntryFacts:
     """An entry or box under one of its names. `label` None: it has none. `path` has no leading slash.
 
-    Of an empty entry `kind` is `empty`, and filesystem, access and the opener are OPEN.
+    Of an empty entry `kind` is `empty`, and filesystem, access, the opener and `guarded` are OPEN. `guarded`: the
+    kernel enforces the policy on the open file wherever it goes; without kernel enforcement that is known to be
+    False, and whoever makes these facts has to say so.
     """
 
     path: str
@@ -90,6 +92,7 @@ class EntryFacts:
     label: str | None = None
     stasher: Person = NOBODY_KNOWN
     opener: Person = NOBODY_KNOWN
+    guarded: bool | Unknown | Open = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

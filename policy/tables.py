@@ -20,7 +20,7 @@ from typing import Any
 
 from fdstorefs.policy.vocabulary import Action, Relation
 
-ABI = 1
+ABI = 2
 """Changes whenever the layout or the meaning of a table does."""
 
 Vector = int
@@ -64,6 +64,7 @@ class Space:
     kinds: Listed
     filesystems: Listed
     access: Listed
+    guarded: Listed
     labels: Listed
     stasher_uid: Listed
     stasher_same: Vector
@@ -162,6 +163,9 @@ class Tables:
 
 NUMBERED = frozenset({"stasher_uid", "opener_uid", "uid", "gid"})
 RELATED = frozenset({"stasher_userns", "opener_userns", "userns"})
+BOOLEAN = frozenset({"guarded"})
+TRUE, FALSE = "true", "false"
+_BOOLEANS = {TRUE: True, FALSE: False}
 
 
 def _hex(vector: Vector) -> str:
@@ -179,7 +183,7 @@ def _space_to_json(space: Space) -> dict[str, Any]:
 def _part_to_json(part: Vector | Listed | Globs | Needs) -> Any:
     match part:
         case Listed():
-            known = {str(value): _hex(vector) for value, vector in part.known.items()}
+            known = {_text(value): _hex(vector) for value, vector in part.known.items()}
             return {"asks": _hex(part.asks), "known": known, "other": _hex(part.other)}
         case Globs():
             return {
@@ -210,7 +214,15 @@ def _part_from_json(name: str, part: Any) -> Vector | Listed | Globs | Needs:
     return Listed(asks, known, _vector(part["other"]))
 
 
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return TRUE if value else FALSE
+    return str(value)
+
+
 def _value(name: str, text: str) -> Any:
     if name in NUMBERED:
         return int(text)
+    if name in BOOLEAN:
+        return _BOOLEANS[text]
     return Relation(text) if name in RELATED else text

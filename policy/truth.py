@@ -101,6 +101,11 @@ def _kinds(kinds: frozenset[str], scene: Scene) -> Truth:
     return _unsettled(kind) if kind is UNKNOWN else _of(kind in kinds)
 
 
+def _guarded(wanted: bool, scene: Scene) -> Truth:
+    guarded = scene.entry.guarded
+    return _of(guarded is wanted) if isinstance(guarded, bool) else _unsettled(guarded)
+
+
 def _else(ids: Ids) -> Truth:
     """What a value is that isn't listed."""
     return Truth.UNKNOWN if ids.undetermined else FALSE
@@ -203,6 +208,7 @@ KEYS_OF_ENTRY: tuple[Key, ...] = (
     Key("kinds", lambda c: c.kinds, lambda s: s.entry.kind, _kinds),
     _key_of_list("filesystems", lambda c: c.filesystems, lambda s: s.entry.filesystem),
     _key_of_list("access", lambda c: c.access, lambda s: s.entry.access),
+    Key("guarded", lambda c: c.guarded, lambda s: s.entry.guarded, _guarded),
     _key_of_list("labels", lambda c: c.labels, lambda s: s.entry.label),
     Key("stasher.uid", lambda c: c.stasher_uid, lambda s: s.entry.stasher.uid, _uid_of(_stasher)),
     _key_of_list("stasher.userns", lambda c: c.stasher_userns, _userns_of(_stasher)),

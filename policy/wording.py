@@ -78,6 +78,8 @@ def found_in_words(key: str, found: Any) -> str:
 def _plain(found: Any) -> str:
     if found is None:
         return "none"
+    if isinstance(found, bool):
+        return "true" if found else "false"
     return found.word if isinstance(found, Action) else printable(str(found))
 
 
@@ -143,6 +145,7 @@ def _opener_capabilities(wanted: tuple[int | None, bool]) -> str:
 _WANTED: dict[str, Callable[[Any], str]] = {
     "entries": _globs,
     "subject.cgroup": _globs,
+    "guarded": _plain,
     "labels": lambda wanted: either([f"`{printable(label)}`" for label in sorted(wanted)]),
     "subject.uid": _ids,
     "subject.gid": _ids,

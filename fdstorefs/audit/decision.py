@@ -75,6 +75,7 @@ class EntryMark(NamedTuple):
     filesystem: str | None = None
     label: str | None = None
     stasher: Stasher | None = None
+    guarded: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

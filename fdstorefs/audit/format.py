@@ -279,7 +279,9 @@ _ENTRY: _Writers = {
     "id": ("number", str),
     **_own("kind", write=quote),
     **_own("device", "inode", write=str),
-    **_own("access", "filesystem", "label", write=quote),
+    **_own("access", "filesystem", write=quote),
+    **_own("guarded", write=_boolean),
+    **_own("label", write=quote),
     **_own("stasher", write=_stasher),
 }
 

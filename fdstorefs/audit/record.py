@@ -233,6 +233,13 @@ ENTRY = (
     _integer("inode", "inode of the stored file", _KERNEL, "st_ino", always=False),
     _word("access", ACCESS, "how the stored file is open", _KERNEL, always=False),
     _string("filesystem", "type of the file system that it is on", _KERNEL, always=False),
+    Field(
+        "guarded",
+        "boolean",
+        "whether the kernel enforces the policy on the stored file wherever it goes",
+        _SERVER,
+        always=False,
+    ),
     _string("label", "the entry's label", "stasher", always=False),
     _object("stasher", STASHER, "who stashed it", _KERNEL, always=False),
 )

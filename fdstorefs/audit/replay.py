@@ -184,6 +184,7 @@ def _entry(found: dict[str, Any], name: str, opener: Person) -> EntryFacts:
         label=unescape(found["label"]) if "label" in found else None,
         stasher=_person(found.get("stasher")),
         opener=opener if nothing is UNKNOWN else Person(OPEN, OPEN, OPEN),
+        guarded=found.get("guarded", nothing),
     )
 
 
@@ -212,6 +213,7 @@ def _open_where_unknown(entry: EntryFacts) -> EntryFacts:
         entry,
         filesystem=_or_open(entry.filesystem),
         access=_or_open(entry.access),
+        guarded=_or_open(entry.guarded),
         stasher=_open_person(entry.stasher),
         opener=entry.opener,
     )

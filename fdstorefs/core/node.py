@@ -12,12 +12,28 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 
+@dataclass(slots=True, frozen=True)
+class Opener:
+    """Who opened a file, as the kernel has it: ids of the instance's user namespace, None where he has none there.
+
+    `userns` is the number of his own namespace, then those of the ones above it as far as the instance can see, and
+    `capabilities` are the effective ones over the instance's.
+    """
+
+    uid: int | None
+    gid: int | None
+    capabilities: int
+    userns: tuple[int, ...]
+
+
 @dataclass(slots=True, eq=False)
 class OpenFile:
     """One open file description in the store's keeping.
 
     `descriptor` is an opaque number to the core. `access` is `r`, `w`, `rw` or `path`. `filesystem` is None
-    where telling it would have meant asking somebody else's file server.
+    where telling it would have meant asking somebody else's file server. `guarded`: the kernel enforces the policy
+    on it wherever it goes; to be settled before anybody is asked about the file, as verdicts are remembered.
+    `unguarded` is why it doesn't where it could. `opener` None: not known, as only the kernel can tell.
     """
 
     descriptor: int
@@ -26,6 +42,9 @@ class OpenFile:
     inode: int = 0
     access: str = "rw"
     filesystem: str | None = None
+    guarded: bool = False
+    unguarded: str | None = None
+    opener: Opener | None = None
     may_block_on_close: bool = False
     pollable: bool = True
     number: int = 0

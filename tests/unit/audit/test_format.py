@@ -88,6 +88,7 @@ def test_an_allowed_retrieve() -> None:
             "inode": 4411,
             "access": "rw",
             "filesystem": "sockfs",
+            "guarded": True,
             "label": "blue",
             "stasher": {"pid": 1, "uid": 0, "gid": 0, "command": "put"},
         },
@@ -141,6 +142,8 @@ def test_what_is_kept_is_not_mixed_up() -> None:
     others = [
         decision(),
         decision(entry=ENTRY._replace(label=None)),
+        decision(entry=ENTRY._replace(guarded=False)),
+        decision(entry=ENTRY._replace(guarded=None)),
         decision(entry=ENTRY._replace(stasher=Stasher(2, 0, 0, "put"))),
         decision(subject=subject(uid=34)),
         decision(subject=subject(pid=9)),
@@ -219,6 +222,7 @@ marks = st.builds(
     optional_text,
     optional_text,
     st.none() | st.builds(Stasher, st.integers(0), st.integers(0), st.integers(0), optional_text),
+    st.none() | st.booleans(),
 )
 
 

@@ -26,6 +26,7 @@ ENTRY = {
     "kind": "socket",
     "access": "rw",
     "filesystem": "sockfs",
+    "guarded": True,
     "stasher": {"pid": 7, "uid": 0, "gid": 0, "command": "init", "userns": [100, 1]},
 }
 

@@ -65,6 +65,7 @@ def test_what_no_other_policy_would_have_decided(record: Record, obstacle: Obsta
         {"kinds": "[socket]"},
         {"filesystems": "[sockfs]"},
         {"access": "[rw]"},
+        {"guarded": "true"},
         {"labels": "['größe']"},
         {"stasher": "{uid: 0}"},
         {"stasher": "{userns: same}"},
@@ -87,6 +88,8 @@ def test_everything_on_record_is_put_before_the_policy(rule: dict[str, str]) -> 
     [
         ("filesystem", {"filesystems": "[sockfs]"}),
         ("access", {"access": "[rw]"}),
+        ("guarded", {"guarded": "true"}),
+        ("guarded", {"guarded": "false"}),
         ("stasher", {"stasher": "{uid: 0}"}),
         ("stasher", {"stasher": "{userns: same}"}),
     ],
@@ -143,11 +146,12 @@ def test_an_opener_on_record() -> None:
 def test_what_holds_nothing_has_no_opener(kind: str) -> None:
     """So nothing can be lent with it."""
     record = verdict(1, action="stash", entry={"name": "x", "kind": kind})
-    del record["entry"]["filesystem"], record["entry"]["access"]
+    del record["entry"]["filesystem"], record["entry"]["access"], record["entry"]["guarded"]
     request, _ = request_of(record)
 
     assert Person(OPEN, OPEN, OPEN) == request.entry.opener
     assert (OPEN, OPEN) == (request.entry.filesystem, request.entry.access)
+    assert OPEN is request.entry.guarded
 
 
 def test_names_are_what_they_were() -> None:

@@ -62,7 +62,7 @@ def test_every_reason_is_a_record(reason: Reason) -> None:
 def test_a_request_is_what_was_decided() -> None:
     """All of the subject, the entry under each name, and the opener."""
     stasher = Stasher(1, 0, 0, "put", USERNS)
-    entry = EntryMark("listen/http", 7, "socket", 9, 4411, "rw", "sockfs", "blue", stasher)
+    entry = EntryMark("listen/http", 7, "socket", 9, 4411, "rw", "sockfs", "blue", stasher, False)
     request, who = request_of(written(decision(entry=entry, details=DETAILS, **FULL)))
 
     assert Action.RETRIEVE == request.action
@@ -70,11 +70,12 @@ def test_a_request_is_what_was_decided() -> None:
     assert (USERNS, "/system.slice/nginx.service") == (who.userns, who.cgroup)
     assert not who.was_missed
     found = request.entry
-    assert ("listen/http", "socket", "sockfs", "rw", "blue") == (
+    assert ("listen/http", "socket", "sockfs", "rw", False, "blue") == (
         found.path,
         found.kind,
         found.filesystem,
         found.access,
+        found.guarded,
         found.label,
     )
     assert (0, USERNS) == (found.stasher.uid, found.stasher.userns)

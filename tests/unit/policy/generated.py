@@ -98,6 +98,7 @@ class Generator:
             kinds=frozenset(self.some(KINDS, 3)) if given() else None,
             filesystems=frozenset(self.some(FILESYSTEMS, 2)) if given() else None,
             access=frozenset(self.some(ACCESS, 2)) if given() else None,
+            guarded=self.chance(0.5) if given() else None,
             labels=frozenset(self.some(LABELS, 2)) if given() else None,
             stasher_uid=self._ids_of(same=True) if given() else None,
             stasher_userns=self._userns() if given() else None,

@@ -74,7 +74,11 @@ class Requests:
             label=self._random.choice(self._mostly(asked.labels, (None, *LABELS))),
             stasher=self._person(asked.stasher_uid, CAPABILITY_SETS, subject),
             opener=Person(OPEN, OPEN, OPEN) if nothing_yet else self._opener(asked, subject),
+            guarded=OPEN if nothing_yet else self._guarded(asked),
         )
+
+    def _guarded(self, asked: Conditions) -> bool | Unknown | Open:
+        return self._value(() if asked.guarded is None else (asked.guarded,), (False, True))
 
     def _opener(self, asked: Conditions, subject: SubjectFacts) -> Person:
         if self._chance(0.2):
@@ -107,6 +111,7 @@ class Requests:
             label=other.label,
             stasher=other.stasher,
             opener=entry.opener,
+            guarded=entry.guarded,
         )
 
     def _subject(self, asked: Conditions) -> SubjectFacts:

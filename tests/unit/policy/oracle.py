@@ -182,6 +182,8 @@ def _on_entry(conditions: Conditions, scene: Scene) -> Iterator[Truth]:
         yield _listed(entry.filesystem, conditions.filesystems, scene)
     if conditions.access is not None:
         yield _listed(entry.access, conditions.access, scene)
+    if conditions.guarded is not None:
+        yield _guarded(entry.guarded, conditions.guarded, scene)
     if conditions.labels is not None:
         yield _known(entry.label is not None and entry.label in conditions.labels)
 
@@ -225,6 +227,12 @@ def _listed(value: object, words: "frozenset[str] | frozenset[Relation]", scene:
     if value is OPEN:
         return scene.open_is
     return UNSURE if value is UNKNOWN else _known(value in words)
+
+
+def _guarded(guarded: bool | Unknown | Open, wanted: bool, scene: Scene) -> Truth:
+    if guarded is OPEN:
+        return scene.open_is
+    return UNSURE if guarded is UNKNOWN else _known(guarded == wanted)
 
 
 def _uid(uid: int | Unknown | Open, ids: Ids, scene: Scene) -> Truth:

@@ -63,7 +63,16 @@ def _files() -> Iterator[Request]:
     for action, (kind, filesystem), path in product(actions, files, NAMES):
         nothing = filesystem is OPEN
         opener = NOBODY if nothing else person
-        entry = EntryFacts(path, kind, filesystem, OPEN if nothing else "rw", None, person, opener)
+        entry = EntryFacts(
+            path,
+            kind,
+            filesystem,
+            OPEN if nothing else "rw",
+            None,
+            person,
+            opener,
+            OPEN if nothing else False,
+        )
         yield Request(action, entry, subject, (1,))
 
 
@@ -76,6 +85,31 @@ def _file_conditions(random: Random) -> dict[str, Any]:
     }
 
 
+def _guards() -> Iterator[Request]:
+    actions = (Action.RETRIEVE, Action.STASH, Action.LIST)
+    subject = SubjectFacts(1, frozenset(), 0, (1,), "/")
+    person = Person(1, 0, (1,))
+    modes: tuple[str | Unknown, ...] = ("r", "rw", "w", UNKNOWN)
+    guarded: tuple[bool | Unknown, ...] = (True, False, UNKNOWN)
+    for action, kind, path in product(actions, ("regular", "memfd", "directory"), ("a", "b", "x")):
+        for access, is_guarded in product(modes, guarded):
+            entry = EntryFacts(path, kind, "tmpfs", access, None, person, person, is_guarded)
+            yield Request(action, entry, subject, (1,))
+    for action, kind, path in product(actions, ("empty", "box"), ("a", "b", "x")):
+        entry = EntryFacts(path, kind, OPEN, OPEN, None, person, NOBODY, OPEN)
+        yield Request(action, entry, subject, (1,))
+
+
+def _guard_conditions(random: Random) -> dict[str, Any]:
+    path = random.choice((None, None, "a", "b"))
+    return {
+        "entries": None if path is None else (path,),
+        "kinds": maybe(random, ("regular", "memfd", "empty", "box")),
+        "access": maybe(random, ("r", "rw")),
+        "guarded": random.choice((None, True, False)),
+    }
+
+
 def _people() -> Iterator[Request]:
     ids: tuple[int | Unknown, ...] = (1, 2, 3, 4, 5, UNKNOWN)
     kinds = ("regular", "empty", "box")
@@ -83,10 +117,12 @@ def _people() -> Iterator[Request]:
         subject = SubjectFacts(own, frozenset(), 0, (1,), "/")
         stasher = Person(theirs, 0, (1,))
         if kind != "regular":
-            yield Request(action, EntryFacts("x", kind, OPEN, OPEN, None, stasher, NOBODY), subject, (1,))
+            yield Request(
+                action, EntryFacts("x", kind, OPEN, OPEN, None, stasher, NOBODY, OPEN), subject, (1,)
+            )
             continue
         for openers in ids:
-            entry = EntryFacts("x", kind, "ext4", "rw", None, stasher, Person(openers, 0, (1,)))
+            entry = EntryFacts("x", kind, "ext4", "rw", None, stasher, Person(openers, 0, (1,)), False)
             yield Request(action, entry, subject, (1,))
 
 
@@ -111,7 +147,7 @@ def _powers() -> Iterator[Request]:
     for own, theirs, stashers in product(masks, masks, (*masks[:1], *masks[5:6], UNKNOWN)):
         subject = SubjectFacts(1, frozenset(), own, (1,), "/")
         entry = EntryFacts(
-            "x", "regular", "ext4", "rw", None, Person(1, stashers, (1,)), Person(1, theirs, (1,))
+            "x", "regular", "ext4", "rw", None, Person(1, stashers, (1,)), Person(1, theirs, (1,)), False
         )
         yield Request(Action.RETRIEVE, entry, subject, (1,))
         if theirs is UNKNOWN:
@@ -120,7 +156,7 @@ def _powers() -> Iterator[Request]:
 
 def _emptied(entry: EntryFacts) -> EntryFacts:
     """The entry before there is a file in it, and with it an opener."""
-    return replace(entry, kind="empty", filesystem=OPEN, access=OPEN, opener=NOBODY)
+    return replace(entry, kind="empty", filesystem=OPEN, access=OPEN, opener=NOBODY, guarded=OPEN)
 
 
 def _power_conditions(random: Random) -> dict[str, Any]:
@@ -136,7 +172,9 @@ def _namespaces() -> Iterator[Request]:
     chains: tuple[Userns | Unknown, ...] = (*NAMESPACES, UNKNOWN)
     for own, stashers, openers in product(chains, chains, chains):
         subject = SubjectFacts(1, frozenset(), 0, own, "/")
-        entry = EntryFacts("x", "regular", "ext4", "rw", None, Person(1, 0, stashers), Person(1, 0, openers))
+        entry = EntryFacts(
+            "x", "regular", "ext4", "rw", None, Person(1, 0, stashers), Person(1, 0, openers), False
+        )
         yield Request(Action.RETRIEVE, entry, subject, (1,))
         if openers is UNKNOWN:
             yield Request(Action.RETRIEVE, _emptied(entry), subject, (1,))
@@ -159,7 +197,10 @@ def _groups() -> Iterator[Request]:
         subject = SubjectFacts(1, gids, 0, (1,), cgroup)
         person = Person(1, 0, (1,))
         yield Request(
-            Action.RETRIEVE, EntryFacts("x", "regular", "ext4", "rw", None, person, person), subject, (1,)
+            Action.RETRIEVE,
+            EntryFacts("x", "regular", "ext4", "rw", None, person, person, False),
+            subject,
+            (1,),
         )
 
 
@@ -173,6 +214,7 @@ def _group_conditions(random: Random) -> dict[str, Any]:
 
 SPACES = {
     "files": Space(_files, _file_conditions),
+    "guards": Space(_guards, _guard_conditions),
     "people": Space(_people, _people_conditions),
     "powers": Space(_powers, _power_conditions),
     "namespaces": Space(_namespaces, _namespace_conditions),

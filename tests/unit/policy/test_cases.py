@@ -7,6 +7,7 @@ import pytest
 from fdstorefs.policy.cases import CaseFile, parse_cases, run_cases
 from fdstorefs.policy.diagnostic import Diagnostic, PolicyError
 from fdstorefs.policy.model import Conditions, Ids, Policy, Rule, SubjectConditions
+from fdstorefs.policy.request import UNKNOWN
 from fdstorefs.policy.span import Source
 from fdstorefs.policy.vocabulary import Action, Effect, Mode
 
@@ -55,6 +56,20 @@ def test_cases_that_are_as_expected_pass() -> None:
 
     assert [True, True, True] == [outcome.passed for outcome in outcomes]
     assert [None, None, None] == [outcome.complaint for outcome in outcomes]
+
+
+def test_guarded_is_written_as_in_a_policy() -> None:
+    """Or `unknown`; other spellings of the YAML booleans are no answer."""
+
+    def asks(answer: str) -> str:
+        request = f"{{action: stash, entry: a, guarded: {answer}}}"
+        return f"cases:\n  - {{name: a, request: {request}, expect: deny}}\n"
+
+    found = [parsed(asks(answer)).cases[0].request.entry.guarded for answer in ("true", "false", "unknown")]
+
+    assert [True, False, UNKNOWN] == found
+    assert ["yaml-trap"] == [each.code for each in wrong(asks("on"))]
+    assert ["bad-request"] == [each.code for each in wrong(asks("maybe"))]
 
 
 def test_a_case_fails_over_the_verdict_or_the_rules() -> None:

@@ -180,6 +180,67 @@ def test_conditions_on_the_opener_need_the_kernel() -> None:
     assert [] == check([replace(policy, opener_unknown=OpenerUnknown.ASSUME_STASHER)])
 
 
+GUARDED, UNGUARDED = Conditions(guarded=True), Conditions(guarded=False)
+TELLS_SAME = "always refuses what it is about"
+
+
+@pytest.mark.parametrize(
+    ("one", "does"),
+    [
+        (allow("a", when=GUARDED), "allows nothing"),
+        (allow("a", when=replace(OWN, guarded=True)), "allows nothing"),
+        (forbid("a", when=GUARDED), "forbids nothing"),
+        (forbid("a", when=UNGUARDED), TELLS_SAME),
+        (forbid("a", when=OWN, unless=GUARDED), TELLS_SAME),
+        (forbid("a", when=OWN, unless=UNGUARDED), "forbids nothing"),
+        (allow("a", when=OWN, unless=UNGUARDED), "allows nothing"),
+    ],
+)
+def test_only_the_kernel_guards_files(one: Rule, does: str) -> None:
+    """Whether or not the stasher is taken for the opener."""
+    for opener_unknown in OpenerUnknown:
+        found_here = check([Policy("p", (one,), opener_unknown=opener_unknown)])
+        (told,) = [each for each in found_here if each.code == "needs-kernel"]
+
+        assert f"only the kernel guards a file: without kernel enforcement, `a` {does}" == told.message
+        assert Severity.WARNING == told.severity
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        allow("a", when=replace(OWN, guarded=False)),
+        allow("a", unless=GUARDED),
+        forbid("a", unless=Conditions(guarded=False, kinds=frozenset({"socket"}))),
+    ],
+)
+def test_what_means_something_without_the_kernel_is_not_said_to_need_it(one: Rule) -> None:
+    """What is allowed of unguarded files, and what is excepted for more than that they are unguarded."""
+    assert "needs-kernel" not in [each.code for each in check([Policy("p", (one,))])]
+
+
+def test_the_key_that_needs_the_kernel_is_pointed_at() -> None:
+    """In the rule or under its `unless`."""
+    for key, one in (("guarded", allow("a", when=GUARDED)), ("unless.guarded", forbid("a", unless=GUARDED))):
+        at = Span(SOURCE, 2, 2, 2, 4)
+        told = check([Policy("p", (replace(one, spans={**one.spans, key: at}),))])
+
+        assert [at] == [each.span for each in told if each.code == "needs-kernel"]
+
+
+def test_a_file_is_either_guarded_or_not() -> None:
+    """Rules for both together are one for all, and nothing is both; but an empty entry is neither yet."""
+    guarded, unguarded = (replace(OWN, guarded=each) for each in (True, False))
+    both = [allow("a", when=guarded), allow("b", when=unguarded), allow("c")]
+    forbidden = [allow("a", when=replace(OWN, kinds=frozenset({"pipe"}))), forbid("b", when=guarded)]
+
+    assert [("redundant", "a", ("c",)), ("redundant", "b", ("c",))] == found(*both)
+    assert [("never-matches", "a", ())] == found(allow("a", when=guarded, unless=Conditions(guarded=True)))
+    assert [("unreachable", "a", ("b", "c"))] == found(*forbidden, forbid("c", when=unguarded))
+    assert [] == found(*forbidden)
+    assert [] == found(allow("a"), forbid("b", when=guarded), forbid("c", when=unguarded))
+
+
 def test_policies_that_only_watch_are_told_so() -> None:
     """Nothing is in force."""
     assert ["monitor-only"] == [each.code for each in check([Policy("p", (allow("a"),), mode=Mode.MONITOR)])]

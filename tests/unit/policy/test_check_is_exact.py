@@ -32,6 +32,8 @@ def is_all_known(request: Request) -> bool:
     values: list[object] = [
         entry.kind,
         entry.filesystem,
+        entry.access,
+        entry.guarded,
         subject.uid,
         subject.gids,
         subject.capabilities,
@@ -45,7 +47,8 @@ def is_all_known(request: Request) -> bool:
 def is_written_for(rule: Rule, request: Request) -> bool:
     """Whether the request is one of those that the rule is about, rather than what comes with them."""
     when = rule.when
-    about_file = when.filesystems is not None or when.access is not None or when.asks_opener
+    asked = (when.filesystems, when.access, when.guarded)
+    about_file = when.asks_opener or any(given is not None for given in asked)
     if request.entry.kind == EMPTY and (about_file or (when.kinds is not None and EMPTY not in when.kinds)):
         return False
     if request.entry.kind == BOX and about_file and when.kinds is None:

@@ -31,7 +31,7 @@ def is_settled(request: Request) -> bool:
     entry, subject = request.entry, request.subject
     known: list[object] = [entry.kind, entry.filesystem, subject.uid, subject.gids, subject.capabilities]
     known += [subject.userns, subject.cgroup, entry.stasher.uid, entry.stasher.capabilities]
-    return UNKNOWN not in [*known, entry.stasher.userns]
+    return UNKNOWN not in [*known, entry.stasher.userns, entry.access, entry.guarded]
 
 
 @pytest.mark.parametrize("name", SPACES)
@@ -76,6 +76,24 @@ def test_a_new_rule_is_described_by_its_conditions() -> None:
     assert entries == changes[0].conditions
     assert ((), ("web",)) == (changes[0].rules_before, changes[0].rules_after)
     assert {"actions": "list", "kinds": "box"}.items() <= changes[-1].conditions.items()
+
+
+def test_what_is_kept_from_files_that_are_not_guarded() -> None:
+    """In the words of the policy, and an example that can be asked as it stands."""
+    forbid = Rule("no", Effect.FORBID, frozenset({Action.RETRIEVE}), Conditions(guarded=False))
+    (change,) = difference([Policy("p", (WEB,))], [Policy("p", (WEB, forbid))])
+
+    assert (False, "false") == (change.allowed, change.conditions["guarded"])
+    assert change.example.entry.guarded is False
+    assert "; access rw; guarded no; " in as_text([change])
+
+
+def test_what_is_left_to_files_that_are_guarded() -> None:
+    """The others are called by name, not by what they aren't."""
+    narrower = replace(WEB, when=replace(WEB.when, guarded=True))
+    (change,) = difference([Policy("p", (WEB,))], [Policy("p", (narrower,))])
+
+    assert (False, "false") == (change.allowed, change.conditions["guarded"])
 
 
 def test_the_same_policies_differ_in_nothing() -> None:

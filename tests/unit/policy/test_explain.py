@@ -112,6 +112,34 @@ def test_a_rule_that_forbids_everything_says_so() -> None:
     )
 
 
+def test_whether_a_file_is_guarded_is_told_in_the_words_of_the_policy() -> None:
+    """Known, unknown, and of an empty entry."""
+    rule = Rule("guarded-only", Effect.FORBID, RETRIEVE, Conditions(guarded=False))
+
+    def told(**fields: str) -> list[str]:
+        reports = explain([Policy("p", (rule,))], request(**fields)).reports
+        return [each.text for each in (*reports[0].failed, *reports[0].why) if each.key == "guarded"]
+
+    assert ["guarded is true, not false"] == told(guarded="yes")
+    assert ["guarded is false"] == told(guarded="no")
+    assert ["guarded is unknown, so it can't be told whether it is false"] == told()
+    assert ["guarded is open: nothing is there yet"] == told(kind="empty")
+
+
+def test_what_would_have_to_be_guarded() -> None:
+    """To be allowed."""
+    rule = Rule("guarded-only", Effect.ALLOW, RETRIEVE, Conditions(guarded=True))
+    needs = [
+        explain([Policy("p", (rule,))], request(guarded=answer)).needs[0].sentence
+        for answer in ("no", "unknown")
+    ]
+
+    assert [
+        "`guarded-only` would have to match: guarded would have to be true",
+        "`guarded-only` would have to match: guarded would have to be known, and true",
+    ] == needs
+
+
 def test_what_is_unknown_would_have_to_be_known_first() -> None:
     """Each condition of the `unless` that isn't met, as it would have to be."""
     text = as_text(explain([POLICY], request(filesystem="proc", cap="CAP_NET_BIND_SERVICE")))

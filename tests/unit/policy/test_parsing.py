@@ -122,6 +122,8 @@ def test_actions(written: str, actions: frozenset[Action]) -> None:
         ("kinds: [socket, empty]", Conditions(kinds=frozenset({"socket", "empty"}))),
         ("filesystems: fuse.sshfs", Conditions(filesystems=frozenset({"fuse.sshfs"}))),
         ("access: [r, path]", Conditions(access=frozenset({"r", "path"}))),
+        ("guarded: true", Conditions(guarded=True)),
+        ("guarded: false", Conditions(guarded=False)),
         ('labels: ["1", a b]', Conditions(labels=frozenset({"1", "a b"}))),
         ("entries: a/*", Conditions(entries=("a/*",))),
         ("stasher: {uid: same}", Conditions(stasher_uid=Ids(same=True))),

@@ -28,6 +28,7 @@ def test_what_is_not_said_is_unknown() -> None:
 
     assert Action.RETRIEVE is request.action
     assert (UNKNOWN, UNKNOWN, UNKNOWN, None) == (entry.kind, entry.filesystem, entry.access, entry.label)
+    assert UNKNOWN is entry.guarded
     assert (Person(), Person()) == (entry.stasher, entry.opener)
     assert (UNKNOWN, UNKNOWN, 0, UNKNOWN) == (
         subject.uid,
@@ -51,12 +52,18 @@ def test_a_subject_with_a_uid_has_only_the_groups_that_are_given() -> None:
 
 
 def test_an_entry_without_a_file_has_nothing_to_ask_about() -> None:
-    """File system, access and opener are open, and can't be given."""
+    """File system, access, opener and whether it is guarded are open, and can't be given."""
     for kind in ("empty", "box"):
         entry = asked(kind=kind).entry
 
         assert (OPEN, OPEN, Person(OPEN, OPEN, OPEN)) == (entry.filesystem, entry.access, entry.opener)
+        assert OPEN is entry.guarded
         assert "opener-uid" == refused(kind=kind, opener_uid="0")[0]
+        assert (
+            "guarded",
+            f"`{kind}` holds no file, so there is no `guarded` to tell of it",
+            "leave it out",
+        ) == refused(kind=kind, guarded="no")
 
 
 def test_a_kind_that_is_on_one_file_system_is_there() -> None:
@@ -66,6 +73,18 @@ def test_a_kind_that_is_on_one_file_system_is_there() -> None:
     assert ("filesystem", "no socket is on `proc`", "it is on sockfs") == refused(
         kind="socket", filesystem="proc"
     )
+
+
+def test_a_file_is_guarded_or_not_or_it_is_unknown() -> None:
+    """One of three words."""
+    found = [asked(guarded=word).entry.guarded for word in ("yes", "no", "unknown")]
+
+    assert [True, False, UNKNOWN] == found
+    assert (
+        "guarded",
+        "`true` doesn't say whether the file is guarded",
+        "it is one of yes, no, unknown",
+    ) == refused(guarded="true")
 
 
 def test_user_namespaces_stand_to_each_other_as_asked() -> None:

@@ -96,6 +96,7 @@ def conditions(sets: dict[str, SubjectConditions], *, of_rule: bool) -> st.Searc
         kinds=given_or_not(some(KINDS)),
         filesystems=given_or_not(some(("proc", "cgroup2", "9p", "fuse.sshfs"))),
         access=given_or_not(some(ACCESS)),
+        guarded=given_or_not(st.booleans()),
         labels=given_or_not(some(texts)),
         stasher_uid=given_or_not(ids(same=True)),
         stasher_userns=given_or_not(userns),

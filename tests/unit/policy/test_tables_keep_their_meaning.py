@@ -15,7 +15,7 @@ from fdstorefs.policy.compile import compile_policies
 from fdstorefs.policy.model import Conditions, Ids, Policy, Rule, SubjectConditions
 from fdstorefs.policy.span import Source, Span
 from fdstorefs.policy.tables import Tables
-from fdstorefs.policy.vocabulary import Action, Effect, Mode, OpenerUnknown, Relation
+from fdstorefs.policy.vocabulary import ON_ENTRIES, Action, Effect, Mode, OpenerUnknown, Relation
 from tests.unit.policy.agreement import by_tables
 from tests.unit.policy.searching import some
 
@@ -34,6 +34,7 @@ EVERYTHING = Conditions(
     kinds=frozenset({"socket"}),
     filesystems=frozenset({"proc"}),
     access=frozenset({"r"}),
+    guarded=True,
     labels=frozenset({"red"}),
     stasher_uid=Ids(frozenset({1})),
     stasher_userns=frozenset({Relation.SAME}),
@@ -57,6 +58,25 @@ def test_read_back_from_json_they_decide_alike(rules: int) -> None:
 
     assert [by_tables(tables, each) for each in requests] == [by_tables(read, each) for each in requests]
     assert (tables.hash, tables.generation) == (read.hash, read.generation)
+
+
+def test_guarded_is_a_boolean_in_json_too() -> None:
+    """As policies write it; a value that no rule asks for is `other`."""
+    rules = tuple(
+        Rule(str(wanted), Effect.ALLOW, ON_ENTRIES, Conditions(guarded=wanted)) for wanted in (True, False)
+    )
+    written = compile_policies([Policy("p", rules)]).to_json()
+
+    assert {"asks": "3", "known": {"false": "2", "true": "1"}, "other": "0"} == written["main"]["guarded"]
+    assert {False: 2, True: 1} == Tables.from_json(written).main.guarded.known
+
+
+def test_tables_of_another_abi_are_refused() -> None:
+    """Those of before `guarded`, too."""
+    written = compile_policies([POLICY]).to_json()
+
+    with pytest.raises(ValueError, match="ABI 1"):
+        Tables.from_json(written | {"abi": 1})
 
 
 def test_they_say_which_verdicts_are_on_record() -> None:
@@ -171,6 +191,7 @@ OTHER = {
     "kinds": frozenset({"pipe"}),
     "filesystems": frozenset({"sysfs"}),
     "access": frozenset({"w"}),
+    "guarded": False,
     "labels": frozenset({"blue"}),
     "stasher_uid": Ids(frozenset({1}), same=True),
     "stasher_userns": frozenset({Relation.SAME, Relation.BELOW}),

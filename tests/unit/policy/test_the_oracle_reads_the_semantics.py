@@ -22,8 +22,8 @@ ROOT = Conditions(subjects=(SubjectConditions(uid=Ids(frozenset({0}))),))
 SUBJECT = SubjectFacts(uid=1, gids=frozenset({1, 10}), capabilities=0b11, userns=(2, 1), cgroup="/a/b")
 STASHER = Person(uid=1, capabilities=0b1, userns=(2, 1))
 OPENER = Person(uid=2, capabilities=0b111, userns=(3, 2, 1))
-ENTRY = EntryFacts("a/x", "socket", "sockfs", "rw", "red", STASHER, OPENER)
-EMPTY = EntryFacts("a/x", "empty", OPEN, OPEN, None, STASHER, Person(OPEN, OPEN, OPEN))
+ENTRY = EntryFacts("a/x", "socket", "sockfs", "rw", "red", STASHER, OPENER, guarded=True)
+EMPTY = EntryFacts("a/x", "empty", OPEN, OPEN, None, STASHER, Person(OPEN, OPEN, OPEN), guarded=OPEN)
 BOX = replace(EMPTY, path="box", kind="box")
 REQUEST = Request(RETRIEVE, ENTRY, SUBJECT, instance=(1,))
 
@@ -112,6 +112,14 @@ TRUTHS = [
     ("to read is not to read and write", listed("access", "r", "w"), REQUEST, "false"),
     ("an unknown access mode", listed("access", "rw"), with_entry(access=UNKNOWN), "unknown"),
     ("no access mode yet", listed("access", "rw"), with_entry(access=OPEN), "open"),
+    ("guarded", Conditions(guarded=True), REQUEST, "true"),
+    ("not unguarded", Conditions(guarded=False), REQUEST, "false"),
+    ("unguarded", Conditions(guarded=False), with_entry(guarded=False), "true"),
+    ("not guarded", Conditions(guarded=True), with_entry(guarded=False), "false"),
+    ("unknown whether guarded", Conditions(guarded=True), with_entry(guarded=UNKNOWN), "unknown"),
+    ("unknown whether unguarded", Conditions(guarded=False), with_entry(guarded=UNKNOWN), "unknown"),
+    ("nothing to guard yet", Conditions(guarded=True), with_entry(guarded=OPEN), "open"),
+    ("nothing to leave unguarded yet", Conditions(guarded=False), with_entry(guarded=OPEN), "open"),
     ("a label", listed("labels", "red"), REQUEST, "true"),
     ("another label", listed("labels", "blue"), REQUEST, "false"),
     ("no label", listed("labels", "red"), with_entry(label=None), "false"),

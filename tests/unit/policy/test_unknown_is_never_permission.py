@@ -92,7 +92,8 @@ def _requests(request: Request, unsettled: Unsettled, persons: tuple[str, ...]) 
 
 def _entries(entry: EntryFacts, unsettled: Unsettled, persons: tuple[str, ...]) -> Iterator[EntryFacts]:
     # No kind is open: that of an empty entry is `empty`.
-    names = ("kind", "filesystem", "access") if unsettled is UNKNOWN else ("filesystem", "access")
+    of_file = ("filesystem", "access", "guarded")
+    names = ("kind", *of_file) if unsettled is UNKNOWN else of_file
     yield from _each(entry, names, unsettled)
     for name in persons:
         for person in _each(getattr(entry, name), OF_PERSONS, unsettled):

@@ -66,6 +66,8 @@ def _conditions(when: Conditions) -> dict[str, str]:
         for name in ("entries", "kinds", "filesystems", "access", "labels")
         if (values := getattr(when, name)) is not None
     }
+    if when.guarded is not None:
+        keys["guarded"] = "true" if when.guarded else "false"
     stasher = _person(when.stasher_uid, when.stasher_userns)
     opener = _person(when.opener_uid, when.opener_userns)
     capabilities = capability_names(when.opener_capabilities or 0) + (
