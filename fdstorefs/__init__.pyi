@@ -4,6 +4,7 @@ from fdstorefs.client import aio as aio
 from fdstorefs.client.records import Change as Change
 from fdstorefs.client.records import Description as Description
 from fdstorefs.client.records import Entry as Entry
+from fdstorefs.client.records import Opener as Opener
 from fdstorefs.client.records import Stasher as Stasher
 from fdstorefs.client.records import Status as Status
 from fdstorefs.client.retrieved import Retrieved as Retrieved
@@ -25,6 +26,7 @@ from fdstorefs.errors import NoSuchEntry as NoSuchEntry
 from fdstorefs.errors import NoSuchProcess as NoSuchProcess
 from fdstorefs.errors import NotABox as NotABox
 from fdstorefs.errors import NotEmpty as NotEmpty
+from fdstorefs.errors import NotGuarded as NotGuarded
 from fdstorefs.errors import NotPermitted as NotPermitted
 from fdstorefs.errors import NotSupported as NotSupported
 from fdstorefs.errors import Overloaded as Overloaded

@@ -62,6 +62,17 @@ class NotPermitted(StoreError, PermissionError):
     exit_code = 3
 
 
+class NotGuarded(StoreError, PermissionError):
+    """The kernel is to enforce the policy on the open file, and at this moment it cannot (EACCES).
+
+    To whoever knows errnos only it is a denial, as what nobody can vouch for is refused.
+    """
+
+    code = errno.EACCES
+    identifier = "NotGuarded"
+    exit_code = 3
+
+
 class EmptyEntry(StoreError):
     """The entry exists and holds nothing yet (ENXIO)."""
 

@@ -31,6 +31,9 @@ class Reason(StrEnum):
     UNCLASSIFIED = "unclassified"
     OVERFLOW = "overflow"
     STALE_GENERATION = "stale-generation"
+    PROTECTED = "protected"
+    OWN_OBJECT = "own-object"
+    NO_ROOM = "no-room"
 
 
 MEANING: dict[Reason, str] = {
@@ -46,6 +49,9 @@ MEANING: dict[Reason, str] = {
     Reason.UNCLASSIFIED: "kernel: the entry, or the subject's cgroup, has no class yet",
     Reason.OVERFLOW: "kernel: a depth, length or count is over what the program can follow",
     Reason.STALE_GENERATION: "kernel: the entry was classified under a policy that is no longer in force",
+    Reason.PROTECTED: "kernel: nobody may look into servers, keepers and the enforcer",
+    Reason.OWN_OBJECT: "kernel: a map, program or link of the enforcement is nobody else's to use",
+    Reason.NO_ROOM: "kernel: there was no memory for a tag, or for the decision",
 }
 
 
@@ -103,7 +109,8 @@ class Decision:
     did not match; `unknown` are the conditions that could not be evaluated. `hidden` is how many entries a
     listing left out. `also` are the other names of the same open file. `via` is `socket`, `mount` or `kernel`:
     a subject that came through the mount is looked up at once, since only waiting for the reply binds it to its
-    number. `seq` and `details` are the log's to fill in.
+    number. `mount` is where the instance is mounted, in a log that is of several, and `target` the process or the
+    object of the kernel that the subject reached for. `seq` and `details` are the log's to fill in.
     """
 
     number: int
@@ -124,6 +131,8 @@ class Decision:
     opener: Opener | None = None
     also: tuple[EntryMark, ...] = ()
     source: str = "daemon"
+    mount: str = ""
+    target: int = 0
     seq: int = 0
     details: ProcessDetails | None = None
 

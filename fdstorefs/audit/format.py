@@ -61,9 +61,10 @@ class Formatter:
     ) -> None:
         self.run = run
         self._key = os.urandom(16) if key is None else key
-        self._where = f'"instance":{quote(instance)},"run":{quote(run)}'
+        self._run = f',"run":{quote(run)}'
         if userns is not None:
-            self._where += f',"instance_userns":{_integers(userns)}'
+            self._run += f',"instance_userns":{_integers(userns)}'
+        self._where = f'"instance":{quote(instance)}{self._run}'
         self._second = -1
         self._date = ""
         self._bodies: dict[tuple[object, ...], _Body] = {}
@@ -76,7 +77,7 @@ class Formatter:
 
     def verdict(self, decision: Decision, lost_before: int) -> bytes:
         """The record of a decision, with the details that it has by now. Asks it for what it left for later."""
-        head = self._head(VERDICT, decision.time, decision.boottime, decision.seq, lost_before)
+        head = self._head(VERDICT, decision.time, decision.boottime, decision.seq, lost_before, decision.mount)
         line = (
             f'{head},"id":"{self.decision_id(decision.number)}",{self._body(decision)},'
             f'"entry":{self._entry(decision.entry)}{_rare(decision)}}}\n'
@@ -121,14 +122,17 @@ class Formatter:
         own = [f',"{name}":{_any(each)}' for name, each in fields.items() if each is not None]
         return f"{head}{''.join(own)}}}\n".encode("ascii")
 
-    def _head(self, kind: str, time_ns: int, boottime: int, seq: int, lost_before: int) -> str:
+    def _head(
+        self, kind: str, time_ns: int, boottime: int, seq: int, lost_before: int, mount: str = ""
+    ) -> str:
         second, rest = divmod(time_ns, SECOND)
         if second != self._second:
             self._second = second
             self._date = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        where = f'"instance":{quote(mount)}{self._run}' if mount else self._where
         return (
             f'{{"v":{VERSION},"type":"{kind}","ts":"{self._date}.{rest:09d}Z","boottime":{boottime},"seq":{seq},'
-            f'"lost_before":{lost_before},{self._where}'
+            f'"lost_before":{lost_before},{where}'
         )
 
     def _entry(self, entry: EntryMark) -> str:
@@ -180,6 +184,8 @@ def _rare(decision: Decision) -> str:
         parts.append(f',"failed":{quote_all(failed[:MOST_FAILED])}')
     if unknown := _now(decision.unknown):
         parts.append(f',"unknown":{quote_all(unknown)}')
+    if decision.target:
+        parts.append(f',"target":{decision.target}')
     if decision.hidden:
         parts.append(f',"hidden":{decision.hidden}')
     if decision.opener is not None:

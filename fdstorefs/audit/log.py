@@ -136,6 +136,11 @@ class AuditLog:
         if not self._will_turn:
             self._turn_soon()
 
+    def missed(self, count: int) -> None:
+        """So many were lost before they came here: the next record says so."""
+        self._seq += count
+        self.lost += count
+
     def _has_room(self) -> bool:
         if not self._will_hurry:
             self._will_hurry = True

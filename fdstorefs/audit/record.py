@@ -60,6 +60,12 @@ class Event(StrEnum):
     AUDIT_LOST = "audit-lost"
 
 
+HOST = "host"
+"""Stands for the instance in records of the host's enforcer that are about all of them."""
+
+BEYOND_POLICY = ("connect", "reach-into", "use-bpf")
+"""What only the kernel sees: connecting to an instance, looking into its processes, using the enforcement's objects."""
+
 VERDICT = "verdict"
 VERDICTS = ("allow", "deny")
 
@@ -128,7 +134,7 @@ ENVELOPE = (
         _LOG,
         "records",
     ),
-    _string("instance", "where the instance is mounted", _SERVER),
+    _string("instance", f"where the instance is mounted; `{HOST}`: the enforcer's own, about all of them", _SERVER),
     _formed("run", "[0-9a-f]{16}", "this run of the server, drawn at random", _LOG),
     _integer(
         "instance_userns", "the instance's user namespace", _KERNEL, "inode number", always=False, many=True
@@ -226,7 +232,7 @@ STASHER = (
 )
 
 ENTRY = (
-    _string("name", "path in the instance; `/` is its root", "request"),
+    _string("name", "path in the instance; `/` is its root, and nothing: it is not known", "request"),
     _integer("id", "number of the entry: its inode number in the mount", _SERVER, always=False),
     _word("kind", KINDS, "what is inside", _SERVER, always=False),
     _integer("device", "device of the stored file", _KERNEL, "st_dev", always=False),
@@ -258,13 +264,18 @@ VERDICT_FIELDS = (
     _formed(
         "id", r"[0-9a-f]{16}-[0-9a-f]{16}", "the decision: its run, and what it is called there", _SERVER
     ),
-    _word("action", tuple(ACTIONS), "what was asked for", "request"),
+    _word(
+        "action",
+        (*ACTIONS, *BEYOND_POLICY),
+        "what was asked for; `connect`, `reach-into` and `use-bpf` only the kernel sees",
+        "request",
+    ),
     _word("verdict", VERDICTS, "the verdict in force", _SERVER),
     _word(
         "decided", VERDICTS, "the verdict over all rules: not the same where a policy only monitors", _SERVER
     ),
     _word("reason", tuple(Reason), "why", _SERVER),
-    _word("source", ("daemon", "kernel"), "who decided", _SERVER),
+    _word("source", ("daemon", "kernel"), "who decided; where `kernel` did, all ids are the host's", _SERVER),
     _word("via", ("socket", "mount", "kernel"), "the way that the request came", _SERVER),
     _string("rules", "ids of the rules that decided", "policy", many=True),
     Field(
@@ -289,6 +300,9 @@ VERDICT_FIELDS = (
         always=False,
     ),
     _integer("hidden", "entries that a listing left out", _SERVER, always=False),
+    _integer(
+        "target", "the process that was to be looked into, or the object's number", _KERNEL, always=False
+    ),
 )
 
 EVENT_FIELDS: dict[Event, tuple[Field, ...]] = {

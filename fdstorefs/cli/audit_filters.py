@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from fdstorefs.audit.query import Test
 
 _VERDICTS = ("allow", "deny")
-_FIELDS = ("verdict", "decided", "action", "instance", "reason")
+_SOURCES = ("daemon", "kernel")
+_FIELDS = ("verdict", "decided", "source", "action", "instance", "reason")
 
 
 def add_filters(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +39,9 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
         action="append",
         choices=_VERDICTS,
         help="what all rules decided, those of policies that only monitor too",
+    )
+    group.add_argument(
+        "--source", action="append", choices=_SOURCES, help="who decided: a server, or the kernel"
     )
     _add(group, "action", "ACTION", "what was asked: retrieve, take, stash, ...")
     _add(group, "rule", "ID", "a rule that decided")

@@ -14,6 +14,8 @@ from fdstorefs.cli.visible import visible
 _SECONDS = len("2026-11-21T06:10:54")
 _IN_ENVELOPE = frozenset(field.name for field in ENVELOPE)
 _MOST_NAMES = 3
+_UNNAMED = "?"
+_TARGETS = {"reach-into": "pid {}", "use-bpf": "object {}"}
 
 
 def lines(record: Record, *, in_colour: bool = False) -> Iterator[str]:
@@ -42,9 +44,9 @@ def local_time(stamp: str) -> str:
 def _verdict(record: Record, paint: Any) -> Iterator[str]:
     yield paint(f"{outcome(record):<5}", record["decided"])
     yield f"{shown(record['action']):<8}"
-    yield _entry(record)
+    yield _object(record)
     yield subject(record["subject"])
-    yield reason(record)
+    yield f"{reason(record)} (kernel)" if record.get("source") == "kernel" else reason(record)
 
 
 def outcome(record: Record) -> str:
@@ -53,11 +55,18 @@ def outcome(record: Record) -> str:
     return verdict if verdict == decided else f"{verdict} (monitor: {decided})"
 
 
+def _object(record: Record) -> str:
+    """What it was about: an entry, or what of ours somebody reached for."""
+    target = record.get("target")
+    return _entry(record) if target is None else _TARGETS.get(record["action"], "number {}").format(target)
+
+
 def _entry(record: Record) -> str:
     name, *others = (visible(each) for each in names(record))
     kind = record["entry"].get("kind")
     also = f" = {', '.join(others[:_MOST_NAMES])}" if others else ""
-    return f"{name}{also}" if kind is None else f"{name}{also} ({shown(kind)})"
+    what = f"{name or _UNNAMED}{also}"
+    return what if kind is None else f"{what} ({shown(kind)})"
 
 
 def subject(asker: dict[str, Any]) -> str:

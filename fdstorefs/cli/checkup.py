@@ -3,24 +3,13 @@
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from fdstorefs.cli import probes
+from fdstorefs.cli import enforcement_checks, probes
 from fdstorefs.cli.columns import align
+from fdstorefs.cli.finding import MISSING, OK, Finding
 from fdstorefs.cli.visible import visible
 from fdstorefs.client.store import connect
 from fdstorefs.errors import StoreError
 from fdstorefs.server.mounting import DEVICE
-
-OK, MISSING = "ok", "missing"
-
-
-class Finding(NamedTuple):
-    """One thing looked at. `what_for` says what can't be done without it, `advice` how to get it."""
-
-    check: str
-    state: str
-    found: str
-    what_for: str
-    advice: str | None
 
 
 class _Check(NamedTuple):
@@ -84,30 +73,13 @@ _CHECKS = (
         probes.cgroup2,
         "boot with `systemd.unified_cgroup_hierarchy=1`",
     ),
-    _Check(
-        "BPF LSM",
-        "enforcing policy in the kernel",
-        probes.bpf_lsm,
-        "boot with `lsm=...,bpf` (what is there now, and `bpf` added), on a kernel with CONFIG_BPF_LSM",
-    ),
-    _Check(
-        "BTF",
-        "enforcing policy in the kernel",
-        probes.kernel_btf,
-        "run a kernel built with CONFIG_DEBUG_INFO_BTF, as Debian's are",
-    ),
-    _Check(
-        "bcc",
-        "enforcing policy in the kernel",
-        probes.bcc_module,
-        "as root: install the package `python3-bpfcc`",
-    ),
 )
 
 
-def checkup(mount: str | None) -> list[Finding]:
-    """Look at everything."""
-    return [*map(_look, _CHECKS), _instance(mount)]
+def checkup(mount: str | None, socket: str, pins: str) -> list[Finding]:
+    """Look at everything. `socket` is the enforcer's, `pins` where it pins what is in force."""
+    enforcer = enforcement_checks.in_force(socket, pins)
+    return [*map(_look, _CHECKS), *enforcement_checks.kernel(), enforcer, _instance(mount)]
 
 
 def _look(check: _Check) -> Finding:

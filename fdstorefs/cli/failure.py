@@ -6,7 +6,7 @@ import sys
 from fdstorefs.cli.visible import printable
 from fdstorefs.errors import StoreError
 
-FAILED, USAGE = 1, 2
+FAILED, USAGE, DENIED = 1, 2, 3
 CANNOT_RUN, NO_SUCH_COMMAND = 126, 127
 INTERRUPTED, BROKEN_PIPE = 130, 141
 

@@ -10,8 +10,9 @@ from fdstorefs.client.records import Change, Entry
 def entry_object(entry: Entry) -> dict[str, Any]:
     """An entry as a JSON object."""
     fields = entry._asdict()
-    if entry.stasher is not None:
-        fields["stasher"] = entry.stasher._asdict()
+    for name, person in (("stasher", entry.stasher), ("opener", entry.opener)):
+        if person is not None:
+            fields[name] = person._asdict()
     return fields
 
 

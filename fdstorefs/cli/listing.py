@@ -48,6 +48,8 @@ def _what(entry: Entry) -> str:
     words = [visible(entry.description or "")]
     if entry.sealed:
         words.append("sealed")
+    if entry.guarded is False:
+        words.append("unguarded")
     if entry.label is not None:
         words.append(f"[{visible(entry.label)}]")
     return " ".join(word for word in words if word)

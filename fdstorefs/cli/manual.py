@@ -57,7 +57,7 @@ denied by policy or permission
 no such entry
 .TP
 .B 5
-no instance serves there
+no instance serves there, or no enforcer runs
 .PP
 .B exec
 and
@@ -86,6 +86,16 @@ no colours, if it is set to anything
 .TP
 .B FDSTOREFS_DEBUG
 show where in fdstorefs a mistake of its own is, if it is set to anything
+.SH FILES
+.TP
+.I /etc/fdstorefs/policies
+the policies of the host, which the enforcer reads and watches
+.TP
+.I /run/fdstorefs/enforcer.sock
+where the enforcer listens
+.TP
+.I /sys/fs/bpf/fdstorefs
+what the enforcer has put in force, also while none runs
 .SH SEE ALSO
 .BR sd_listen_fds (3),
 .BR unix (7),

@@ -49,6 +49,17 @@ class Parser(argparse.ArgumentParser):
             help="the instance mounted there, instead of the one that `fdstorefs --help` tells of",
         )
 
+    def add_enforcer(self) -> None:
+        """Add `--enforcer`, for what talks to the host's enforcer."""
+        from fdstorefs.interface.enforcer import SOCKET
+
+        self.add_argument(
+            "--enforcer",
+            metavar="SOCKET",
+            default=SOCKET,
+            help=f"the enforcer that listens there (default: {SOCKET})",
+        )
+
     def add_json(self, what: str) -> None:
         """Add `--json`."""
         self.add_argument("--json", action="store_true", help=f"print {what} as JSON")

@@ -7,9 +7,14 @@ from fdstorefs.cli.columns import fields
 from fdstorefs.cli.listing import permissions
 from fdstorefs.cli.moment import to_the_second
 from fdstorefs.cli.visible import visible
-from fdstorefs.client.records import Description, Entry, Stasher
+from fdstorefs.client.records import Description, Entry, Opener, Stasher
 
 _ACCESS = {"r": "reading", "w": "writing", "rw": "reading and writing", "path": "nothing but its place"}
+_GUARDED = "yes: the kernel enforces the policy on it wherever it goes"
+_UNGUARDED = {
+    "authority": "no: whoever opened it is none of the instance's users, so it is not the instance's to guard",
+    None: "no: the kernel does not enforce the policy on it",
+}
 
 
 def portrait(description: Description) -> list[str]:
@@ -27,6 +32,8 @@ def portrait(description: Description) -> list[str]:
             ("mode", f"{entry.mode & 0o7777:04o} {permissions(entry)}"),
             ("label", _visible(entry.label)),
             ("stashed by", None if entry.stasher is None else _stasher(entry.stasher)),
+            ("opened by", None if entry.opener is None else _opener(entry.opener)),
+            ("guarded", _guarded(entry)),
             ("created", to_the_second(entry.created)),
             ("changed", to_the_second(entry.changed)),
             ("expires", None if entry.expires is None else to_the_second(entry.expires)),
@@ -70,3 +77,17 @@ def _group(gid: int) -> str:
 def _stasher(stasher: Stasher) -> str:
     command = "" if stasher.command is None else f"{visible(stasher.command)}, "
     return f"{command}pid {stasher.pid}, user {_user(stasher.uid)}"
+
+
+def _opener(opener: Opener) -> str:
+    user = "a user without a number here" if opener.uid is None else f"user {_user(opener.uid)}"
+    capabilities = f"capabilities {opener.capabilities:#x}" if opener.capabilities else "no capabilities"
+    return f"{user}, {capabilities}"
+
+
+def _guarded(entry: Entry) -> str | None:
+    if entry.guarded is None:
+        return None
+    if entry.guarded:
+        return _GUARDED
+    return _UNGUARDED.get(entry.unguarded) or f"no: {visible(entry.unguarded or '')}"

@@ -9,8 +9,6 @@ from fdstorefs.host import procfs, syscalls
 from fdstorefs.server.mounting import DEVICE
 
 _FEW = 4096
-_SECURITY_MODULES = "/sys/kernel/security/lsm"
-_BTF = "/sys/kernel/btf/vmlinux"
 
 
 class Absent(Exception):
@@ -113,34 +111,6 @@ def cgroup2() -> str:
         if mount.fstype == "cgroup2":
             return f"mounted at {mount.mount_point}"
     raise Absent("not mounted")
-
-
-def bpf_lsm() -> str:
-    """Look for `bpf` among the security modules."""
-    try:
-        with open(_SECURITY_MODULES, encoding="ascii") as file:
-            modules = file.read().strip().split(",")
-    except OSError as error:
-        raise Absent(f"cannot read {_SECURITY_MODULES}: {_reason(error)}") from None
-    if "bpf" not in modules:
-        raise Absent(f"the security modules here are {', '.join(modules)}")
-    return "on"
-
-
-def kernel_btf() -> str:
-    """Look for the kernel's own types."""
-    if not os.path.exists(_BTF):
-        raise Absent(f"there is no {_BTF}")
-    return _BTF
-
-
-def bcc_module() -> str:
-    """Look for the module; importing it takes most of a second."""
-    from importlib.util import find_spec
-
-    if find_spec("bcc") is None:
-        raise Absent("no such Python module")
-    return "can be imported"
 
 
 def _in_child(act: Callable[[], object]) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fdstorefs.server.options import ServeOptions
 
 DEFAULT_MODE = 0o1777
+ENFORCEMENT = ("auto", "kernel", "daemon")
 
 
 def add_limits(parser: "Parser") -> None:
@@ -34,14 +35,28 @@ def add_limits(parser: "Parser") -> None:
 
 
 def add_enforcement(parser: "Parser") -> None:
-    """Add the options that say which policies are in force and where the audit log goes."""
+    """Add the options that say which policies are in force, by whom, and where the audit log goes."""
+    add_policies_and_audit(parser)
+    parser.add_argument(
+        "--enforcement",
+        choices=ENFORCEMENT,
+        default="auto",
+        metavar="WHO",
+        help="`kernel`: serve only while the host's enforcer has the kernel guard what is stored; `daemon`: the server "
+        "alone decides; `auto`: the kernel if an enforcer answers at the start, else the server (default: auto)",
+    )
+    parser.add_enforcer()
+
+
+def add_policies_and_audit(parser: "Parser", without: str = "what somebody stashed is his alone") -> None:
+    """Add the options that say which policies are in force, `without` any what holds, and where the audit log goes."""
     parser.add_argument(
         "--policy",
         action="append",
         default=[],
         metavar="FILE|DIR",
         help="put this policy in force, or all `*.yaml` in this directory, and keep up with changes; may be given "
-        "again (default: what somebody stashed is his alone)",
+        f"again (default: {without})",
     )
     parser.add_argument(
         "--audit",
@@ -69,11 +84,14 @@ def serve_options(mount: str, options: "argparse.Namespace", ready_fd: int | Non
         entries=options.entries,
         entries_per_uid=options.entries_per_uid,
         policies=tuple(map(os.path.abspath, options.policy)),
-        audit=_audit_options(options),
+        audit=audit_options(options),
+        enforcement=options.enforcement,
+        enforcer_socket=os.path.abspath(options.enforcer),
     )
 
 
-def _audit_options(options: "argparse.Namespace") -> "AuditOptions":
+def audit_options(options: "argparse.Namespace") -> "AuditOptions":
+    """What `--audit` and `--audit-fsync` ask for. Raises UsageError."""
     from fdstorefs.audit.options import AuditOptions, parse_fsync
     from fdstorefs.audit.target import parse_targets
     from fdstorefs.errors import InvalidArgument
@@ -97,8 +115,8 @@ def check_policies(options: "ServeOptions") -> None:
     try:
         _, _, warnings = checked(options.policies)
     except PolicyError as error:
-        raise _refusal(error) from error
-    _show(warnings)
+        raise refusal(error, "not served") from error
+    show(warnings)
 
 
 def serve(options: "ServeOptions") -> None:
@@ -114,22 +132,24 @@ def serve(options: "ServeOptions") -> None:
     try:
         instance.serve(options)
     except PolicyError as error:
-        raise _refusal(error) from error
+        raise refusal(error, "not served") from error
     except (MountError, AuditError) as error:
         raise Failure(error.message, hint=error.hint) from error
 
 
-def _refusal(error: "PolicyError") -> Failure:
+def refusal(error: "PolicyError", outcome: str) -> Failure:
+    """Show what is wrong with the policies, and make a failure of it."""
     from fdstorefs.server.enforcement.keeping import in_one_line
 
-    _show(error.diagnostics)
+    show(error.diagnostics)
     return Failure(
-        f"not served, for there are errors in the policies: {in_one_line(error)}",
-        hint="`fdstorefs policy check` finds them without serving",
+        f"{outcome}, for there are errors in the policies: {in_one_line(error)}",
+        hint="`fdstorefs policy check` finds them without putting anything in force",
     )
 
 
-def _show(diagnostics: "Sequence[Diagnostic]") -> None:
+def show(diagnostics: "Sequence[Diagnostic]") -> None:
+    """Print errors and warnings."""
     from fdstorefs.policy.diagnostic import render_all
 
     if diagnostics:

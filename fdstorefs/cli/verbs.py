@@ -27,7 +27,7 @@ class Verb(NamedTuple):
 
 
 INSTANCES, ENTRIES, ABOUT = "Instances", "Entries", "Looking into it"
-POLICY, AUDIT = "Policy", "Audit log"
+POLICY, HOST, AUDIT = "Policy", "The whole host", "Audit log"
 
 FAMILIES: dict[str, str] = {
     "policy": "write policies, try them out, and see which is in force",
@@ -56,7 +56,10 @@ VERBS: dict[str, Verb] = {
     "policy diff": Verb("policy_diff", "say what a change of policies allows and denies", POLICY),
     "policy compile": Verb("policy_compile", "turn policies into the tables that decide", POLICY),
     "policy schema": Verb("policy_schema", "print the JSON Schema of policies, for editors", POLICY),
-    "policy status": Verb("policy_status", "say which policies an instance has in force", POLICY),
+    "policy status": Verb("policy_status", "say which policies are in force: here, or on the host", POLICY),
+    "policy load": Verb("policy_load", "have the kernel enforce other policies, all or none", HOST),
+    "policy mode": Verb("policy_mode", "have a policy refuse, or only log", HOST),
+    "enforce": Verb("enforce", "have the kernel enforce policies (root)", HOST),
     "audit tail": Verb("audit_tail", "print the last records, and new ones as they come", AUDIT),
     "audit query": Verb("audit_query", "find records", AUDIT),
     "audit stats": Verb("audit_stats", "count records: what was denied, to whom, by which rule", AUDIT),

@@ -15,12 +15,25 @@ class Stasher(NamedTuple):
     command: str | None
 
 
+class Opener(NamedTuple):
+    """Who opened a file, in ids of the instance's user namespace; None where he has none there.
+
+    `capabilities` is a mask, `userns` his user namespace and then those above it.
+    """
+
+    uid: int | None
+    gid: int | None
+    capabilities: int
+    userns: tuple[int, ...]
+
+
 class Entry(NamedTuple):
     """A name and what it stands for.
 
     `kind` is `box`, `empty` or what the open file is. Times are nanoseconds since the epoch. `file` is the
     same number for every entry that holds the same open file. From `file` on, a field is None where it
-    doesn't apply or where the caller may not describe the entry.
+    doesn't apply or where the caller may not describe the entry. `guarded`: whether the kernel enforces the policy
+    on the open file wherever it goes, and `unguarded` is why not; both None where it enforces none.
     """
 
     name: str
@@ -42,6 +55,9 @@ class Entry(NamedTuple):
     stasher: Stasher | None = None
     label: str | None = None
     expires: int | None = None
+    guarded: bool | None = None
+    unguarded: str | None = None
+    opener: Opener | None = None
 
 
 class Description(NamedTuple):
@@ -63,7 +79,8 @@ class Status(NamedTuple):
     """What an instance is and what is in force. `limit` counts descriptors, `started` is in nanoseconds.
 
     `policy_status` (names, files, hash, generation, mode, rules, loaded, applies, warnings, rejected) and `audit`
-    (of each target: target, written, lost) are as the interface has them.
+    (of each target: target, written, lost) are as the interface has them. `guarded` and `unguarded` count open files;
+    None where the kernel enforces nothing, and for all but the owner.
     """
 
     version: str
@@ -83,12 +100,14 @@ class Status(NamedTuple):
     started: int
     method: str
     kernel: str
+    guarded: int | None = None
+    unguarded: int | None = None
 
 
 _ALWAYS = tuple(field for field in Entry._fields if field not in Entry._field_defaults)
 _SOMETIMES = tuple(field for field in Entry._fields if field in Entry._field_defaults)
-_STASHER = _SOMETIMES.index("stasher")
-_MAY_BE_NULL = ("keeper", "policy")
+_STASHER, _OPENER = _SOMETIMES.index("stasher"), _SOMETIMES.index("opener")
+_MAY_BE_NULL = ("keeper", "policy", "guarded", "unguarded")
 
 
 def entry_from(record: Any) -> Entry:
@@ -97,6 +116,8 @@ def entry_from(record: Any) -> Entry:
         sometimes = [record.get(field) for field in _SOMETIMES]
         if sometimes[_STASHER] is not None:
             sometimes[_STASHER] = _stasher_from(sometimes[_STASHER])
+        if sometimes[_OPENER] is not None:
+            sometimes[_OPENER] = _opener_from(sometimes[_OPENER])
         return Entry(*[record[field] for field in _ALWAYS], *sometimes)
     except (AttributeError, KeyError, TypeError) as error:
         raise _bad("entry", error) from None
@@ -104,6 +125,11 @@ def entry_from(record: Any) -> Entry:
 
 def _stasher_from(record: Parameters) -> Stasher:
     return Stasher(record["pid"], record["uid"], record["gid"], record.get("command"))
+
+
+def _opener_from(record: Parameters) -> Opener:
+    userns = tuple(record.get("userns", ()))
+    return Opener(record.get("uid"), record.get("gid"), record["capabilities"], userns)
 
 
 def entries_from(parameters: Parameters) -> list[Entry]:

@@ -21,10 +21,16 @@ _fdstorefs() {
     done
 
     case $prev in
-        --at | --log | --output | --policy) _fdstorefs_files; return ;;
-        --action) _fdstorefs_words stash retrieve take discard list describe rename link seal serve; return ;;
+        --at | --log | --output | --policy | --enforcer | --socket | --pins) _fdstorefs_files; return ;;
+        --action)
+            _fdstorefs_words stash retrieve take discard list describe rename link seal serve \
+                $([[ $verb == audit* ]] && echo connect reach-into use-bpf)
+            return ;;
         --verdict | --decided) _fdstorefs_words allow deny; return ;;
+        --source) _fdstorefs_words daemon kernel; return ;;
+        --enforcement) _fdstorefs_words auto kernel daemon; return ;;
         --access) _fdstorefs_words r w rw path; return ;;
+        --guarded) _fdstorefs_words yes no; return ;;
         --kind) _fdstorefs_words socket pipe memfd regular directory device eventfd pidfd namespace epoll timerfd \
             signalfd inotify fanotify userfaultfd io_uring bpf perf_event seccomp_notify symlink other empty box
             return ;;
@@ -43,9 +49,9 @@ _fdstorefs() {
 
     if [[ -z $verb ]]; then
         _fdstorefs_words serve mount umount run put exec ls stat rm mv ln seal unseal watch policy audit \
-            status doctor completion --at --help --version
+            enforce status doctor completion --at --help --version
     elif [[ $verb == policy ]]; then
-        _fdstorefs_words check explain test diff compile schema status --help
+        _fdstorefs_words check explain test diff compile schema status load mode --help
     elif [[ $verb == audit ]]; then
         _fdstorefs_words tail query stats verify replay --help
     elif [[ $cur == -* ]]; then
@@ -55,7 +61,8 @@ _fdstorefs() {
             serve | mount | umount) _fdstorefs_files ;;
             put | exec | ls | stat | rm | mv | ln | seal | unseal | watch) _fdstorefs_entries ;;
             completion) _fdstorefs_words bash zsh fish ;;
-            policy\ schema | policy\ status) ;;
+            enforce | policy\ schema | policy\ status) ;;
+            policy\ mode) _fdstorefs_words enforce monitor ;;
             policy\ * | audit\ *) _fdstorefs_files ;;
         esac
     fi
@@ -66,25 +73,30 @@ _fdstorefs_words() {
 }
 
 _fdstorefs_options() {
-    local filters='--since --until --subject --entry --verdict --decided --action --rule --instance --reason'
+    local serving='--mode --entries --entries-per-uid --policy --audit --audit-fsync --enforcement --enforcer'
+    local filters='--since --until --subject --entry --verdict --decided --source --action --rule --instance --reason'
     case $1 in
-        serve) echo --ready-fd --mode --entries --entries-per-uid --policy --audit --audit-fsync ;;
-        mount) echo --log --mode --entries --entries-per-uid --policy --audit --audit-fsync ;;
+        serve) echo --ready-fd $serving ;;
+        mount) echo --log $serving ;;
         umount) echo --lazy ;;
-        run) echo --map-root --mode --entries --entries-per-uid --policy --audit --audit-fsync -- ;;
+        run) echo --map-root $serving -- ;;
         put) echo --listen --replace --label --mode --at ;;
         exec) echo --stdin --fd --take --at -- ;;
         ls) echo --long --names --json --at ;;
         mv) echo --replace --at ;;
-        stat | watch | status | doctor) echo --json --at ;;
+        stat | watch | status) echo --json --at ;;
+        doctor) echo --json --at --enforcer --pins ;;
+        enforce) echo --policy --audit --audit-fsync --lockdown --socket --pins --ready-fd --off ;;
         rm | ln | seal | unseal) echo --at ;;
         policy\ check) echo --strict --json ;;
-        policy\ explain) echo --action --entry --also --kind --filesystem --access --label --uid --gid --cgroup --cap \
-            --userns --stasher-uid --stasher-cap --stasher-userns --opener-uid --opener-cap --opener-userns --json ;;
+        policy\ explain) echo --action --entry --also --kind --filesystem --access --guarded --label --uid --gid \
+            --cgroup --cap --userns --stasher-uid --stasher-cap --stasher-userns --opener-uid --opener-cap \
+            --opener-userns --json ;;
         policy\ test) echo --verbose --json ;;
         policy\ diff) echo --exit-code --json ;;
         policy\ compile) echo --output --json ;;
-        policy\ status) echo --json --at ;;
+        policy\ status) echo --host --json --at --enforcer ;;
+        policy\ load | policy\ mode) echo --json --enforcer ;;
         audit\ tail) echo --follow --lines $filters --json --at ;;
         audit\ query | audit\ stats) echo $filters --json --at ;;
         audit\ verify) echo --json --at ;;

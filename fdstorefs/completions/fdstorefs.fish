@@ -36,13 +36,13 @@ end
 set -l instance serve mount umount run
 set -l entries put exec ls stat rm mv ln seal unseal watch
 set -l families policy audit
-set -l about status doctor completion
+set -l about enforce status doctor completion
 set -l all $instance $entries $families $about
 
 complete -c fdstorefs -f
 complete -c fdstorefs -l help -d 'show help'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -l version -d 'show the version'
-complete -c fdstorefs -n "not __fdstorefs_in $instance policy completion" -l at -r -a '(__fish_complete_directories)' -d 'the instance mounted there'
+complete -c fdstorefs -n "not __fdstorefs_in $instance policy enforce completion" -l at -r -a '(__fish_complete_directories)' -d 'the instance mounted there'
 
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a serve -d 'run an instance in the foreground'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a mount -d 'start an instance in the background'
@@ -60,6 +60,7 @@ complete -c fdstorefs -n "not __fdstorefs_in $all" -a unseal -d 'unseal a box'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a watch -d 'print changes as they happen'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a policy -d 'write policies and try them out'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a audit -d 'read the audit log'
+complete -c fdstorefs -n "not __fdstorefs_in $all" -a enforce -d 'have the kernel enforce policies'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a status -d 'say what is in force'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a doctor -d 'say what this machine can do'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a completion -d 'print a completion script'
@@ -68,13 +69,19 @@ complete -c fdstorefs -n "__fdstorefs_in $entries" -a '(__fdstorefs_entries)'
 complete -c fdstorefs -n '__fdstorefs_in serve mount umount' -a '(__fish_complete_directories)'
 complete -c fdstorefs -n '__fdstorefs_in completion' -a 'bash zsh fish'
 
-complete -c fdstorefs -n '__fdstorefs_in serve' -l ready-fd -x -d 'write ready to descriptor N'
+complete -c fdstorefs -n '__fdstorefs_in serve enforce' -l ready-fd -x -d 'write ready to descriptor N'
 complete -c fdstorefs -n '__fdstorefs_in serve mount run' -l mode -x -d 'permission bits of the root'
 complete -c fdstorefs -n '__fdstorefs_in serve mount run' -l entries -x -d 'hold no more than N entries'
 complete -c fdstorefs -n '__fdstorefs_in serve mount run' -l entries-per-uid -x -d 'and no more than N of one user'
-complete -c fdstorefs -n '__fdstorefs_in serve mount run' -l policy -r -F -d 'put this policy in force'
-complete -c fdstorefs -n '__fdstorefs_in serve mount run' -l audit -x -a 'file: stderr journald syslog none' -d 'keep an audit log'
-complete -c fdstorefs -n '__fdstorefs_in serve mount run' -l audit-fsync -x -a 'never interval:1 always' -d 'when its file is told to disk'
+complete -c fdstorefs -n '__fdstorefs_in serve mount run enforce' -l policy -r -F -d 'put this policy in force'
+complete -c fdstorefs -n '__fdstorefs_in serve mount run enforce' -l audit -x -a 'file: stderr journald syslog none' -d 'keep an audit log'
+complete -c fdstorefs -n '__fdstorefs_in serve mount run enforce' -l audit-fsync -x -a 'never interval:1 always' -d 'when its file is told to disk'
+complete -c fdstorefs -n '__fdstorefs_in serve mount run' -l enforcement -x -a 'auto kernel daemon' -d 'who enforces policies'
+complete -c fdstorefs -n '__fdstorefs_in serve mount run doctor' -l enforcer -r -F -d 'the enforcer that listens there'
+complete -c fdstorefs -n '__fdstorefs_in enforce' -l lockdown -d 'let not even root look into servers'
+complete -c fdstorefs -n '__fdstorefs_in enforce' -l socket -r -F -d 'listen there'
+complete -c fdstorefs -n '__fdstorefs_in enforce doctor' -l pins -x -a '(__fish_complete_directories)' -d 'what is in force is pinned there'
+complete -c fdstorefs -n '__fdstorefs_in enforce' -l off -d 'end what is in force'
 complete -c fdstorefs -n '__fdstorefs_in mount' -l log -r -F -d 'append to FILE'
 complete -c fdstorefs -n '__fdstorefs_in umount' -l lazy -d 'end it when nobody uses it any more'
 complete -c fdstorefs -n '__fdstorefs_in run' -l map-root -d 'be root in the namespace'
@@ -96,6 +103,8 @@ complete -c fdstorefs -n '__fdstorefs_after policy' -a diff -d 'say what a chang
 complete -c fdstorefs -n '__fdstorefs_after policy' -a compile -d 'turn policies into tables'
 complete -c fdstorefs -n '__fdstorefs_after policy' -a schema -d 'print the JSON Schema'
 complete -c fdstorefs -n '__fdstorefs_after policy' -a status -d 'say which policies are in force'
+complete -c fdstorefs -n '__fdstorefs_after policy' -a load -d 'have the kernel enforce other policies'
+complete -c fdstorefs -n '__fdstorefs_after policy' -a mode -d 'have a policy refuse, or only log'
 complete -c fdstorefs -n '__fdstorefs_after audit' -a tail -d 'print the last records, and new ones'
 complete -c fdstorefs -n '__fdstorefs_after audit' -a query -d 'find records'
 complete -c fdstorefs -n '__fdstorefs_after audit' -a stats -d 'count records'
@@ -106,9 +115,12 @@ set -l actions stash retrieve take discard list describe rename link seal serve
 set -l kinds socket pipe memfd regular directory device eventfd pidfd namespace epoll timerfd signalfd inotify \
     fanotify userfaultfd io_uring bpf perf_event seccomp_notify symlink other empty box
 
-complete -c fdstorefs -n '__fdstorefs_at policy check explain test diff compile' -F
-complete -c fdstorefs -n '__fdstorefs_at policy check explain test diff compile status' -l json -d 'as JSON'
+complete -c fdstorefs -n '__fdstorefs_at policy check explain test diff compile load' -F
+complete -c fdstorefs -n '__fdstorefs_at policy check explain test diff compile status load mode' -l json -d 'as JSON'
 complete -c fdstorefs -n '__fdstorefs_at policy status' -l at -r -a '(__fish_complete_directories)' -d 'the instance mounted there'
+complete -c fdstorefs -n '__fdstorefs_at policy status' -l host -d 'ask the enforcer'
+complete -c fdstorefs -n '__fdstorefs_at policy status load mode' -l enforcer -r -F -d 'the enforcer that listens there'
+complete -c fdstorefs -n '__fdstorefs_at policy mode' -a 'enforce monitor'
 complete -c fdstorefs -n '__fdstorefs_at policy check' -l strict -d 'warnings fail'
 complete -c fdstorefs -n '__fdstorefs_at policy test' -s v -l verbose -d 'a line for each case'
 complete -c fdstorefs -n '__fdstorefs_at policy diff' -l exit-code -d 'end with 1 if there are differences'
@@ -120,6 +132,7 @@ complete -c fdstorefs -n '__fdstorefs_at policy explain' -l kind -x -a "$kinds" 
 complete -c fdstorefs -n '__fdstorefs_at policy explain' -l filesystem -x -d 'where its file is'
 complete -c fdstorefs -n '__fdstorefs_at policy explain' -l access -x -a 'r w rw path' -d 'how it is open'
 complete -c fdstorefs -n '__fdstorefs_at policy explain' -l label -x -d 'its label'
+complete -c fdstorefs -n '__fdstorefs_at policy explain' -l guarded -x -a 'yes no' -d 'whether the kernel guards it'
 complete -c fdstorefs -n '__fdstorefs_at policy explain' -l uid -x -a '(__fish_complete_users)' -d 'of the subject'
 complete -c fdstorefs -n '__fdstorefs_at policy explain' -l gid -x -a '(__fish_complete_groups)' -d 'of the subject'
 complete -c fdstorefs -n '__fdstorefs_at policy explain' -l cgroup -x -d 'of the subject'
@@ -141,7 +154,8 @@ complete -c fdstorefs -n "__fdstorefs_at audit $filtered" -l subject -x -a 'uid:
 complete -c fdstorefs -n "__fdstorefs_at audit $filtered" -l entry -x -a '(__fdstorefs_entries)' -d 'what for'
 complete -c fdstorefs -n "__fdstorefs_at audit $filtered" -l verdict -x -a 'allow deny' -d 'what was in force'
 complete -c fdstorefs -n "__fdstorefs_at audit $filtered" -l decided -x -a 'allow deny' -d 'what all rules decided'
-complete -c fdstorefs -n "__fdstorefs_at audit $filtered" -l action -x -a "$actions" -d 'what was asked'
+complete -c fdstorefs -n "__fdstorefs_at audit $filtered" -l source -x -a 'daemon kernel' -d 'who decided'
+complete -c fdstorefs -n "__fdstorefs_at audit $filtered" -l action -x -a "$actions connect reach-into use-bpf" -d 'what was asked'
 complete -c fdstorefs -n "__fdstorefs_at audit $filtered" -l rule -x -d 'which rule decided'
 complete -c fdstorefs -n "__fdstorefs_at audit $filtered" -l instance -x -a '(__fish_complete_directories)' -d 'where'
 complete -c fdstorefs -n "__fdstorefs_at audit $filtered" -l reason -x -d 'why'

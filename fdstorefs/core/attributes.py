@@ -3,6 +3,7 @@
 from fdstorefs.core.access import Action, Coming, Target, check_chown
 from fdstorefs.core.changing import PERMISSIONS, Changing
 from fdstorefs.core.event import Change
+from fdstorefs.core.guard import names_of
 from fdstorefs.core.name import check_label
 from fdstorefs.core.node import Box, Entry
 from fdstorefs.core.subject import Subject
@@ -49,6 +50,12 @@ class Attributes(Changing):
         relabelled = Coming(entry.file, check_label(label) if label is not None else None, entry.stasher)
         self._authority.require_policy(subject, Action.STASH, target._replace(coming=relabelled))
         self._require_other_names(subject, target, [relabelled])
+        if self.guard is not None and entry.file is not None:
+            names = [
+                named._replace(label=label) if named.number == entry.ino else named
+                for named in names_of(entry.file)
+            ]
+            self._require_guard(subject, Action.CHANGE, target, {entry.file: names})
         entry.label, entry.judged = label, None
         entry.changed = self._clock()
         self._tell(Change.CHANGED, target.box, target.name, entry)

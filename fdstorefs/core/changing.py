@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Iterator
 from fdstorefs.core.access import Action, Authority, Coming, Target, is_owner
 from fdstorefs.core.event import Change, Event, Events
 from fdstorefs.core.finder import Finder
+from fdstorefs.core.guard import Guard, Names
 from fdstorefs.core.limits import MOST_NAMES, Limits, Usage
 from fdstorefs.core.name import RESERVED
 from fdstorefs.core.node import Box, Entry, OpenFile, Stasher
 from fdstorefs.core.subject import Subject
 from fdstorefs.core.tree import Tree
-from fdstorefs.errors import Busy, Denied, EntryExists, NoSuchEntry, QuotaExceeded, TooManyNames
+from fdstorefs.errors import Busy, Denied, EntryExists, NoSuchEntry, QuotaExceeded, StoreError, TooManyNames
 
 ENTRY_MODE = 0o600
 SET_GROUP_ID = 0o2000
@@ -24,6 +25,8 @@ class Changing(Finder):
         super().__init__(tree, authority)
         self.events = Events()
         self.usage = Usage(limits)
+        self.guard: Guard | None = None
+        """Whoever enforces the policy on the open files wherever they go; set before there are any."""
         self._clock = clock
 
     def counted(self, subject: Subject) -> int:
@@ -128,6 +131,16 @@ class Changing(Finder):
                 hint="the instance's audit log says what that is",
             ) from None
 
+    def _require_guard(self, subject: Subject, action: Action, target: Target, coming: Names) -> None:
+        """Raise, and have it on record as a denial, if the guard does not consent to names of stored files."""
+        if self.guard is None or not coming:
+            return
+        try:
+            self.guard.require(coming)
+        except StoreError as error:
+            self._authority.refused(subject, action, target, error)
+            raise
+
     @staticmethod
     def _unsealed(box: Box) -> None:
         above: Box | None = box
@@ -140,10 +153,10 @@ class Changing(Finder):
 
     # Steps
 
-    def _new_entry(self, subject: Subject, box: Box, mode: int) -> Entry:
+    def _new_entry(self, subject: Subject, box: Box, mode: int, number: int | None = None) -> Entry:
         now = self._clock()
         return Entry(
-            ino=self.tree.next_ino(),
+            ino=self.tree.next_ino() if number is None else number,
             uid=subject.uid,
             gid=box.gid if box.mode & SET_GROUP_ID else subject.gid,
             mode=mode & PERMISSIONS,
@@ -155,15 +168,31 @@ class Changing(Finder):
         self.tree.attach(target.box, target.name, node)
         self.usage.add(node.uid)
 
-    def _remove(self, target: Target) -> None:
+    def _remove(self, target: Target) -> OpenFile | None:
+        """Take a name away. An open file that has lost it comes held once: `let_go` of it."""
         node = self.tree.detach(target.box, target.name)
         if isinstance(node, Box) or not node.is_named:
             self.usage.remove(node.uid)
         self._tell(Change.DISCARDED, target.box, target.name, node)
-        if isinstance(node, Entry) and not node.is_named and node.file is not None:
-            former, node.file = node.file, None
-            former.leave(node)
-            former.drop()
+        if not isinstance(node, Entry) or node.file is None:
+            return None
+        former = node.file
+        if node.is_named:
+            return former.hold()
+        node.file = None
+        former.leave(node)
+        return former
+
+    def let_go(self, files: Iterable[OpenFile | None], *, settled: bool = True) -> None:
+        """Tell the guard that open files have lost names, and give back the hold of each.
+
+        Not `settled`: somebody may still receive them under names that they had, so the guard keeps to those.
+        """
+        held = [file for file in files if file is not None]
+        if held and settled and self.guard is not None:
+            self.guard.settle(dict.fromkeys(held))
+        for file in held:
+            file.drop()
 
     def _swap(self, entry: Entry, file: OpenFile, stasher: Stasher) -> None:
         former, entry.file = entry.file, file.hold()

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from fdstorefs.core.access import Action, Coming, Target
 from fdstorefs.core.changing import PERMISSIONS, SET_GROUP_ID, Changing, as_coming, check_names
 from fdstorefs.core.event import Change
+from fdstorefs.core.guard import Named, names_of
 from fdstorefs.core.node import Box, Entry, Stasher
 from fdstorefs.core.subject import Subject
 from fdstorefs.errors import Busy, IsABox, NotABox, NotEmpty, NotPermitted
@@ -16,15 +17,14 @@ class Naming(Changing):
     def discard(self, subject: Subject, target: Target) -> None:
         """Take the name away; the last one closes the open file. Errors: NoSuchEntry, IsABox, Denied, Busy."""
         self._check_discard(subject, target)
-        self._remove(target)
+        self.let_go([self._remove(target)])
 
     def discard_many(self, subject: Subject, paths: Sequence[str]) -> None:
         """Discard all `paths`, or none."""
         targets = self.locate_distinct(subject, paths, Action.DISCARD)
         for target in targets:
             self._check_discard(subject, target)
-        for target in targets:
-            self._remove(target)
+        self.let_go([self._remove(target) for target in targets])
 
     def _check_discard(self, subject: Subject, target: Target) -> None:
         if isinstance(self._existing(target), Box):
@@ -78,6 +78,9 @@ class Naming(Changing):
         self._require(subject, Action.LINK, source)
         check_names((entry.file.names if entry.file is not None else entry.links) + 1, goal)
         goal = self._free(subject, box, name, as_coming(entry), more=0)
+        if self.guard is not None and entry.file is not None:
+            new = Named(goal.path, entry.ino, entry.label, entry.stasher)
+            self._require_guard(subject, Action.LINK, goal, {entry.file: [*names_of(entry.file), new]})
         self.tree.attach(goal.box, goal.name, entry)
         entry.changed = self._clock()
         self._tell(Change.LINKED, box, name, entry)

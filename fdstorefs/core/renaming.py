@@ -5,6 +5,7 @@ from itertools import islice
 from fdstorefs.core.access import Action, Target
 from fdstorefs.core.changing import Changing, as_coming
 from fdstorefs.core.event import Change, Event
+from fdstorefs.core.moving import names_moved
 from fdstorefs.core.node import Box, Entry
 from fdstorefs.core.subject import Subject
 from fdstorefs.errors import Busy, EntryExists, InvalidArgument, IsABox, NotABox, NotEmpty
@@ -34,12 +35,14 @@ class Renaming(Changing):
             self._authority.require_unoccupied(subject, goal)
             self._require_replaceable(moved, goal, goal.node, replace)
         self._require_goal(subject, goal)
-        if goal.node is not None:
-            self._remove(goal)
+        if self.guard is not None:
+            self._require_guard(subject, Action.RENAME, source, names_moved(source, goal))
+        replaced = self._remove(goal) if goal.node is not None else None
         former = source.path
         self.tree.move(source.box, source.name, goal.box, goal.name)
         moved.changed = self._clock()
         self.events.publish(Event(Change.RENAMED, goal.box, goal.name, moved, former))
+        self.let_go([replaced])
 
     def _require_rename(
         self, subject: Subject, source: Target, moved: Entry | Box, box: Box, there: Entry | Box | None

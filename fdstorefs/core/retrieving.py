@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from fdstorefs.core.access import Action, Target
 from fdstorefs.core.changing import Changing
+from fdstorefs.core.guard import Guard
 from fdstorefs.core.node import Box, OpenFile
 from fdstorefs.core.subject import Subject
-from fdstorefs.errors import EmptyEntry, IsABox
+from fdstorefs.errors import EmptyEntry, IsABox, StoreError
 
 
 class Retrieving(Changing):
@@ -24,7 +25,7 @@ class Retrieving(Changing):
         """Retrieve and discard all `paths`, or none. Each file comes held once: drop it after delivery."""
         taken = self.check_take(subject, paths)
         files = [file.hold() for _, file in taken]
-        self.remove_taken([target for target, _ in taken])
+        self.let_go(self.remove_taken([target for target, _ in taken]))
         return files
 
     def check_take(self, subject: Subject, paths: Sequence[str]) -> list[tuple[Target, OpenFile]]:
@@ -32,17 +33,33 @@ class Retrieving(Changing):
         targets = self.locate_distinct(subject, paths, Action.TAKE)
         return [(target, self._ready(subject, Action.TAKE, target)) for target in targets]
 
-    def remove_taken(self, targets: Sequence[Target]) -> None:
-        """Take the names away that `check_take` allowed a moment ago, as far as they still stand for the same."""
-        for target in targets:
-            if target.box.children.get(target.name) is target.node:
-                self._remove(target)
+    def remove_taken(self, targets: Sequence[Target]) -> list[OpenFile | None]:
+        """Take the names away that `check_take` allowed a moment ago, as far as they still stand for the same.
+
+        `let_go` of what comes back once nobody can receive the files under these names any more: so long the guard is
+        to know of them.
+        """
+        return [
+            self._remove(target) for target in targets if target.box.children.get(target.name) is target.node
+        ]
 
     def _ready(self, subject: Subject, action: Action, target: Target) -> OpenFile:
         entry = self._existing(target)
         if isinstance(entry, Box):
             raise IsABox(f"`{target.path}` is a box", name=target.path)
+        if self.guard is not None and entry.file is not None:
+            self._require_enforced(subject, action, target, self.guard, entry.file)
         self._require(subject, action, target)
         if entry.file is None:
             raise EmptyEntry(f"`{target.path}` holds nothing yet", name=target.path)
         return entry.file
+
+    def _require_enforced(
+        self, subject: Subject, action: Action, target: Target, guard: Guard, file: OpenFile
+    ) -> None:
+        try:
+            guard.require_delivery(file)
+        except StoreError as error:
+            error.name = target.path
+            self._authority.refused(subject, action, target, error)
+            raise

@@ -1,15 +1,19 @@
 """Stashing: empty entries, what fills them, and what is put under a name at once."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from fdstorefs.core.access import Action, Coming, Target
+from fdstorefs.core.agreement import Agreement, NoGuard, Put
 from fdstorefs.core.changing import ENTRY_MODE, Changing, check_names, exists, more_names
 from fdstorefs.core.event import Change
 from fdstorefs.core.node import Box, Entry, OpenFile, Stasher
 from fdstorefs.core.subject import Subject
-from fdstorefs.errors import IsABox
+from fdstorefs.errors import IsABox, StoreError
 
 REPLACE_HINT = "ask to replace it, or discard it first"
+
+_NO_GUARD = NoGuard()
 
 
 class Stashing(Changing):
@@ -32,9 +36,11 @@ class Stashing(Changing):
         Whoever comes by the entry itself rather than by its name may be one who can't list it.
         """
         target = self.target_of(subject, entry, Action.STASH)
-        self._require_put(subject, target, file, entry.label)
-        change = Change.REPLACED if entry.file is not None else Change.STASHED
-        self._swap(entry, file, stasher)
+        with self.agreement(subject, [Put(target, file, stasher, None, entry.ino)]) as agreement:
+            self._require_put(subject, target, file, entry.label)
+            agreement.complete()
+            change = Change.REPLACED if entry.file is not None else Change.STASHED
+            self._swap(entry, file, stasher)
         self._tell(change, target.box, target.name, entry)
 
     def check_stash(self, subject: Subject, path: str, *, replace: bool = False) -> Target:
@@ -124,26 +130,35 @@ class Stashing(Changing):
         Denied, Busy, QuotaExceeded, TooManyNames and those of `locate_goal`.
         """
         target = self.check_stash(subject, path, replace=replace)
-        self.check_put(subject, target, file, label)
-        return self.put(subject, target, file, stasher, mode=mode, label=label)
+        put = self.to_put(target, file, stasher, label)
+        with self.agreement(subject, [put]) as agreement:
+            self.check_put(subject, target, file, label)
+            agreement.complete()
+            return self.put(subject, put, mode=mode)
 
-    def put(
-        self,
-        subject: Subject,
-        target: Target,
-        file: OpenFile,
-        stasher: Stasher,
-        *,
-        mode: int = ENTRY_MODE,
-        label: str | None = None,
-    ) -> tuple[Entry, bool]:
+    def to_put(self, target: Target, file: OpenFile, stasher: Stasher, label: str | None = None) -> Put:
+        """What is to be put under a name, with the number that a new entry will have."""
+        number = target.node.ino if target.node is not None else self.tree.next_ino()
+        return Put(target, file, stasher, label, number)
+
+    def agreement(self, subject: Subject, puts: Sequence[Put]) -> Agreement | NoGuard:
+        """The guard's consent to all these puts; what `check_put` and `put` are called within."""
+        if self.guard is None:
+            return _NO_GUARD
+        return Agreement(self.guard, puts, partial(self._not_guarded, subject))
+
+    def _not_guarded(self, subject: Subject, put: Put, error: StoreError) -> None:
+        target = put.target._replace(coming=Coming(put.file, put.label))
+        self._authority.refused(subject, Action.STASH, target, error)
+
+    def put(self, subject: Subject, put: Put, *, mode: int = ENTRY_MODE) -> tuple[Entry, bool]:
         """The last part of `stash`: do what has just been allowed. Cannot fail."""
-        entry = target.node
+        target, entry = put.target, put.target.node
         if not isinstance(entry, Entry):
-            entry = self._new_entry(subject, target.box, mode)
+            entry = self._new_entry(subject, target.box, mode, put.number)
             self._attach(target, entry)
         replaced = entry.file is not None
-        self._swap(entry, file, stasher)
-        entry.label = label if label is not None else entry.label
+        self._swap(entry, put.file, put.stasher)
+        entry.label = put.label if put.label is not None else entry.label
         self._tell(Change.REPLACED if replaced else Change.STASHED, target.box, target.name, entry)
         return entry, replaced

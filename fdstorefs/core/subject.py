@@ -31,9 +31,9 @@ class ProcessDetails:
     start_time: int
     comm: str
     exe: str | None
-    uids: FourIds
-    gids: FourIds
-    groups: tuple[int, ...]
+    uids: FourIds | None
+    gids: FourIds | None
+    groups: tuple[int, ...] | None
     cap_effective: int
     userns: Userns | None
     mntns: int | None

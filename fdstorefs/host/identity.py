@@ -1,6 +1,6 @@
 """Which stored file is this? Two descriptors are one open file when the kernel (kcmp) says so."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from fdstorefs.host import syscalls
@@ -41,6 +41,11 @@ class IdentityIndex(Generic[File]):
 
     def __len__(self) -> int:
         return self._count
+
+    def __iter__(self) -> Iterator[File]:
+        yield from self._lone.values()
+        for files in self._buckets.values():
+            yield from files
 
     def find(self, fd: int, device: int, inode: int) -> File | None:
         """The stored file that `fd` is another descriptor of. Raises OSError (EBADF)."""

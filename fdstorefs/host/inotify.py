@@ -51,9 +51,9 @@ class Inotify:
         """The descriptor."""
         return self._fd
 
-    def add(self, directory: str) -> int:
-        """Watch a directory; the number of the watch, which is the same one for the same directory."""
-        return syscalls.inotify_add_watch(self._fd, directory, CHANGES | IN_ONLYDIR)
+    def add(self, directory: str, events: int = CHANGES) -> int:
+        """Watch a directory for some events; the number of the watch, the same one for the same directory."""
+        return syscalls.inotify_add_watch(self._fd, directory, events | IN_ONLYDIR)
 
     def remove(self, number: int) -> None:
         """Watch a directory no more. Raises OSError(EINVAL) if the watch has ended by itself."""

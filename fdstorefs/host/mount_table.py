@@ -10,7 +10,11 @@ _OCTAL_ESCAPE = re.compile(rb"\\([0-7]{3})")
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One mount of our mount namespace. `root` is the part of the file system that it shows."""
+    """One mount of a mount namespace. `root` is the part of the file system that it shows.
+
+    `options` are the file system's own: of FUSE, `user_id=1000` says who serves it, as the mount's own user namespace
+    has him.
+    """
 
     mount_id: int
     parent_id: int
@@ -19,6 +23,7 @@ class Mount:
     mount_point: str
     fstype: str
     source: str
+    options: tuple[str, ...] = ()
 
 
 class MountTable:
@@ -70,7 +75,7 @@ def _understood(line: bytes) -> Mount | None:
 def _parse_line(line: bytes) -> Mount:
     before, _, after = line.partition(b" - ")
     mount_id, parent_id, device, root, mount_point = before.split(b" ")[:5]
-    fstype, source = after.split(b" ")[:2]
+    fstype, source, *options = after.split(b" ")
     major, minor = device.split(b":")
     return Mount(
         int(mount_id),
@@ -80,6 +85,7 @@ def _parse_line(line: bytes) -> Mount:
         _unescape(mount_point),
         _unescape(fstype),
         _unescape(source),
+        tuple(_unescape(options[0]).split(",")) if options else (),
     )
 
 

@@ -86,6 +86,10 @@ class Task:
             cap_effective=int(_field(text, b"\nCapEff:\t"), 16),
         )
 
+    def tracer(self) -> int:
+        """The process that traces it, 0 if none does."""
+        return int(_field(self._read("status"), b"\nTracerPid:\t"))
+
     def name_and_start(self) -> tuple[str, int]:
         """The name of its program, and when it started, in clock ticks since boot."""
         name, fields = procfs.parse_stat(self._read("stat"))

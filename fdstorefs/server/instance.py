@@ -20,6 +20,10 @@ from fdstorefs.server.context import Context
 from fdstorefs.server.enforcement.authority import PolicyAuthority
 from fdstorefs.server.enforcement.keeping import PolicyKeeper, Ready, least, make_ready
 from fdstorefs.server.enforcement.loading import load_policies
+from fdstorefs.server.guarding.asking import Ask
+from fdstorefs.server.guarding.asking import ask as ask_kernel
+from fdstorefs.server.guarding.choosing import DAEMON, KERNEL, Choice, choose
+from fdstorefs.server.guarding.guarding import Guarding, Introduced
 from fdstorefs.server.intake import Intake
 from fdstorefs.server.loop import Loop
 from fdstorefs.server.mounting import Mounted, MountError, mount_instance, real_mount_point, unmount
@@ -39,14 +43,21 @@ class Instance:
     """A mounted store that serves until it is told to stop or its mount is gone."""
 
     def __init__(
-        self, options: ServeOptions, mounted: Mounted, limit: int, ready: Ready, foundation: "Foundation"
+        self,
+        options: ServeOptions,
+        mounted: Mounted,
+        limit: int,
+        ready: Ready,
+        foundation: "Foundation",
+        ask: Ask,
     ) -> None:
         self._options = options
         self._mounted = mounted
         self._started = time.time_ns()
         self._descriptors = Descriptors()
-        self._loop, self._subjects, self._audit = foundation
+        self._loop, self._subjects, self._audit, self._choice = foundation
         self._context, self._policies = self._make_context(limit, ready)
+        self._guarding = self._make_guarding(ask)
         self._mount_server = fuse.serve_mount(self._context, mounted.device_fd, mounted.device, self._end)
         self._watch = doorway.MountWatch(self._loop, mounted.device, self._end)
         self._socket_server: varlink.VarlinkServer | None = None
@@ -93,12 +104,35 @@ class Instance:
         )
         return context, policies
 
+    def _make_guarding(self, ask: Ask) -> Guarding | None:
+        if self._choice.line is None:
+            return None
+        store, intake = self._context.store, self._context.intake
+        guarding = Guarding(
+            self._options.enforcer_socket,
+            self._choice.line,
+            mount=self._mounted.path,
+            device=self._mounted.device,
+            userns=self._subjects.userns,
+            loop=self._loop,
+            descriptors=self._descriptors,
+            audit=self._audit,
+            ask=ask,
+            files=lambda: intake.stored,
+        )
+        store.guard, intake.unkept = guarding.guard, guarding.guard.release
+        return guarding
+
     def run(self) -> None:
         """Serve. Returns when the instance has ended and is unmounted; raises what kept it from starting."""
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal(number, self._end)
-        if self._watch_policies():
-            self._loop.in_thread(lambda: doorway.bind(self._mounted.path), self._bound)
+        if not self._watch_policies():
+            pass
+        elif self._guarding is not None:
+            self._loop.in_thread(self._guarding.introduce, self._introduced)
+        else:
+            self._bind()
         self._loop.run()
         self._close()
         if self._failure is not None:
@@ -113,6 +147,18 @@ class Instance:
             self._end()
         return self._failure is None
 
+    def _introduced(self, result: Introduced | Exception) -> None:
+        if isinstance(result, Exception) or self._guarding is None:
+            wrong = result if isinstance(result, MountError) else MountError(f"cannot register: {result}")
+            self._failure = wrong
+            self._end()
+            return
+        self._guarding.begin(result)
+        self._bind()
+
+    def _bind(self) -> None:
+        self._loop.in_thread(lambda: doorway.bind(self._mounted.path), self._bound)
+
     def _bound(self, listening: socket.socket | BaseException) -> None:
         if isinstance(listening, BaseException):
             self._failure = MountError(f"cannot make the socket in {self._mounted.path}: {listening}")
@@ -120,6 +166,8 @@ class Instance:
             return
         self._socket_server = varlink.serve(self._context, listening)
         log.info("serving %s", self._mounted.path)
+        if self._guarding is None:
+            log.info("enforcement: by this server alone; %s", self._choice.why)
         if not self._audit.enabled:
             log.info("no audit log is kept (`--audit` says where)")
         announce(self._options.ready_fd)
@@ -149,6 +197,8 @@ class Instance:
         left = self._descriptors.drain(DRAIN_SECONDS)
         if left:
             log.warning("%d descriptors are still being closed by their file servers", left)
+        if self._guarding is not None:
+            self._guarding.close()
         self._audit.close()
         self._loop.close()
 
@@ -162,8 +212,7 @@ class Instance:
             "pid": os.getpid(),
             "keeper": None,
             "uid": store.root.uid,
-            "enforcement": "daemon",
-            "enforcementReason": "policy and mode bits, checked by the server for every request",
+            **self._enforcement(),
             "policy": ",".join(policies["names"]),
             "policyStatus": policies,
             "audit": [
@@ -179,6 +228,19 @@ class Instance:
             "kernel": os.uname().release,
         }
 
+    def _enforcement(self) -> dict[str, Any]:
+        if self._guarding is None:
+            reason = f"policy and mode bits, checked by the server for every request; {self._choice.why}"
+            return {"enforcement": DAEMON, "enforcementReason": reason, "guarded": None, "unguarded": None}
+        guard, files = self._guarding.guard, self._context.intake.files
+        guard.check()
+        return {
+            "enforcement": KERNEL,
+            "enforcementReason": self._guarding.standing.reason,
+            "guarded": guard.guarded,
+            "unguarded": files - guard.guarded,
+        }
+
 
 class Foundation(NamedTuple):
     """What an instance is built on, and what there is before it is mounted."""
@@ -186,13 +248,14 @@ class Foundation(NamedTuple):
     loop: Loop
     subjects: Subjects
     audit: AuditLog
+    choice: Choice
 
 
-def serve(options: ServeOptions) -> None:
-    """Mount and serve one instance until it ends.
+def serve(options: ServeOptions, ask: Ask = ask_kernel) -> None:
+    """Mount and serve one instance until it ends. `ask` asks the kernel whether it enforces the policy.
 
-    Raises, with nothing mounted, MountError, PolicyError if something is wrong with its policies, AuditError if it
-    cannot keep its audit log.
+    Raises, with nothing mounted, MountError (EnforcementError if it cannot have the policy enforced as it was told),
+    PolicyError if something is wrong with its policies, AuditError if it cannot keep its audit log.
     """
     limit = raise_limit()
     mount = real_mount_point(options.mount)
@@ -200,8 +263,9 @@ def serve(options: ServeOptions) -> None:
     loop, subjects = Loop(), Subjects()
     audit = open_log(options.audit, mount, loop, subjects.userns)
     try:
+        choice = choose(options)
         mounted = mount_instance(mount)
     except MountError as error:
         audit.close(cause=error.message)
         raise
-    Instance(options, mounted, limit, ready, Foundation(loop, subjects, audit)).run()
+    Instance(options, mounted, limit, ready, Foundation(loop, subjects, audit, choice), ask).run()

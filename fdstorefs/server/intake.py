@@ -1,7 +1,10 @@
 """Intake: from a bare descriptor to an open file that the store can keep, and back out when it is released."""
 
+from collections.abc import Callable
+
 from fdstorefs.core.node import OpenFile
 from fdstorefs.errors import Loop, QuotaExceeded
+from fdstorefs.host import syscalls
 from fdstorefs.host.descriptors import Descriptors
 from fdstorefs.host.file_kind import FileFacts, classify
 from fdstorefs.host.identity import IdentityIndex
@@ -28,12 +31,19 @@ class Intake:
         self._on_release = self._release
         self.limit = limit
         self.files = 0
+        self.unkept: Callable[[int], None] | None = None
+        """Told of each open file, by a descriptor, that came and that nobody was ever asked to guard."""
 
     @property
     def capacity(self) -> int:
         """How many different open files fit, all in all: seven eighths of a low limit, nearly all of a high one."""
         reserve = max(LEAST_RESERVE, min(MOST_RESERVE, self.limit // 8))
         return max(self.limit - reserve, 0)
+
+    @property
+    def stored(self) -> list[OpenFile]:
+        """All open files at this moment."""
+        return list(self._identities)
 
     def accept(self, descriptor: int) -> OpenFile:
         """The open file behind `descriptor`: one the store has already, or a new one, held by nobody yet.
@@ -50,6 +60,7 @@ class Intake:
         try:
             return self._accept(descriptor, facts)
         except BaseException:
+            self._tell_unkept(descriptor, facts.dev, facts.ino)
             self._descriptors.discard(descriptor, may_block=facts.may_block_on_close)
             raise
 
@@ -99,9 +110,19 @@ class Intake:
     def discard_stray(self, descriptor: int) -> None:
         """Close a descriptor that a client sent and no call wanted."""
         self._descriptors.adopt(descriptor)
+        if self.unkept is not None:
+            found = syscalls.statx_cached(descriptor)
+            self._tell_unkept(descriptor, found.dev, found.ino)
         self._descriptors.discard(descriptor, may_block=True)
 
+    def _tell_unkept(self, descriptor: int, device: int, inode: int) -> None:
+        """Unless it is a copy of what the store holds."""
+        if self.unkept is not None and self._identities.find(descriptor, device, inode) is None:
+            self.unkept(descriptor)
+
     def _release(self, file: OpenFile) -> None:
+        if self.unkept is not None and file.opener is None:
+            self.unkept(file.descriptor)
         self._identities.remove(file)
         self.files -= 1
         self._descriptors.discard(file.descriptor, may_block=file.may_block_on_close)

@@ -5,7 +5,7 @@ from hashlib import blake2b
 from typing import Any
 
 from fdstorefs.core.access import Action, Target
-from fdstorefs.core.node import Box, Entry
+from fdstorefs.core.node import Box, Entry, OpenFile
 from fdstorefs.core.store import Store
 from fdstorefs.core.subject import Subject
 from fdstorefs.host.description import describe
@@ -68,6 +68,7 @@ class Records:
                 "filesystem": file.filesystem,
                 "device": file.device,
                 "inode": file.inode,
+                **_guarded(file),
             }
         return inside
 
@@ -75,3 +76,20 @@ class Records:
         """The same for the same number, but not the count of all that anybody ever stashed."""
         digest = blake2b(number.to_bytes(8, "little"), key=self._key, digest_size=FILE_NUMBER_BYTES)
         return int.from_bytes(digest.digest(), "little")
+
+
+def _guarded(file: OpenFile) -> Record:
+    """What the kernel has told of the file; it tells where it enforces the policy."""
+    if file.opener is None:
+        return {}
+    who = file.opener
+    record: Record = {
+        "guarded": file.guarded,
+        "opener": {
+            "uid": who.uid,
+            "gid": who.gid,
+            "capabilities": who.capabilities,
+            "userns": list(who.userns),
+        },
+    }
+    return record if file.unguarded is None else record | {"unguarded": file.unguarded}

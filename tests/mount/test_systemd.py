@@ -11,7 +11,11 @@ import pytest
 
 from tests.mount.cast import REPOSITORY, Cast
 
-UNITS = [REPOSITORY / "systemd" / "fdstorefs@.service", REPOSITORY / "systemd" / "user" / "fdstorefs.service"]
+UNITS = [
+    REPOSITORY / "systemd" / "fdstorefs@.service",
+    REPOSITORY / "systemd" / "fdstorefs-enforcer.service",
+    REPOSITORY / "systemd" / "user" / "fdstorefs.service",
+]
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)

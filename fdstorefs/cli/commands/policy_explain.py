@@ -20,8 +20,9 @@ EXAMPLES = """\
   fdstorefs policy explain --action retrieve --entry x --uid 1000 --stasher-uid 0
 
 The last names no policy: it asks what holds without any. What isn't given is unknown, and no
-allow rule that asks for what is unknown matches, while every forbid rule does. So without
---opener-... it answers as the server does, and with them as the kernel does.
+allow rule that asks for what is unknown matches, while every forbid rule does. So with
+--guarded no and without --opener-... it answers as the server does, and with what the kernel
+knows as the kernel does.
 
 The exit code is 0 if it is allowed, 3 if denied, 1 if there are errors in the policies.
 """
@@ -47,6 +48,7 @@ _ENTRY = {
     "kind": _Option("KIND", "what it is: socket, pipe, memfd, regular, device, empty, box, ..."),
     "filesystem": _Option("TYPE", "the type of the file system it is on"),
     "access": _Option("ACCESS", "how it is open: r, w, rw or path"),
+    "guarded": _Option("ANSWER", "whether the kernel enforces the policy on it wherever it goes: yes or no"),
     "label": _Option("LABEL", "its label; otherwise it has none"),
 }
 _SUBJECT = {

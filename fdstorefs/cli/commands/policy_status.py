@@ -1,4 +1,4 @@
-"""`fdstorefs policy status`: say which policies an instance has in force."""
+"""`fdstorefs policy status`: say which policies are in force, in an instance or on the host."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 EXAMPLES = """\
   fdstorefs policy status
   fdstorefs --at /run/fdstore policy status --json | jq .policy.rejected
+  fdstorefs policy status --host               what the kernel enforces, and on which instances
+  fdstorefs policy status --host --json | jq '.policies[] | select(.mode == "monitor") | .name'
 
-Files that were changed and have errors leave in force what was; `rejected` says so, and why.
+Files that were changed and have errors leave in force what was; `rejected` says so, and why. The
+enforcer tells files, instances of others and the audit log to root only. If none runs (exit code 5),
+`fdstorefs doctor` says whether one has left policies in force.
 """
 
 WITHOUT = "none was given, so an entry is its stasher's alone"
@@ -29,12 +33,32 @@ _MODES = {
 
 def configure(parser: "Parser") -> None:
     """Add our arguments."""
+    parser.add_argument("--host", action="store_true", help="ask the host's enforcer, not an instance")
     parser.add_json("it")
     parser.add_at()
+    parser.add_enforcer()
 
 
 def run(options: "argparse.Namespace") -> int:
     """Ask and print."""
+    return _host(options) if options.host else _instance(options)
+
+
+def _host(options: "argparse.Namespace") -> int:
+    from fdstorefs.cli import in_force
+    from fdstorefs.client import enforcer
+
+    status = enforcer.status(options.enforcer)
+    if options.json:
+        from fdstorefs.cli.json_output import pretty
+
+        print(pretty(in_force.as_object(status)))
+    else:
+        print("\n".join(in_force.lines(status)))
+    return 0
+
+
+def _instance(options: "argparse.Namespace") -> int:
     from fdstorefs.client.store import connect
 
     with connect(options.at) as store:

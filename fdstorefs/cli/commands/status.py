@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 EXAMPLES = """\
   fdstorefs status
   fdstorefs --at /run/fdstore status --json | jq .enforcement
+  fdstorefs status --json | jq '{enforcement, guarded, unguarded}'
+
+`enforcement` is `kernel` where the host's enforcer has the kernel guard what is stored here, `daemon`
+where the server alone decides; then comes why. `guarded` counts open files, for the instance's owner.
 """
 
 
@@ -54,7 +58,8 @@ def lines(status: "Status") -> list[str]:
             ),
             ("serving since", to_the_second(status.started)),
             ("keeper", keeper),
-            ("enforcement", f"{status.enforcement}: {status.enforcement_reason}"),
+            ("enforcement", f"{status.enforcement}: {visible(status.enforcement_reason)}"),
+            ("guarded", _guarded(status)),
             ("policy", _policy(status)),
             ("rejected", _rejected(status)),
             ("audit", ", ".join(map(_target, status.audit)) or "none"),
@@ -64,6 +69,14 @@ def lines(status: "Status") -> list[str]:
             ("mounted by", f"{status.method}, on Linux {status.kernel}"),
         ]
     )
+
+
+def _guarded(status: "Status") -> str | None:
+    if status.guarded is None:
+        return None
+    unguarded = f", {status.unguarded} not; `fdstorefs ls -l` shows which" if status.unguarded else ""
+    files = "1 open file" if status.guarded == 1 else f"{status.guarded} open files"
+    return f"{files}{unguarded}"
 
 
 def _policy(status: "Status") -> str:

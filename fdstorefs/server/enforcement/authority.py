@@ -7,7 +7,7 @@ from fdstorefs.audit.decision import Reason
 from fdstorefs.core.access import Action, Target, mode_bits
 from fdstorefs.core.subject import Subject
 from fdstorefs.core.tree import Tree
-from fdstorefs.errors import Denied, NotPermitted, QuotaExceeded, StoreError
+from fdstorefs.errors import Denied, NotGuarded, NotPermitted, QuotaExceeded, StoreError, TooManyNames
 from fdstorefs.policy.request import Userns
 from fdstorefs.policy.verdict import Reason as Why
 from fdstorefs.policy.verdict import RuleIds, Verdict
@@ -20,6 +20,13 @@ log = logging.getLogger(__name__)
 
 FAILED: Final = Verdict(allowed=False, decided=False, forbids=0, allows=0, ids=RuleIds(()))
 """Stands for a verdict that could not be reached."""
+
+_REFUSALS: dict[type[StoreError], Reason] = {
+    QuotaExceeded: Reason.LIMIT,
+    TooManyNames: Reason.LIMIT,
+    NotGuarded: Reason.ERROR,
+}
+"""Why the store itself refuses something; what is not here, owner and mode bits do."""
 
 _REASONS = {Why.RULE: Reason.RULE, Why.FORBIDDEN: Reason.FORBIDDEN, Why.NO_RULE: Reason.NO_RULE}
 
@@ -158,8 +165,8 @@ class PolicyAuthority:
             self._recorder.left_out(subject, box, count)
 
     def refused(self, subject: Subject, action: Action, target: Target, error: StoreError) -> None:
-        """Keep a record of what mode bits or a limit refuse."""
-        reason = Reason.LIMIT if isinstance(error, QuotaExceeded) else Reason.MODE_BITS
+        """Keep a record of what mode bits, a limit or the guard refuse."""
+        reason = next((why for kind, why in _REFUSALS.items() if isinstance(error, kind)), Reason.MODE_BITS)
         error.reason = str(reason)
         if self._recorder is not None:
             error.decision = self._recorder.denied(subject, action, target, reason)

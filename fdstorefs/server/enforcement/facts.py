@@ -1,7 +1,7 @@
 """Facts: entries and boxes of the store as policies speak of them."""
 
 from fdstorefs.core.access import Coming, Target
-from fdstorefs.core.node import Box, Entry, OpenFile, Stasher
+from fdstorefs.core.node import Box, Entry, Opener, OpenFile, Stasher
 from fdstorefs.policy.request import NOBODY_KNOWN, OPEN, UNKNOWN, EntryFacts, Person
 from fdstorefs.policy.vocabulary import BOX, EMPTY
 
@@ -38,11 +38,19 @@ def person(stasher: Stasher | None) -> Person:
 
 def _of_file(path: str, file: OpenFile | None, label: str | None, stasher: Person) -> EntryFacts:
     if file is None:
-        return EntryFacts(path, EMPTY, OPEN, OPEN, label, stasher, NOBODY_YET)
-    # Who opened a file only the kernel knows.
+        return EntryFacts(path, EMPTY, OPEN, OPEN, label, stasher, NOBODY_YET, OPEN)
     filesystem = UNKNOWN if file.filesystem is None else file.filesystem
-    return EntryFacts(path, file.kind, filesystem, file.access, label, stasher, NOBODY_KNOWN)
+    return EntryFacts(
+        path, file.kind, filesystem, file.access, label, stasher, _opener(file.opener), file.guarded
+    )
+
+
+def _opener(opener: Opener | None) -> Person:
+    """Who opened a file: only the kernel knows, and it tells where it enforces the policy."""
+    if opener is None:
+        return NOBODY_KNOWN
+    return Person(UNKNOWN if opener.uid is None else opener.uid, opener.capabilities, opener.userns)
 
 
 def _of_box(path: str, stasher: Person) -> EntryFacts:
-    return EntryFacts(path, BOX, OPEN, OPEN, None, stasher, NOBODY_YET)
+    return EntryFacts(path, BOX, OPEN, OPEN, None, stasher, NOBODY_YET, OPEN)

@@ -125,9 +125,20 @@ class Recorder:
             self.in_force.mark,
             subject.via,
         )
-        if self.in_force.tables.assume:
+        decision.opener = _known(target)
+        if decision.opener is None and self.in_force.tables.assume:
             decision.opener = _assumed(target)
         return decision
+
+
+def _known(target: Target) -> Opener | None:
+    """Who opened the file that is there, or is to come, where the kernel has told it."""
+    there = target.node.file if isinstance(target.node, Entry) else None
+    file = target.coming.file if target.coming is not None else there
+    if file is None or file.opener is None:
+        return None
+    who = file.opener
+    return Opener(who.uid, who.gid, who.capabilities, who.userns)
 
 
 def _assumed(target: Target) -> Opener | None:
@@ -153,5 +164,14 @@ def mark_of(target: Target) -> EntryMark:
     if file is None:
         return EntryMark(target.path, number, kind, label=label, stasher=stasher)
     return EntryMark(
-        target.path, number, file.kind, file.device, file.inode, file.access, file.filesystem, label, stasher
+        target.path,
+        number,
+        file.kind,
+        file.device,
+        file.inode,
+        file.access,
+        file.filesystem,
+        label,
+        stasher,
+        file.guarded,
     )

@@ -15,12 +15,15 @@ from fdstorefs.server.fuse.taking import parse_number
 from fdstorefs.server.record import Record
 
 PREFIX = "user.fdstorefs."
-KIND, INFO, STASHER, LABEL, FD = (PREFIX + last for last in ("kind", "info", "stasher", "label", "fd"))
+KIND, INFO, STASHER, OPENER, LABEL, FD = (
+    PREFIX + last for last in ("kind", "info", "stasher", "opener", "label", "fd")
+)
 
 _READABLE: dict[str, Callable[[Record], str | None]] = {
     KIND: lambda record: str(record["kind"]),
     INFO: lambda record: record.get("description"),
     STASHER: lambda record: json.dumps(record["stasher"]) if "stasher" in record else None,
+    OPENER: lambda record: json.dumps(record["opener"]) if "opener" in record else None,
     LABEL: lambda record: record.get("label"),
 }
 
@@ -61,7 +64,8 @@ class Xattrs:
         target = store.target_of(subject, node, Action.DESCRIBE)
         if isinstance(node, Box) or not store.may(subject, Action.DESCRIBE, target):
             return [KIND]
-        there = {KIND: True, INFO: node.file, STASHER: node.stasher, LABEL: node.label}
+        opener = node.file.opener if node.file is not None else None
+        there = {KIND: True, INFO: node.file, STASHER: node.stasher, OPENER: opener, LABEL: node.label}
         return [name for name, value in there.items() if value is not None]
 
     def set(self, caller: Caller, subject: Subject, node: Entry | Box, name: str, value: bytes) -> None:

@@ -23,8 +23,9 @@ from fdstorefs.server.varlink.activity import Activity, Exchange
 from fdstorefs.server.varlink.ancillary import SPACE, unpack
 from fdstorefs.server.varlink.call import CONSUMED, Malformed
 from fdstorefs.server.varlink.framing import Framing, Message
+from fdstorefs.server.varlink.landing import Landing
 from fdstorefs.server.varlink.outbox import Outbox
-from fdstorefs.server.varlink.reply import Reply, failure
+from fdstorefs.server.varlink.reply import Landed, Reply, failure
 from fdstorefs.server.varlink.sender import Sender
 from fdstorefs.server.varlink.shares import Share
 
@@ -79,6 +80,7 @@ class Connection:
         self._resuming = False
         self._ending = False
         self._last_words: StoreError | None = None
+        self._landings: list[Landing] = []
         self._closed = False
         self._events: int = EPOLLIN
         desk.loop.register(connected.fileno(), self._on_events)
@@ -88,6 +90,8 @@ class Connection:
         if self._closed:
             return
         self._closed = self._ending = True
+        for landing in self._landings:
+            landing.close()
         self._desk.loop.unregister(self._socket.fileno())
         self._socket.close()
         if self._exchange is not None:
@@ -235,7 +239,12 @@ class Connection:
         if not taken:
             self._inbox.appendleft(message)
         elif reply.sent is not None:
-            reply.sent()
+            self._await_landing(reply.sent())
+
+    def _await_landing(self, landed: Landed | None) -> None:
+        if landed is not None:
+            self._landings = [each for each in self._landings if not each.is_over]
+            self._landings.append(Landing(self._desk.loop, self.outbox.flight, landed))
 
     def _send_with_descriptors(self, data: bytes, descriptors: list[int]) -> bool:
         if not self.outbox.flight.admits(len(descriptors)):

@@ -18,13 +18,20 @@ dump = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=F
 _declared = frozenset(re.findall(r"^error (\w+)", description(), re.MULTILINE))
 
 
+Landed = Callable[[bool], None]
+"""Called once, with whether it is certain that nobody can receive the descriptors of a reply any more."""
+
+
 @dataclass(slots=True)
 class Reply:
-    """Bytes, the descriptors beside them, and what to do once the kernel has taken these."""
+    """Bytes, the descriptors beside them, and what to do once the kernel has taken these.
+
+    That may give what else to do once the client has received them, or never will.
+    """
 
     data: bytes
     descriptors: list[int] | None = None
-    sent: Callable[[], None] | None = None
+    sent: Callable[[], Landed | None] | None = None
 
 
 def success(parameters: dict[str, Any], *, continues: bool = False) -> Reply:

@@ -2,11 +2,13 @@
 
 from json.encoder import encode_basestring_ascii as quote
 
+from fdstorefs.core.access import Target
 from fdstorefs.core.node import OpenFile
+from fdstorefs.core.store import Store
 from fdstorefs.server.context import Context
 from fdstorefs.server.varlink import parameters
 from fdstorefs.server.varlink.call import Call
-from fdstorefs.server.varlink.reply import Reply
+from fdstorefs.server.varlink.reply import Landed, Reply
 
 PARAMETERS = frozenset({"names"})
 
@@ -24,8 +26,16 @@ def take(context: Context, call: Call) -> Reply:
     names = parameters.names(call.parameters)
     taken = context.store.check_take(call.subject, names)
     reply = _reply(names, [file for _, file in taken])
-    reply.sent = lambda: context.store.remove_taken([target for target, _ in taken])
+    reply.sent = lambda: _remove(context.store, [target for target, _ in taken])
     return reply
+
+
+def _remove(store: Store, targets: list[Target]) -> Landed | None:
+    files = store.remove_taken(targets)
+    if store.guard is None:
+        store.let_go(files)
+        return None
+    return lambda arrived: store.let_go(files, settled=arrived)
 
 
 def _reply(names: list[str], files: list[OpenFile]) -> Reply:

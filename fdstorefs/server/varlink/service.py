@@ -41,6 +41,7 @@ def _leave_out_others(told: dict[str, Any], own: int) -> None:
     # Every count tells of what others do, or of names that the caller may not know of: a denial is on record.
     told["entries"] = told["descriptors"] = own
     told["audit"], told["connections"] = [], 0
+    told["guarded"] = told["unguarded"] = None
     told["policyStatus"] = told["policyStatus"] | {"files": [], "rejected": None}
 
 

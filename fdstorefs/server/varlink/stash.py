@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fdstorefs.core.access import Target
+from fdstorefs.core.agreement import Put
 from fdstorefs.core.changing import ENTRY_MODE
 from fdstorefs.core.node import OpenFile
+from fdstorefs.core.store import Store
+from fdstorefs.core.subject import Subject
 from fdstorefs.errors import BadDescriptor, InvalidArgument, StoreError
 from fdstorefs.server.context import Context
 from fdstorefs.server.intake import Intake
@@ -31,17 +34,22 @@ def stash(context: Context, call: Call) -> Reply:
     _check_indexes(entries, call.descriptors)
     targets = _targets(context, call, [name for name, _ in entries], replace)
     with _accepted(context.intake, entries, call.descriptors) as files:
-        for target, (_, index) in zip(targets, entries, strict=True):
-            context.store.check_put(call.subject, target, files[index], label)
-        context.store.require_names(
-            [(target, files[index]) for target, (_, index) in zip(targets, entries, strict=True)]
-        )
         stasher = context.subjects.stasher(call.subject)
-        ids = [
-            context.store.put(call.subject, target, files[index], stasher, mode=mode, label=label)[0].ino
+        puts = [
+            context.store.to_put(target, files[index], stasher, label)
             for target, (_, index) in zip(targets, entries, strict=True)
         ]
+        ids = _put(context.store, call.subject, puts, mode)
     return success({"ids": ids})
+
+
+def _put(store: Store, subject: Subject, puts: list[Put], mode: int) -> list[int]:
+    with store.agreement(subject, puts) as agreement:
+        for put in puts:
+            store.check_put(subject, put.target, put.file, put.label)
+        store.require_names([(put.target, put.file) for put in puts])
+        agreement.complete()
+        return [store.put(subject, put, mode=mode)[0].ino for put in puts]
 
 
 def _check_indexes(entries: Named, descriptors: list[int]) -> None:

@@ -2,11 +2,16 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from fdstorefs.cli import owners
 from fdstorefs.client.records import Entry, Stasher
+
+if TYPE_CHECKING:
+    from tests.unit.cli.fake_enforcer import FakeEnforcer
 
 
 @pytest.fixture
@@ -24,6 +29,16 @@ def ann(monkeypatch: pytest.MonkeyPatch) -> None:
     """User and group 1000 are called ann; nobody else has a name."""
     for kind in ("user", "group"):
         monkeypatch.setattr(owners, kind, lambda number: "ann" if number == 1000 else str(number))
+
+
+@pytest.fixture
+def fake_enforcer(tmp_path: Path) -> "Iterator[FakeEnforcer]":
+    """An enforcer that says what a test has it say."""
+    from tests.unit.cli.fake_enforcer import FakeEnforcer
+
+    fake = FakeEnforcer(tmp_path / "enforcer.sock")
+    yield fake
+    fake.close()
 
 
 NOON = 1_700_049_600_000_000_000  # 2023-11-15 12:00:00 UTC

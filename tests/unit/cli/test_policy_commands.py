@@ -255,6 +255,15 @@ class TestExplain:
         assert set(KEYS) == set(options)
         assert set(LISTS) == {key for key, option in options.items() if option.is_list}
 
+    @pytest.mark.parametrize(("answer", "code"), [("yes", 0), ("no", 3), ("unknown", 3), ("perhaps", 2)])
+    def test_whether_the_kernel_guards_it(self, write: Write, answer: str, code: int) -> None:
+        """As it is said; nobody finds that out here."""
+        path = write("web.yaml", GOOD + "    guarded: true\n")
+        asked = [path, *ASK, "--uid", "33"]
+
+        assert main(["policy", "explain", *asked, "--guarded", answer]) == code
+        assert main(["policy", "explain", *asked]) == 3
+
     def test_lists_may_be_given_again(self, write: Write) -> None:
         """Such as groups."""
         path = write("web.yaml", GOOD.replace("uid: 33", "gid: 44"))

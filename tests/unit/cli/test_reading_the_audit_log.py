@@ -75,6 +75,55 @@ def test_records_are_lines(log: str, said: Said) -> None:
     assert TEXT == said("audit", "query", log)
 
 
+KERNELS = [
+    verdict(1, source="kernel", via="kernel", entry={"name": "listen/web", "kind": "socket"}),
+    verdict(
+        2,
+        source="kernel",
+        via="kernel",
+        action="reach-into",
+        reason="protected",
+        rules=[],
+        entry={"name": ""},
+        target=5,
+    ),
+    verdict(
+        3,
+        source="kernel",
+        via="kernel",
+        action="use-bpf",
+        reason="own-object",
+        rules=[],
+        entry={"name": ""},
+        target=8,
+    ),
+    verdict(4, source="kernel", via="kernel", reason="unclassified", rules=[], entry={"name": ""}),
+]
+
+
+def test_what_the_kernel_decided(tmp_path: Path, said: Said) -> None:
+    """Who decided, what of ours somebody reached for, and that a file has no name yet."""
+    expected = [
+        "listen/web (socket)  forbidden: nobody-borrows-power (kernel)",
+        "pid 5  protected (kernel)",
+        "object 8  own-object (kernel)",
+        "? (socket)  unclassified (kernel)",
+    ]
+    lines = said("audit", "query", write(tmp_path / "kernel.jsonl", KERNELS))
+
+    for printed, (what, _, why) in zip(lines, (each.partition("  ") for each in expected), strict=True):
+        assert f"  {what}  " in printed
+        assert printed.endswith(f"  {why}")
+
+
+def test_who_decided_is_a_filter(tmp_path: Path, said: Said) -> None:
+    """One log may hold both."""
+    both = write(tmp_path / "both.jsonl", [start(), verdict(2), {**KERNELS[0], "seq": 3}])
+
+    assert 1 == len(said("audit", "query", "--source", "kernel", both))
+    assert 1 == len(said("audit", "query", "--source", "daemon", both))
+
+
 def test_records_as_json_are_as_they_were(log: str, said: Said) -> None:
     """In a list."""
     assert json.loads("\n".join(said("audit", "query", "--json", log))) == RECORDS

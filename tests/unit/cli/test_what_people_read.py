@@ -5,12 +5,13 @@ import json
 import pytest
 
 from fdstorefs.cli import listing, portrait
-from fdstorefs.cli.checkup import Finding, can_serve, report
+from fdstorefs.cli.checkup import can_serve, report
 from fdstorefs.cli.columns import align
 from fdstorefs.cli.commands import status, watch
+from fdstorefs.cli.finding import Finding
 from fdstorefs.cli.json_output import listing as json_listing
 from fdstorefs.cli.visible import visible
-from fdstorefs.client.records import Change, Description, Status
+from fdstorefs.client.records import Change, Description, Opener, Status
 from tests.unit.cli.conftest import BOX, NOON, WEB
 
 pytestmark = pytest.mark.usefixtures("utc", "ann")
@@ -63,6 +64,21 @@ def test_a_long_listing_of_nothing_is_nothing() -> None:
     assert listing.long_lines([]) == []
 
 
+def test_a_long_listing_shows_what_the_kernel_does_not_guard() -> None:
+    """What it guards is the rule, and where it guards nothing there is nothing to say."""
+    ends = [
+        line.rpartition("  ")[2]
+        for guarded in (True, False, None)
+        for line in listing.long_lines([WEB._replace(guarded=guarded)])[1:]
+    ]
+
+    assert [
+        "tcp 127.0.0.1:8080 listening [prod]",
+        "tcp 127.0.0.1:8080 listening unguarded [prod]",
+        "tcp 127.0.0.1:8080 listening [prod]",
+    ] == ends
+
+
 def test_colours_leave_the_columns_where_they_are() -> None:
     """Without its escapes a coloured listing is the plain one."""
     coloured = listing.long_lines([BOX, WEB], in_colour=True)
@@ -96,6 +112,37 @@ def test_a_portrait() -> None:
     assert expected == portrait.portrait(Description(WEB, {"flags": "02", "backlog": "128"}))
 
 
+@pytest.mark.parametrize(
+    ("guarded", "unguarded", "expected"),
+    [
+        (True, None, "yes: the kernel enforces the policy on it wherever it goes"),
+        (
+            False,
+            "authority",
+            "no: whoever opened it is none of the instance's users, so it is not the instance's to guard",
+        ),
+        (False, "too\nmany", "no: too\\nmany"),
+        (False, None, "no: the kernel does not enforce the policy on it"),
+    ],
+)
+def test_a_portrait_under_kernel_enforcement(guarded: bool, unguarded: str | None, expected: str) -> None:
+    """Who opened it, whether it is guarded, and why not."""
+    entry = WEB._replace(guarded=guarded, unguarded=unguarded, opener=Opener(1000, 1000, 0x400, (7,)))
+    lines = portrait.portrait(Description(entry, {}))
+
+    assert "opened by   user ann (1000), capabilities 0x400" in lines
+    assert f"guarded     {expected}" in lines
+
+
+def test_a_portrait_of_what_somebody_from_elsewhere_opened() -> None:
+    """He has no number in the instance's user namespace."""
+    entry = WEB._replace(guarded=False, opener=Opener(None, None, 0, ()))
+
+    assert "opened by   a user without a number here, no capabilities" in portrait.portrait(
+        Description(entry, {})
+    )
+
+
 def test_a_portrait_of_a_box() -> None:
     """A box holds no file."""
     expected = [
@@ -127,6 +174,27 @@ def test_a_status() -> None:
     ]
 
     assert expected == status.lines(STATUS)
+
+
+@pytest.mark.parametrize(
+    ("guarded", "unguarded", "expected"),
+    [
+        (1, 0, ["guarded        1 open file"]),
+        (12, 3, ["guarded        12 open files, 3 not; `fdstorefs ls -l` shows which"]),
+        (None, None, []),
+    ],
+)
+def test_a_status_under_kernel_enforcement(
+    guarded: int | None, unguarded: int | None, expected: list[str]
+) -> None:
+    """How many files the kernel guards; not for others than the owner, nor where it guards none."""
+    enforced = STATUS._replace(
+        enforcement="kernel", enforcement_reason="the\nkernel", guarded=guarded, unguarded=unguarded
+    )
+    lines = status.lines(enforced)
+
+    assert "enforcement    kernel: the\\nkernel" in lines
+    assert expected == [line for line in lines if line.startswith("guarded")]
 
 
 def test_a_status_of_an_instance_with_policies() -> None:
@@ -179,6 +247,14 @@ def test_json_has_every_field_and_the_stasher_as_an_object() -> None:
     assert set(WEB._fields) == set(box) == set(web)
     assert box["description"] is None
     assert {"pid": 77, "uid": 1000, "gid": 1000, "command": "python3"} == web["stasher"]
+
+
+def test_json_has_the_opener_as_an_object() -> None:
+    """As the kernel knows him."""
+    (web,) = json.loads(json_listing([WEB._replace(guarded=True, opener=Opener(None, 7, 0x400, (7, 1)))]))
+
+    assert {"uid": None, "gid": 7, "capabilities": 0x400, "userns": [7, 1]} == web["opener"]
+    assert web["guarded"] is True
 
 
 def test_json_of_nothing_is_an_empty_list() -> None:

@@ -90,7 +90,7 @@ def test_a_full_entry_has_its_stasher() -> None:
 
 def test_fields_of_a_newer_instance_are_passed_over() -> None:
     """An old client reads what it knows."""
-    assert entry_from(PLAIN) == entry_from({**PLAIN, "guarded": True})
+    assert entry_from(PLAIN) == entry_from({**PLAIN, "colour": "red"})
 
 
 @pytest.mark.parametrize("record", [None, 7, [], {}, {"name": "web"}, {**PLAIN, "stasher": 7}])

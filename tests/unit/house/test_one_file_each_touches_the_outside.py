@@ -18,10 +18,13 @@ READS_PROC = {
     "server/namespaces.py": "writes its own id maps, and mounts from its own descriptors",
 }
 OPENS_DEV_FUSE = {"server/mounting.py": "the one"}
-COPIES_DESCRIPTORS = {"host/descriptors.py": "the one"}
+COPIES_DESCRIPTORS = {
+    "host/descriptors.py": "the one",
+    "bpf/captured_output.py": "its own standard error, which the BPF compiler writes to",
+}
 LIBRARIES = {
     "bcc": {"bpf/loader.py": "the one"},
-    "ctypes": {"host/syscalls.py": "the one"},
+    "ctypes": {"host/syscalls.py": "the one", "bpf/syscall.py": "bpf(2), which bpf/ needs without host/"},
     "pyfuse3": {"server/fuse/names.py": "the one"},
     "pyroute2": {"host/sockets.py": "the one"},
 }
@@ -67,7 +70,7 @@ def test_only_mounting_opens_the_fuse_device() -> None:
 
 
 def test_only_descriptors_copies_stored_descriptors() -> None:
-    """On the server's side no file but host/descriptors.py duplicates a descriptor."""
+    """On the server's side no file but host/descriptors.py duplicates a stored descriptor."""
     assert set(COPIES_DESCRIPTORS) == names_of(filter(copies_descriptors, sources()))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from fdstorefs.core.node import Opener
 from fdstorefs.errors import Loop, QuotaExceeded
 from fdstorefs.host.descriptors import Descriptors
 from fdstorefs.host.recursion import RecursionGuard
@@ -118,3 +119,58 @@ def test_a_descriptor_that_is_not_open_changes_nothing(intake: Intake) -> None:
 def test_enough_is_kept_back_for_everything_else(descriptors: Descriptors, limit: int, capacity: int) -> None:
     """A store that is full can still talk to its clients."""
     assert Intake(descriptors, RecursionGuard(None, 1, descriptors), limit).capacity == capacity
+
+
+def told_of_unkept(intake: Intake) -> list[int]:
+    """The inode numbers of what comes and is not kept, from now on."""
+    unkept: list[int] = []
+    intake.unkept = lambda descriptor: unkept.append(os.fstat(descriptor).st_ino)
+    return unkept
+
+
+def test_what_is_not_kept_is_told_while_it_is_still_open(intake: Intake) -> None:
+    """Rejected, unwanted, or let go of before anybody was asked to guard it."""
+    unkept = told_of_unkept(intake)
+    descriptors = [os.memfd_create("x") for _ in range(3)]
+    expected = [os.fstat(descriptor).st_ino for descriptor in descriptors]
+    intake.reject(intake.accept(descriptors[0]))
+    intake.discard_stray(descriptors[1])
+    intake.accept(descriptors[2]).hold().drop()
+
+    assert expected == unkept
+
+
+def test_a_copy_of_what_is_kept_is_kept(intake: Intake) -> None:
+    """It is the same open file that would be let go of."""
+    unkept = told_of_unkept(intake)
+    file = intake.accept(os.memfd_create("x")).hold()
+    intake.discard_stray(os.dup(file.descriptor))
+    intake.reject(intake.accept(os.dup(file.descriptor)))
+
+    assert [] == unkept
+    file.drop()
+
+
+def test_what_the_store_cannot_take_is_not_kept(descriptors: Descriptors) -> None:
+    """For want of room, or because it is a file of the store itself."""
+    full = Intake(descriptors, RecursionGuard(None, os.getpid(), descriptors), limit=64)
+    unkept = told_of_unkept(full)
+    with pytest.raises(QuotaExceeded):
+        full.accept(os.memfd_create("one more"))
+    own = os.memfd_create("own")
+    looped = Intake(descriptors, RecursionGuard(os.fstat(own).st_dev, os.getpid(), descriptors), 1024)
+    looped.unkept = full.unkept
+    with pytest.raises(Loop):
+        looped.accept(own)
+
+    assert 2 == len(unkept)
+
+
+def test_what_somebody_was_asked_to_guard_is_his_to_let_go_of(intake: Intake) -> None:
+    """Whoever knows its opener has been told of it otherwise."""
+    unkept = told_of_unkept(intake)
+    file = intake.accept(os.memfd_create("x")).hold()
+    file.opener = Opener(0, 0, 0, (1,))
+    file.drop()
+
+    assert [] == unkept

@@ -1,0 +1,128 @@
+"""Processes that servers are: what the kernel says of one, held so that it cannot become another.
+
+Everything is read as the initial user namespace has it.
+"""
+
+import os
+from dataclasses import dataclass
+
+from fdstorefs.bpf.rows import IdMap
+from fdstorefs.enforcer.id_maps import Extents, extents_of
+from fdstorefs.errors import NoSuchProcess, NotPermitted
+from fdstorefs.host import procfs
+from fdstorefs.host.mount_table import MountTable
+from fdstorefs.host.task import Status, Task
+from fdstorefs.host.user_namespaces import HeldNamespace
+
+CAP_SYS_ADMIN = 21
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Process:
+    """One process as it was when it was looked at. Its user namespace is held.
+
+    `uid` is the host's, and `start` in clock ticks since boot. `capabilities` are effective, over its own user
+    namespace. `cgroup` is its path on the host, None if it is in none that could be named.
+    """
+
+    pid: int
+    start: int
+    command: str
+    uid: int
+    gid: int
+    groups: frozenset[int]
+    capabilities: int
+    userns: HeldNamespace
+    uid_extents: Extents
+    gid_extents: Extents
+    cgroup: str | None
+
+    @property
+    def uids(self) -> IdMap:
+        """Between the uids of its user namespace and the host's."""
+        return IdMap(self.uid_extents)
+
+    @property
+    def gids(self) -> IdMap:
+        """Likewise for gids."""
+        return IdMap(self.gid_extents)
+
+    @property
+    def inner_uid(self) -> int | None:
+        """Its uid in its own user namespace."""
+        return self.uids.to_instance(self.uid)
+
+    @property
+    def is_privileged(self) -> bool:
+        """Whether it may do everything in its own user namespace."""
+        return bool(self.capabilities >> CAP_SYS_ADMIN & 1)
+
+
+def look_at(pid: int, pidfd: int) -> tuple[Process, MountTable]:
+    """The process behind `pidfd`, whose number is `pid`, and its mounts.
+
+    Raises NoSuchProcess if it has ended, NotPermitted if it is more than one user.
+    """
+    try:
+        task = Task.hold(pid, pidfd)
+    except OSError as error:
+        raise _gone(pid) from error
+    try:
+        found = _read(task)
+        # Read by number, so it counts only if the process still has it.
+        mounts = procfs.mounts(pid)
+        procfs.check_pidfd(pidfd, pid)
+    except (FileNotFoundError, ProcessLookupError) as error:
+        raise _gone(pid) from error
+    finally:
+        task.close()
+    return found, mounts
+
+
+def number_behind(pidfd: int) -> int:
+    """The process id behind a pidfd; NoSuchProcess if it has ended or the descriptor is no pidfd."""
+    found = int(procfs.fdinfo_field(procfs.fdinfo(pidfd), "Pid"))
+    if found <= 0:
+        raise NoSuchProcess("the process has ended")
+    return found
+
+
+def _read(task: Task) -> Process:
+    status = task.status()
+    command, start = task.name_and_start()
+    place = task.cgroup()
+    return Process(
+        pid=status.tgid,
+        start=start,
+        command=command,
+        uid=_one_uid(status),
+        gid=status.gids[1],
+        groups=frozenset((status.gids[1], *status.groups)),
+        capabilities=status.cap_effective,
+        userns=HeldNamespace(task.open_user_namespace()),
+        uid_extents=extents_of("uid", task.tid),
+        gid_extents=extents_of("gid", task.tid),
+        cgroup=None if place is None else place.path,
+    )
+
+
+def _one_uid(status: Status) -> int:
+    uids = set(status.uids)
+    if len(uids) != 1:
+        raise NotPermitted(
+            f"process {status.tgid} runs with several uids: {', '.join(map(str, sorted(uids)))}",
+            hint="serve as one user",
+        )
+    return uids.pop()
+
+
+def _gone(pid: int) -> NoSuchProcess:
+    return NoSuchProcess(f"process {pid} has ended")
+
+
+def pidfd_of(pid: int) -> int | None:
+    """A new pidfd of whoever has this number now; None if nobody does."""
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return None

@@ -1,0 +1,203 @@
+"""The registry: which instances there are, from the registration of a server to the last tag that it left."""
+
+import logging
+import select
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from fdstorefs.bpf.abi import RoleKind
+from fdstorefs.enforcer.errors import AlreadyRegistered, NotRegistered
+from fdstorefs.enforcer.instance import Instance
+from fdstorefs.enforcer.kernel_side import KernelSide
+from fdstorefs.enforcer.process import Process
+from fdstorefs.enforcer.served_mount import Seen
+from fdstorefs.errors import NotPermitted, QuotaExceeded
+from fdstorefs.server.enforcement.in_force import InForce
+from fdstorefs.server.varlink.shares import Shares
+
+log = logging.getLogger(__name__)
+
+PER_UID, IN_ALL = 64, 4096
+"""Instances that one user, and all, may have; those that have ended count while something is tagged for them."""
+
+
+class Rows(Protocol):
+    """Where an instance's policies are put in force."""
+
+    def in_force(self, number: int) -> InForce | None:
+        """The policies in force in an instance."""
+
+    def add(self, instance: Instance, in_force: InForce) -> None:
+        """Put policies in force for an instance."""
+
+    def drop(self, number: int) -> None:
+        """Take them out."""
+
+
+class Registry:
+    """Registered instances by number.
+
+    `leave` is called before the pidfd of a server that has gone is closed, `ended` afterwards, with its instance still
+    here.
+    """
+
+    def __init__(
+        self,
+        kernel: KernelSide,
+        rows: Rows,
+        leave: Callable[[Instance], None],
+        ended: Callable[[Instance], None],
+    ) -> None:
+        self._leave = leave
+        self._kernel = kernel
+        self._rows = rows
+        self._ended = ended
+        self._instances: dict[int, Instance] = {}
+        self._quota = Shares(PER_UID, IN_ALL)
+
+    def __iter__(self) -> Iterator[Instance]:
+        return iter(tuple(self._instances.values()))
+
+    def __len__(self) -> int:
+        return len(self._instances)
+
+    def get(self, number: int) -> Instance | None:
+        """The instance of this number."""
+        return self._instances.get(number)
+
+    # Coming
+
+    def known(self, process: Process, mount: Seen, pidfd: int) -> Instance | None:
+        """The instance that this very process has registered already; None if it has none.
+
+        Raises NotPermitted if it has another role, AlreadyRegistered if it serves another mount.
+        """
+        role = self._kernel.role(pidfd)
+        if role is None:
+            return None
+        if role.kind != RoleKind.SERVER:
+            raise NotPermitted("who keeps an instance's descriptors does not serve another")
+        found = self._instances.get(role.instance)
+        if found is None or found.has_ended or (found.pid, found.start) != (process.pid, process.start):
+            return None
+        if found.device != mount.device:
+            raise AlreadyRegistered(
+                f"process {process.pid} serves `{found.mount}` already",
+                hint="serve each mount with its own process",
+            )
+        return found
+
+    def require_room(self, process: Process, mount: Seen) -> None:
+        """Raise AlreadyRegistered or QuotaExceeded if one more cannot come."""
+        for other in self:
+            if other.device == mount.device and not other.has_ended and not self._has_just_ended(other):
+                raise AlreadyRegistered(f"process {other.pid} serves `{mount.path}` already", name=mount.path)
+        if not self._quota.fits(process.uid, 1):
+            raise QuotaExceeded(
+                f"uid {process.uid} has {PER_UID} instances registered, or all have {IN_ALL}",
+                hint="end some; those that have ended count while somebody holds what they delivered",
+            )
+
+    def _has_just_ended(self, instance: Instance) -> bool:
+        """Whether its server is gone, which the loop may not have told yet."""
+        assert instance.pidfd is not None
+        poll = select.poll()
+        poll.register(instance.pidfd, select.POLLIN)
+        has_ended = bool(poll.poll(0))
+        if has_ended:
+            self.end(instance)
+        return has_ended
+
+    def admit(self, process: Process, mount: Seen, pidfd: int, in_force: InForce) -> Instance:
+        """Register an instance with these policies. The pidfd is the registry's if it succeeds.
+
+        Its role comes last: what the server receives is guarded from then on, and must then find everything.
+        """
+        self.require_room(process, mount)
+        made = Instance.of(0, process, mount, pidfd)
+        former = self._predecessor(made, in_force)
+        made.number = former.number if former is not None else self._kernel.numbers.next_instance()
+        try:
+            self._put(made, in_force)
+        except BaseException:
+            if former is None:
+                self._take_out(made)
+            else:
+                self._kernel.put_instance(former.number, former.record())
+            raise
+        if former is None:
+            self._quota.take(made.uid, 1)
+        self._instances[made.number] = made
+        return made
+
+    def _predecessor(self, made: Instance, in_force: InForce) -> Instance | None:
+        """An ended instance whose place the new one takes: the same user's on the same path, with the same policies.
+
+        What it left tagged goes on under the same number, and is the new one's to tag anew.
+        """
+        for other in self:
+            if (
+                other.has_ended
+                and other.lineage == made.lineage
+                and other.standing.uid_extents == made.standing.uid_extents
+                and other.standing.gid_extents == made.standing.gid_extents
+                and self._rows.in_force(other.number) is in_force
+            ):
+                return other
+        return None
+
+    def _put(self, made: Instance, in_force: InForce) -> None:
+        self._rows.add(made, in_force)
+        self._kernel.put_instance(made.number, made.record())
+        self._kernel.put_mount(made.device, made.number)
+        assert made.pidfd is not None
+        self._kernel.set_role(made.pidfd, RoleKind.SERVER, made.number)
+
+    def _take_out(self, instance: Instance) -> None:
+        self._kernel.remove_mount(instance.device)
+        self._kernel.remove_instance(instance.number)
+        self._rows.drop(instance.number)
+
+    def protect(self, instance: Instance, keeper: Process, pidfd: int) -> None:
+        """Guard a keeper of the instance. Raises NotPermitted for somebody who cannot be one."""
+        if (keeper.uid, keeper.userns.numbers[0]) != (instance.uid, instance.chain[0]):
+            raise NotPermitted("a keeper runs as its server's user, in the same user namespace")
+        role = self._kernel.role(pidfd)
+        if role is not None and (role.kind, role.instance) != (RoleKind.KEEPER, instance.number):
+            raise NotPermitted("it has another role already")
+        self._kernel.set_role(pidfd, RoleKind.KEEPER, instance.number)
+
+    # Going
+
+    def end(self, instance: Instance) -> None:
+        """Its server has gone. What it tagged stays as it is."""
+        self._leave(instance)
+        instance.end()
+        instance.connected = False
+        self._kernel.put_instance(instance.number, instance.record())
+        self._kernel.remove_mount(instance.device)
+        log.info("the server of `%s` (process %d) has ended", instance.mount, instance.pid)
+        self._ended(instance)
+
+    def forget(self, instance: Instance) -> None:
+        """Nothing is tagged for an ended instance any more."""
+        del self._instances[instance.number]
+        self._quota.take(instance.uid, -1)
+        self._kernel.remove_instance(instance.number)
+        self._rows.drop(instance.number)
+
+    # After a restart
+
+    def restore(self, instance: Instance) -> None:
+        """An instance that a former enforcer registered. What the kernel has of it stays."""
+        self._instances[instance.number] = instance
+        self._quota.take(instance.uid, 1)
+
+    def of_server(self, number: int | None) -> Instance:
+        """The instance with this number, if it lives. Raises NotRegistered."""
+        found = self._instances.get(number) if number is not None else None
+        if found is None or found.has_ended:
+            raise NotRegistered(
+                "the caller serves no instance that is registered", hint="call Register first"
+            )
+        return found

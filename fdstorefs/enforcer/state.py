@@ -1,0 +1,181 @@
+"""The state file: what the next enforcer must know of this one, and cannot read out of the kernel.
+
+It says what is in force by a digest, so that a restart with the same policies changes nothing; what policies know each
+instance by; and, once an enforcer has ended in order, which names guarded files have. Whatever of it is missing, or is
+not of this kernel's generation, costs this: files are delivered to nobody until their servers name them anew.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from importlib.resources import files
+from typing import Any
+
+from fdstorefs.bpf.rows import Extent
+from fdstorefs.enforcer.book import GuardedFile
+from fdstorefs.enforcer.generation import Generation, Standing
+from fdstorefs.policy.request import UNKNOWN, EntryFacts, Person, Unsettled
+from fdstorefs.server.enforcement.applies import Whereabouts
+
+log = logging.getLogger(__name__)
+
+VERSION = 1
+MODE = 0o600
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """As the file has it. `files` by class set."""
+
+    generation: int = 0
+    digest: str = ""
+    instances: dict[int, Standing] = field(default_factory=dict)
+    files: dict[int, GuardedFile] = field(default_factory=dict)
+
+
+def digest_of(generation: Generation) -> str:
+    """What stands for policies and programs: the same if nothing would change by putting them in force anew."""
+    found = sha256()
+    policy_set = generation.policy_set
+    for text in (generation.everything.mark.hash, repr(sorted(policy_set.modes.items())), _programs()):
+        found.update(text.encode() + b"\0")
+    for source in policy_set.sources:
+        found.update(source.text.encode(errors="surrogateescape") + b"\0")
+    return found.hexdigest()
+
+
+def _programs() -> str:
+    found = sha256()
+    for source in sorted(files("fdstorefs.bpf").iterdir(), key=lambda each: each.name):
+        if source.name.endswith((".c", ".h")):
+            found.update(source.read_bytes())
+    return found.hexdigest()
+
+
+def read_state(path: str) -> State:
+    """The state in the file; an empty one if there is none, or none that is understood."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = json.load(file)
+        if found["version"] != VERSION:
+            return State()
+        return State(
+            found["generation"],
+            found["digest"],
+            {int(number): _standing(each) for number, each in found["instances"].items()},
+            {int(number): _file(each) for number, each in found["files"].items()},
+        )
+    except FileNotFoundError:
+        return State()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        log.warning("the state of the former enforcer cannot be read: %s", error)
+        return State()
+
+
+def write_state(path: str, state: State) -> None:
+    """Put the state in the file's place, whole. Raises OSError."""
+    told = {
+        "version": VERSION,
+        "generation": state.generation,
+        "digest": state.digest,
+        "instances": {number: _of_standing(each) for number, each in state.instances.items()},
+        "files": {number: _of_file(each) for number, each in state.files.items()},
+    }
+    temporary = f"{path}.new"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, MODE)
+    with open(fd, "w", encoding="utf-8") as file:
+        json.dump(told, file)
+    os.replace(temporary, path)
+
+
+# Standings
+
+
+def _of_standing(standing: Standing) -> dict[str, Any]:
+    here = standing.here
+    return {
+        "mount": here.mount,
+        "owner": here.owner,
+        "cgroup": here.cgroup,
+        "uids": _of_extents(standing.uid_extents),
+        "gids": _of_extents(standing.gid_extents),
+    }
+
+
+def _standing(found: dict[str, Any]) -> Standing:
+    here = Whereabouts(found["mount"], found["owner"], found["cgroup"])
+    return Standing(here, _extents(found["uids"]), _extents(found["gids"]))
+
+
+def _of_extents(extents: Iterable[Extent]) -> list[list[int]]:
+    return [[each.inner, each.outer, each.count] for each in extents]
+
+
+def _extents(found: Iterable[list[int]]) -> tuple[Extent, ...]:
+    return tuple(Extent(*each) for each in found)
+
+
+# Guarded files
+
+
+def _of_file(file: GuardedFile) -> dict[str, Any]:
+    return {
+        "instance": file.instance,
+        "names": [_of_facts(facts) for facts in file.names],
+        "inodes": sorted(file.inodes),
+        "classes": list(file.classes),
+    }
+
+
+def _file(found: dict[str, Any]) -> GuardedFile:
+    return GuardedFile(
+        found["instance"],
+        tuple(map(_facts, found["names"])),
+        frozenset(found["inodes"]),
+        tuple(found["classes"]),
+    )
+
+
+def _of_facts(facts: EntryFacts) -> dict[str, Any]:
+    return {
+        "path": facts.path,
+        "kind": _told(facts.kind),
+        "filesystem": _told(facts.filesystem),
+        "access": _told(facts.access),
+        "label": facts.label,
+        "stasher": _of_person(facts.stasher),
+        "opener": _of_person(facts.opener),
+    }
+
+
+def _facts(found: dict[str, Any]) -> EntryFacts:
+    return EntryFacts(
+        found["path"],
+        _or_unknown(found["kind"]),
+        _or_unknown(found["filesystem"]),
+        _or_unknown(found["access"]),
+        found["label"],
+        _person(found["stasher"]),
+        _person(found["opener"]),
+        guarded=True,
+    )
+
+
+def _of_person(person: Person) -> list[Any]:
+    return [_told(person.uid), _told(person.capabilities), _told(person.userns)]
+
+
+def _person(found: list[Any]) -> Person:
+    uid, capabilities, userns = found
+    return Person(_or_unknown(uid), _or_unknown(capabilities), UNKNOWN if userns is None else tuple(userns))
+
+
+def _told(value: object) -> Any:
+    return None if isinstance(value, Unsettled) else value
+
+
+def _or_unknown(value: Any) -> Any:
+    return UNKNOWN if value is None else value

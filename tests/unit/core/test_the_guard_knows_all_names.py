@@ -1,0 +1,296 @@
+"""Whatever is done with a store, its guard knows the names of every open file in it, and of no other."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fdstorefs.core.access import Action, Check, Checked, Target, mode_bits
+from fdstorefs.core.limits import Limits
+from fdstorefs.core.node import Box, Entry, Opener, OpenFile
+from fdstorefs.core.store import Store
+from fdstorefs.core.subject import Subject
+from fdstorefs.errors import Denied, NotGuarded, StoreError
+from tests.unit.core.knowing_guard import OPENER, KnowingGuard, by_path
+from tests.unit.core.people import Clock, Files, Person
+
+PATHS = ("a", "b", "box", "box/a", "box/b", "other", "other/a")
+SOME_PATH = st.sampled_from(PATHS)
+SOME_FILE = st.integers(0, 2)
+STEPS = st.one_of(
+    st.tuples(st.just("stash"), SOME_PATH, SOME_FILE),
+    st.tuples(st.just("stash two"), SOME_PATH, SOME_PATH, SOME_FILE, SOME_FILE),
+    st.tuples(st.just("create"), SOME_PATH),
+    st.tuples(st.just("fill"), SOME_PATH, SOME_FILE),
+    st.tuples(st.just("link"), SOME_PATH, SOME_PATH),
+    st.tuples(st.just("rename"), SOME_PATH, SOME_PATH),
+    st.tuples(st.just("label"), SOME_PATH),
+    st.tuples(st.just("discard"), SOME_PATH),
+    st.tuples(st.just("take"), SOME_PATH),
+    st.tuples(st.just("make box"), SOME_PATH),
+    st.tuples(st.just("refuse"), st.booleans()),
+)
+
+
+class Guarded:
+    """A store with a guard, one user, and three open files that may be in it."""
+
+    def __init__(self, check: Check = mode_bits) -> None:
+        self.person = Person(1000, 1000)
+        self.store = Store(uid=0, gid=0, clock=Clock(), mode=0o777, limits=Limits(), authority=Checked(check))
+        self.guard = self.store.guard = KnowingGuard(self.store)
+        self._make = Files()
+        self._files: dict[int, OpenFile] = {}
+
+    def file(self, number: int) -> OpenFile:
+        """One of the files; a new one once it was released."""
+        file = self._files.get(number)
+        if file is None or file.number in self._make.released:
+            file = self._files[number] = self._make()
+        return file
+
+    def do(self, step: str, *arguments: object) -> None:
+        """Do it, as a server would."""
+        getattr(self, step.replace(" ", "_"))(*arguments)
+
+    def stash(self, path: str, number: int) -> None:
+        """Stash one of the files."""
+        file = self.file(number).hold()
+        try:
+            self.store.stash(self.person.subject, path, file, self.person.stasher, replace=True)
+        finally:
+            file.drop()
+
+    def stash_two(self, first: str, second: str, one: int, other: int) -> None:
+        """Stash two of them at once."""
+        store, subject = self.store, self.person.subject
+        files = [self.file(one).hold(), self.file(other).hold()]
+        try:
+            targets = [store.check_stash(subject, path, replace=True) for path in (first, second)]
+            if (targets[0].box, targets[0].name) == (targets[1].box, targets[1].name):
+                return
+            puts = [
+                store.to_put(target, file, self.person.stasher)
+                for target, file in zip(targets, files, strict=True)
+            ]
+            with store.agreement(subject, puts) as agreement:
+                for put in puts:
+                    store.check_put(subject, put.target, put.file, put.label)
+                agreement.complete()
+                for put in puts:
+                    store.put(subject, put)
+        finally:
+            for file in files:
+                file.drop()
+
+    def create(self, path: str) -> None:
+        """Make an empty entry."""
+        goal = self.store.locate_goal(self.person.subject, path)
+        self.store.create(self.person.subject, goal.box, goal.name)
+
+    def fill(self, path: str, number: int) -> None:
+        """Put a file into an entry."""
+        entry = self.store.locate(self.person.subject, path).node
+        if isinstance(entry, Entry):
+            file = self.file(number).hold()
+            try:
+                self.store.fill(self.person.subject, entry, file, self.person.stasher)
+            finally:
+                file.drop()
+
+    def link(self, source: str, goal: str) -> None:
+        """Give a second name."""
+        subject = self.person.subject
+        there = self.store.locate_goal(subject, goal)
+        self.store.link(subject, self.store.locate(subject, source), there.box, there.name)
+
+    def rename(self, source: str, goal: str) -> None:
+        """Rename, and replace."""
+        subject = self.person.subject
+        self.store.rename(subject, self.store.locate(subject, source), self.store.locate_goal(subject, goal))
+
+    def label(self, path: str) -> None:
+        """Give a label."""
+        entry = self.store.locate(self.person.subject, path).node
+        if isinstance(entry, Entry):
+            self.store.set_label(self.person.subject, entry, f"label of {path}")
+
+    def discard(self, path: str) -> None:
+        """Discard."""
+        self.store.discard(self.person.subject, self.store.locate(self.person.subject, path))
+
+    def take(self, path: str) -> None:
+        """Retrieve and discard."""
+        for file in self.store.take_many(self.person.subject, [path]):
+            file.drop()
+
+    def make_box(self, path: str) -> None:
+        """Make a box."""
+        goal = self.store.locate_goal(self.person.subject, path)
+        self.store.make_box(self.person.subject, goal.box, goal.name, 0o777)
+
+    def refuse(self, refuses: bool) -> None:
+        """Have the guard refuse from now on, or consent."""
+        self.guard.refuses = refuses
+
+    def picture(self) -> list[tuple[str, int, int | None]]:
+        """What is in the store."""
+        return [
+            (path, node.ino, getattr(getattr(node, "file", None), "number", None))
+            for path, _, _, node in self.store.tree.walk(self.store.root)
+        ]
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(STEPS, max_size=25))
+def test_the_guard_knows_what_the_store_knows(steps: list[tuple[object, ...]]) -> None:
+    """After every step, also one that was refused, halfway or at once."""
+    guarded = Guarded()
+    guarded.make_box("box")
+    for step, *arguments in steps:
+        before, asked = guarded.picture(), len(guarded.guard.asked)
+        try:
+            guarded.do(str(step), *arguments)
+        except StoreError:
+            assert before == guarded.picture()
+        if guarded.guard.refuses and len(guarded.guard.asked) > asked:
+            assert before == guarded.picture()
+
+        assert by_path(guarded.guard.stored()) == by_path(guarded.guard.known)
+
+
+@pytest.fixture
+def guarded() -> Guarded:
+    """A store with a guard."""
+    return Guarded()
+
+
+CHANGES: dict[str, Callable[[Guarded], None]] = {
+    "stash": lambda g: g.stash("new", 1),
+    "replace": lambda g: g.stash("x", 1),
+    "the same again": lambda g: g.stash("x", 0),
+    "fill": lambda g: g.fill("x", 1),
+    "link": lambda g: g.link("x", "y"),
+    "rename": lambda g: g.rename("x", "y"),
+    "rename a box": lambda g: g.rename("box", "chest"),
+    "label": lambda g: g.label("x"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_name_that_the_guard_refuses_does_not_come_to_be(guarded: Guarded, change: str) -> None:
+    """Nothing changes, and the guard goes by the names that it went by before."""
+    guarded.make_box("box")
+    guarded.stash("x", 0)
+    guarded.stash("box/z", 2)
+    before, known = guarded.picture(), by_path(guarded.guard.known)
+    guarded.guard.refuses = True
+
+    with pytest.raises(NotGuarded):
+        CHANGES[change](guarded)
+    assert (before, known) == (guarded.picture(), by_path(guarded.guard.known))
+
+
+LOSSES: dict[str, Callable[[Guarded], None]] = {
+    "discard": lambda g: g.discard("x"),
+    "take": lambda g: g.take("x"),
+    "discard one of two": lambda g: g.discard("box/z"),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_name_goes_without_the_guards_consent(guarded: Guarded, loss: str) -> None:
+    """It is told, and not asked."""
+    guarded.make_box("box")
+    guarded.stash("x", 0)
+    guarded.stash("box/z", 2)
+    guarded.link("box/z", "z")
+    guarded.guard.refuses = True
+    LOSSES[loss](guarded)
+
+    assert by_path(guarded.guard.stored()) == by_path(guarded.guard.known)
+
+
+def test_the_guard_is_told_what_the_entry_will_be(guarded: Guarded) -> None:
+    """The number of an entry that is yet to be made, its path, label and stasher."""
+    guarded.make_box("box")
+    file = guarded.file(0).hold()
+    entry, _ = guarded.store.stash(guarded.person.subject, "box/x", file, guarded.person.stasher, label="red")
+
+    assert [("box/x", entry.ino, "red", guarded.person.stasher)] == [tuple(n) for n in guarded.guard.asked[0]]
+
+
+def test_verdicts_on_a_new_file_know_its_opener() -> None:
+    """The guard is asked before the policy is, since the policy may ask who opened it."""
+    seen: list[Opener | None] = []
+
+    def look(_subject: Subject, _action: Action, target: Target) -> None:
+        if target.coming is not None and target.coming.file is not None:
+            seen.append(target.coming.file.opener)
+
+    Guarded(look).stash("x", 0)
+
+    assert {OPENER} == set(seen)
+
+
+def deny_at_y(_subject: Subject, _action: Action, target: Target) -> None:
+    """Deny to put any open file under the name `y`."""
+    if target.name == "y" and target.coming is not None and target.coming.file is not None:
+        raise Denied("denied")
+
+
+def test_names_asked_for_in_vain_never_count_for_a_stored_file() -> None:
+    """Of a file that is stored already the guard hears only once every verdict has fallen."""
+    guarded = Guarded(deny_at_y)
+    guarded.stash("x", 0)
+    guarded.guard.asked.clear()
+
+    with pytest.raises(Denied):
+        guarded.stash("y", 0)
+    assert [] == guarded.guard.asked
+
+
+def test_a_new_file_that_is_denied_is_guarded_no_more() -> None:
+    """Else it could be passed on by nobody, and its owner never asked for that."""
+    guarded = Guarded(deny_at_y)
+
+    with pytest.raises(Denied):
+        guarded.stash("y", 0)
+    assert (1, {}) == (len(guarded.guard.asked), guarded.guard.known)
+
+
+def test_of_several_a_denied_one_takes_back_all_and_no_stored_one() -> None:
+    """The one that was stored before is guarded as it was."""
+    guarded = Guarded(deny_at_y)
+    guarded.stash("x", 0)
+    known = by_path(guarded.guard.known)
+
+    with pytest.raises(Denied):
+        guarded.stash_two("z", "y", 1, 0)
+    assert known == by_path(guarded.guard.known)
+
+
+def test_nothing_is_delivered_that_the_guard_does_not_vouch_for(guarded: Guarded) -> None:
+    """Neither retrieved nor taken, and it stays where it is."""
+    guarded.stash("x", 0)
+    guarded.guard.delivers = False
+    subject = guarded.person.subject
+
+    with pytest.raises(NotGuarded) as raised:
+        guarded.store.retrieve_many(subject, ["x"])
+    with pytest.raises(NotGuarded):
+        guarded.store.take_many(subject, ["x"])
+    assert ("x", True) == (raised.value.name, "x" in guarded.store.root.children)
+
+
+def test_a_box_keeps_what_is_in_it_when_its_name_goes(guarded: Guarded) -> None:
+    """Everything below has another path, and what has names elsewhere keeps those."""
+    guarded.make_box("box")
+    guarded.stash("box/z", 0)
+    guarded.link("box/z", "z")
+    guarded.rename("box", "chest")
+
+    box = guarded.store.root.children["chest"]
+    assert isinstance(box, Box)
+    assert [["chest/z", "z"]] == [[n.path for n in names] for names in by_path(guarded.guard.known).values()]
