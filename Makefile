@@ -1,7 +1,7 @@
 # `make` alone lists what there is to make.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-bench demo check test bench clean
+.PHONY: help setup setup-bench demo check test test-kernel bench clean
 
 bin := .venv/bin
 
@@ -26,6 +26,10 @@ check: setup ## ruff, mypy, import-linter
 test: setup check ## the checks, then every test
 	$(bin)/python -m pytest -n auto tests/unit
 	$(bin)/python -m pytest -n auto tests/mount
+	@tools/test-kernel
+
+test-kernel: setup ## tests/kernel in virtual machines; KERNEL=6.1, 6.12 or 7.2 is one of them
+	@tools/test-kernel $(KERNEL)
 
 bench: setup-bench ## measure, and write benchmarks/results/
 	$(bin)/python -m benchmarks

@@ -18,6 +18,7 @@ from benchmarks.suites import (
     cold_start,
     event_loops,
     footprint,
+    in_the_kernel,
     over_socket,
     through_mount,
     under_policy,
@@ -35,6 +36,7 @@ SUITES: dict[str, tuple[Suite, Plan, Plan]] = {
     footprint.NAME: (footprint.run, Plan(6, 90, warm_up=False), Plan(1, 0, quick=True, warm_up=False)),
     cold_start.NAME: (cold_start.run, Plan(20, 45), Plan(3, 3, quick=True)),
     under_policy.NAME: (under_policy.run, Plan(40, 80), Plan(5, 6, quick=True)),
+    in_the_kernel.NAME: (in_the_kernel.run, Plan(40, 30), Plan(5, 4, quick=True)),
     event_loops.NAME: (event_loops.run, Plan(30, 60), Plan(3, 4, quick=True)),
 }
 """What runs under which name, in full and in a hurry: all in full take under ten minutes, in a hurry one."""

@@ -75,11 +75,12 @@ static __always_inline __u32 fds_knows(const struct fds_request *request)
     return *(const volatile __u32 *)&request->known;
 }
 
-/* A pointer of which the compiler no longer knows where it comes from: else it works the address of each word out before
- * a loop and keeps them all on the stack, which is small. */
-#define fds_opaque(pointer)                             \
+/* A value of which the compiler no longer knows where it comes from. Of a pointer to rows: else it works the address of
+ * each word out before a loop and keeps them all on the stack, which is small. Of a count: else it makes one limit of the
+ * count and the constant beside it, which old verifiers don't see through. */
+#define fds_opaque(value)                               \
     ({                                                  \
-        __typeof__(pointer) opaque = (pointer);         \
+        __typeof__(value) opaque = (value);             \
         __asm__ __volatile__("" : "+r"(opaque));        \
         opaque;                                         \
     })
@@ -134,21 +135,34 @@ static __always_inline void fds_and_row(struct fds_row *to, const struct fds_row
         words[word] &= fds_word(from, word);
 }
 
+/* Those beyond the words that these programs have are never other than 0. */
 static __always_inline void fds_forget_terms(struct fds_scratch *scratch)
 {
 #pragma unroll
-    for (int word = 0; word < FDS_MOST_WORDS; word++)
+    for (int word = 0; word < FDS_WORDS; word++)
         scratch->terms[word] = 0;
 }
 
-static __always_inline int fds_refuse(struct fds_scratch *scratch, __u32 reason)
+static __always_inline void fds_begin(struct fds_scratch *scratch, __u32 reason)
 {
     scratch->verdict.allowed = 0;
     scratch->verdict.decided = 0;
     scratch->verdict.class = 0;
     scratch->verdict.reason = reason;
+}
+
+static __always_inline int fds_deny(struct fds_scratch *scratch, __u32 reason)
+{
+    fds_begin(scratch, reason);
     fds_forget_terms(scratch);
     return 0;
+}
+
+/* A denial for a reason of the caller's, who did not come as far as the tables. */
+static __always_inline int fds_refuse(struct fds_scratch *scratch, __u32 reason)
+{
+    scratch->verdict.generation = 0;
+    return fds_deny(scratch, reason);
 }
 
 /* The tables of the request's instance. Returns 0, or why there are none. */
@@ -200,9 +214,10 @@ static __always_inline __u32 fds_groups(struct fds_context *context, struct fds_
 {
     const struct fds_request *request = &scratch->request;
     __u32 knows = fds_knows(request) & FDS_KNOWS_GROUPS;
+    __u32 count = request->groups;
     const struct fds_row *row;
 
-    if (request->groups > FDS_MOST_GROUPS)
+    if (count > FDS_MOST_GROUPS)
         return FDS_OVERFLOW;
     row = fds_row(context->rows, FDS_GID, context->instance, knows ? FDS_OTHER : FDS_UNKNOWN);
     if (!row)
@@ -211,7 +226,7 @@ static __always_inline __u32 fds_groups(struct fds_context *context, struct fds_
     if (!knows)
         return 0;
     for (int group = 0; group < FDS_MOST_GROUPS; group++) {
-        if (group >= request->groups)
+        if (group >= fds_opaque(count))
             break;
         row = fds_row(context->rows, FDS_GID, context->instance, request->gids[group]);
         if (row)
@@ -385,6 +400,9 @@ static __always_inline __u64 fds_matching_word(const struct fds_row *terms, int 
     __u64 left = fds_word(terms, word);
     __u64 blocked;
 
+    /* Most rules are about some users, and so ends here what most words cost. */
+    if (FDS_USES & FDS_USES_UID)
+        left &= fds_word(joined->uid, word);
     if (!left)
         return 0;
     left = fds_narrowed(left, word, joined);
@@ -476,7 +494,6 @@ static __always_inline __u32 fds_judge(struct fds_joined *joined, struct fds_con
     for (int at = 0; at < FDS_MOST_CLASSES; at++) {
         __u32 reason;
 
-        /* Opaque, lest the compiler make one bound of both, which old verifiers don't see through. */
         if (at >= fds_opaque(count) || (verdict->allowed && verdict->decided))
             break;
         reason = fds_judge_class(joined, context, scratch, at);
@@ -484,11 +501,6 @@ static __always_inline __u32 fds_judge(struct fds_joined *joined, struct fds_con
             return reason;
     }
     return 0;
-}
-
-static __always_inline void fds_begin(struct fds_scratch *scratch)
-{
-    fds_refuse(scratch, FDS_BY_NO_RULE);
 }
 
 /* Keeps the terms that decided: those of the decider with the effect that the words from `first` on have. */
@@ -505,8 +517,10 @@ static __always_inline void fds_record(struct fds_scratch *scratch, const struct
 {
     __u32 reason = scratch->verdict.reason;
 
-    if (reason == FDS_BY_NO_RULE)
+    if (reason == FDS_BY_NO_RULE) {
+        fds_forget_terms(scratch);
         return;
+    }
     scratch->verdict.class = scratch->set.classes[scratch->decider & (FDS_MOST_CLASSES - 1)];
     fds_keep_terms(scratch, fds_opaque(effect), reason == FDS_BY_RULE ? 0 : FDS_WORDS);
 }
@@ -516,7 +530,7 @@ static __always_inline int fds_end(struct fds_scratch *scratch, struct fds_conte
     struct fds_verdict *verdict = &scratch->verdict;
 
     if (reason)
-        return fds_refuse(scratch, reason);
+        return fds_deny(scratch, reason);
     fds_record(scratch, context->effect);
     if (scratch->strange && !verdict->decided)
         verdict->reason = FDS_STRANGE_CGROUP;
@@ -533,7 +547,7 @@ static __always_inline int fds_decide(void *rows, struct fds_scratch *scratch)
     struct fds_joined joined = {};
     __u32 reason;
 
-    fds_begin(scratch);
+    fds_begin(scratch, FDS_BY_NO_RULE);
     reason = fds_open_tables(&context, rows, scratch);
     if (!reason)
         reason = fds_subject(&joined, &context, scratch);
@@ -565,10 +579,10 @@ static __always_inline int fds_may_connect(void *rows, struct fds_scratch *scrat
     struct fds_joined joined = {};
     __u32 reason;
 
-    fds_begin(scratch);
+    fds_begin(scratch, FDS_BY_NO_RULE);
     reason = fds_open_tables(&context, rows, scratch);
     if (!reason && !(fds_flags(scratch) & FDS_LIMITS_CONNECT)) {
-        scratch->verdict.reason = FDS_BY_RULE;
+        fds_deny(scratch, FDS_BY_RULE);
         scratch->verdict.decided = 1;
         scratch->verdict.allowed = 1;
         return 1;
@@ -577,7 +591,9 @@ static __always_inline int fds_may_connect(void *rows, struct fds_scratch *scrat
         reason = fds_subject(&joined, &context, scratch);
     if (!reason)
         reason = fds_judge_connect(&joined, &context, scratch);
-    return fds_end(scratch, &context, reason);
+    fds_end(scratch, &context, reason);
+    scratch->verdict.class = 0;
+    return scratch->verdict.allowed;
 }
 
 #endif

@@ -22,7 +22,7 @@ static __always_inline int decide_slot(struct fds_scratch *scratch, struct file 
     struct fds_instance *instance = instances.lookup(&number);
     __u32 reason;
 
-    scratch->request.instance = number;
+    begin_verdict(scratch, number);
     if (!instance)
         return fds_refuse(scratch, FDS_MISSING);
     gather_subject(&scratch->request, instance, number, cred->uid, cred->gid);

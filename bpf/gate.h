@@ -39,7 +39,7 @@ static __always_inline int decide_entry(struct fds_scratch *scratch, const __u64
     struct fds_instance *instance = instances.lookup(&number);
     __u32 reason;
 
-    scratch->request.instance = number;
+    begin_verdict(scratch, number);
     if (!instance)
         return fds_refuse(scratch, FDS_MISSING);
     gather_subject(&scratch->request, instance, number, cred->fsuid, cred->fsgid);
@@ -108,7 +108,7 @@ static __always_inline int decide_connect(struct fds_scratch *scratch, __u32 num
     const struct cred *cred = current_task()->cred;
     struct fds_instance *instance = instances.lookup(&number);
 
-    scratch->request.instance = number;
+    begin_verdict(scratch, number);
     if (!instance)
         return fds_refuse(scratch, FDS_MISSING);
     gather_subject(&scratch->request, instance, number, cred->uid, cred->gid);

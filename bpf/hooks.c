@@ -59,7 +59,9 @@ LSM_PROBE(bpf_prog, struct bpf_prog *prog, int ret)
     return ret ? ret : use_object(GUARDED_PROGRAM, prog->aux->id);
 }
 
-LSM_PROBE(bpf, int cmd, union bpf_attr *attr, unsigned int size, int ret)
+/* Newer kernels have a fourth argument here, so what an earlier program said stands elsewhere; if that was a refusal we
+ * are not called. */
+LSM_PROBE(bpf, int cmd, union bpf_attr *attr)
 {
-    return ret ? ret : use_bpf(cmd, attr);
+    return use_bpf(cmd, attr);
 }

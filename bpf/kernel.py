@@ -26,7 +26,7 @@ from fdstorefs.bpf.counters import Counters
 from fdstorefs.bpf.guarded import MAP, Guarded, Object
 from fdstorefs.bpf.kernel_error import KernelError
 from fdstorefs.bpf.maps import specs, take_or_make
-from fdstorefs.bpf.pins import DEFAULT, Pins, drop, drop_all
+from fdstorefs.bpf.pins import DEFAULT, Pins, drop, drop_all, take_down
 from fdstorefs.bpf.profile import Profile
 from fdstorefs.bpf.programs import SOURCE, Programs
 from fdstorefs.bpf.ring import Ring
@@ -141,10 +141,12 @@ class Kernel:
         try:
             loaded.attach(path)
             self._guarded.add(loaded.objects())
+            self._see_that_it_answers()
             loaded.path = self._pins.finish(path)
         except BaseException:
             loaded.path = None
             drop(path)
+            self._guarded.keep_only(self._objects())
             raise
         loaded.release_compiler()
         if self._in_force is not None:
@@ -153,10 +155,16 @@ class Kernel:
         self._drop_older()
         return loaded.hooks
 
+    def _see_that_it_answers(self) -> None:
+        """Without `bpf` among the security modules programs can be attached, and nothing ever calls them."""
+        try:
+            self.look(self._fds["order"], 0)
+        except KernelError as error:
+            raise _nothing_calls_them() from error
+
     def detach_all(self) -> None:
         """Unpin every version of the programs: nothing is enforced from then on."""
-        for version in self._pins.complete():
-            drop(version)
+        take_down(self._pins.complete())
         if self._in_force is not None:
             self._in_force.close()
             self._in_force = None
@@ -350,6 +358,15 @@ def _check_capabilities() -> None:
 def _not_loaded() -> KernelError:
     why, hint = "nothing was loaded, and nothing is pinned", "load programs first"
     return KernelError("not-loaded", "there are no programs", where="programs", why=why, hint=hint)
+
+
+def _nothing_calls_them() -> KernelError:
+    what = "the kernel takes programs for security hooks, but does not call them"
+    hint = (
+        "boot with `bpf` among the security modules (`lsm=...,bpf`): `fdstorefs doctor` shows the whole line"
+    )
+    why = "BPF LSM is not active"
+    return KernelError("no-bpf-lsm", what, where="/sys/kernel/security/lsm", why=why, hint=hint)
 
 
 def _not_attached() -> KernelError:

@@ -4,6 +4,7 @@ bcc compiles and creates the maps of a source; we load and attach. It reads its 
 on the C level, and attaches by itself whatever is called `lsm__...`: each of that is seen to here.
 """
 
+import atexit
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -56,6 +57,7 @@ class Compiled:
 
     def close(self) -> None:
         """Free the compiler's memory and close the descriptors of maps and programs."""
+        atexit.unregister(self._bpf.cleanup)
         self._bpf.cleanup()
 
     def __enter__(self) -> "Compiled":

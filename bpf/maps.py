@@ -127,7 +127,7 @@ def storage_types(value_size: int) -> bytes:
 
 def _failed(code: str, what: str, path: Path, error: OSError) -> KernelError:
     hint = "run as root of the host, on a kernel that `fdstorefs doctor` finds fit"
-    return KernelError(code, what, where=str(path), why=str(error.strerror), hint=hint)
+    return KernelError(code, what, where=str(path), why=str(error.strerror).lower(), hint=hint)
 
 
 def _mismatch(path: Path, why: str) -> KernelError:

@@ -1,9 +1,9 @@
 """What is pinned, and where: /sys/fs/bpf/fdstorefs/v1/maps/NAME and .../v1/programs-N/link-HOOK.
 
 `v1` is the ABI. A version of the programs is put together in `programs-N-new` and gets its name when all its links are
-in place, so that after a crash there are only complete versions and such as were never finished. The highest number is
-the one in force; while it replaces another, both are. `about` in it is a symbolic link to nowhere whose target says
-what the programs were compiled for: there are no ordinary files in a bpf file system.
+in place, and loses it before they go: so after a crash there are complete versions, and such as are to be dropped. The
+highest number is the one in force; while it replaces another, both are. `about` in it is a symbolic link to nowhere
+whose target says what the programs were compiled for: there are no ordinary files in a bpf file system.
 """
 
 import contextlib
@@ -17,6 +17,7 @@ from pathlib import Path
 from fdstorefs.bpf import syscall
 from fdstorefs.bpf.abi import ABI
 from fdstorefs.bpf.kernel_error import KernelError
+from fdstorefs.bpf.letting_go import wait_until_gone
 from fdstorefs.bpf.syscall import BPF_FS_MAGIC
 
 DEFAULT = "/sys/fs/bpf/fdstorefs"
@@ -63,10 +64,10 @@ class Pins:
         return _complete(self.root)
 
     def drop_unfinished(self) -> None:
-        """Take away what was never finished."""
+        """Take away what was never finished, or not taken away to the end."""
         for path in _below(self.root):
             if path.name.endswith(_UNFINISHED):
-                drop(path)
+                _empty(path)
 
     def begin(self) -> Path:
         """A directory for the next version."""
@@ -105,9 +106,31 @@ def hooks(version: Path) -> tuple[str, ...]:
 
 def drop(version: Path) -> None:
     """Unpin all that a version has; what nothing else holds is then detached."""
-    for path in sorted(version.iterdir()):
+    if not version.name.endswith(_UNFINISHED):
+        version = version.rename(version.with_name(version.name + _UNFINISHED))
+    _empty(version)
+
+
+def take_down(versions: list[Path]) -> None:
+    """Unpin versions, and come back when they are no longer in force. KernelError `detach`."""
+    programs = {program for version in versions for program in _programs(version)}
+    for version in versions:
+        drop(version)
+    wait_until_gone(programs)
+
+
+def _programs(version: Path) -> Iterator[int]:
+    """The numbers of a version's programs."""
+    for hook in hooks(version):
+        with _opened(version / f"{LINK}{hook}") as link:
+            if link is not None:
+                yield syscall.link_program(link)
+
+
+def _empty(directory: Path) -> None:
+    for path in sorted(directory.iterdir()):
         path.unlink()
-    version.rmdir()
+    directory.rmdir()
 
 
 def drop_all(pins: str) -> tuple[str, ...]:
@@ -117,9 +140,8 @@ def drop_all(pins: str) -> tuple[str, ...]:
         versions = own.complete()
         dropped = hooks(versions[-1]) if versions else ()
         own.drop_unfinished()
-        for version in versions:
-            drop(version)
-        drop(own.maps)
+        take_down(versions)
+        _empty(own.maps)
         own.root.rmdir()
     finally:
         own.close()
@@ -193,7 +215,7 @@ def _check_file_system(base: Path) -> None:
     try:
         kind = syscall.file_system(str(base.parent))
     except OSError as error:
-        raise _no_bpffs(base, str(error.strerror)) from error
+        raise _no_bpffs(base, str(error.strerror).lower()) from error
     if kind != BPF_FS_MAGIC:
         raise _no_bpffs(base, "no bpf file system is mounted there")
 

@@ -21,8 +21,9 @@ from fdstorefs.bpf.syscall import NO_PREALLOC, MapSpec, MapType
 
 SOURCE = Path(__file__).parent / "hooks.c"
 PREFIX = "lsm__"
-OWN_MAPS = ("generations", "works")
-
+TEMPLATE = "rows"
+"""The map that every generation's is made like: the kernel takes no other into `generations`."""
+OWN_MAPS = ("generations", "works", TEMPLATE)
 
 _KEY_SIZE = Key.LAYOUT.size
 _ROOM = 4096
@@ -78,7 +79,9 @@ class Programs:
             profile = _profile(os.readlink(path / ABOUT))
             return cls(profile, {name: syscall.obj_get(str(path / name)) for name in OWN_MAPS}, path=path)
         except OSError as error:
-            raise _not_taken_over(path, error) from error
+            raise _not_taken_over(path, str(error.strerror).lower()) from error
+        except ValueError as error:
+            raise _not_taken_over(path, f"`{ABOUT}` does not say what they were compiled for") from error
 
     @property
     def hooks(self) -> tuple[str, ...]:
@@ -95,18 +98,30 @@ class Programs:
         """Put a generation in force, whole: made aside, read back, then flipped to; waits for readers of the old."""
         pairs = [(key.pack(), pack_row(row, self.profile.words)) for key, row in rows]
         spec = self._spec(f"rows_{generation}", 2 * len(pairs) + _ROOM)
-        fd = _created(spec)
+        fd = self._created(spec)
         try:
             self._fill(fd, spec, pairs)
             syscall.update(self._generations, _FIRST, fd.to_bytes(4, "little"))
         except OSError as error:
             os.close(fd)
-            raise _not_published(spec, str(error.strerror)) from error
+            raise _not_published(spec, str(error.strerror).lower()) from error
         except KernelError:
             os.close(fd)
             raise
         self._forget_rows()
         self._rows = fd
+
+    def _created(self, spec: MapSpec) -> int:
+        """A map like the template, types and all: 6.1 takes no other."""
+        types = None
+        try:
+            types = syscall.map_types(self._maps[TEMPLATE])
+            return syscall.map_create(spec, btf=types)
+        except OSError as error:
+            raise _not_published(spec, str(error.strerror).lower()) from error
+        finally:
+            if types is not None:
+                os.close(types.fd)
 
     def _spec(self, name: str, most: int) -> MapSpec:
         return MapSpec(MapType.HASH, name, _KEY_SIZE, 16 * self.profile.words, most, NO_PREALLOC)
@@ -232,13 +247,6 @@ def _pinned(fd: int, path: Path) -> None:
         raise KernelError("pin", "can't pin", where=str(path), why=why, hint=hint) from error
 
 
-def _created(spec: MapSpec) -> int:
-    try:
-        return syscall.map_create(spec)
-    except OSError as error:
-        raise _not_published(spec, str(error.strerror).lower()) from error
-
-
 _OLD_STAYS = "what was in force still is"
 
 
@@ -260,7 +268,6 @@ def _nothing_published() -> KernelError:
     )
 
 
-def _not_taken_over(path: Path, error: OSError) -> KernelError:
+def _not_taken_over(path: Path, why: str) -> KernelError:
     hint = "`fdstorefs enforce --off` takes everything down, then start again"
-    why = str(error.strerror).lower()
     return KernelError("pin", "can't take over pinned programs", where=str(path), why=why, hint=hint)

@@ -2,7 +2,8 @@
 
 A BPF_MAP_TYPE_RINGBUF: a page with the reader's position, a page with the writers' position, then the data, mapped
 twice in a row so that a record which runs over the end can be read in one piece. Positions only grow; a record is a
-header of 8 bytes (length, with a bit for `not finished` and one for `given up`) and its bytes, filled up to 8.
+header of 8 bytes (length, with a bit for `not finished` and one for `given up`) and its bytes, filled up to 8. That
+a finished record's bytes are seen whole rests on loads being done in order, as x86 does them.
 """
 
 import mmap

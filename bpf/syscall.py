@@ -55,6 +55,7 @@ class Command(enum.IntEnum):
     OBJ_GET_INFO_BY_FD = 15
     RAW_TRACEPOINT_OPEN = 17
     BTF_LOAD = 18
+    BTF_GET_FD_BY_ID = 19
     MAP_LOOKUP_BATCH = 24
     MAP_UPDATE_BATCH = 26
     LINK_GET_FD_BY_ID = 30
@@ -200,6 +201,15 @@ def map_info(fd: int) -> MapInfo:
     """What a map is."""
     kind, number, key, value, entries, flags, name = struct.unpack_from("=6I16s", _info(fd))
     return MapInfo(kind, number, key, value, entries, flags, name.partition(b"\0")[0].decode())
+
+
+def map_types(fd: int) -> Btf | None:
+    """The types of a map's key and value, with a descriptor of their own; None if it was made without."""
+    number, key, value = struct.unpack_from("=III", _info(fd), 64)
+    if not number:
+        return None
+    attr = struct.pack("=III", number, 0, 0)
+    return Btf(_bpf(Command.BTF_GET_FD_BY_ID, attr, f"open types {number}"), key, value)
 
 
 def program_number(fd: int) -> int:

@@ -67,4 +67,4 @@ def not_written(spec: MapSpec, error: OSError) -> KernelError:
     """What to say of a failed update."""
     what = f"can't write into the map `{spec.name}`"
     hint = f"it has room for {spec.max_entries}; `fdstorefs status` shows who keeps how much"
-    return KernelError("update", what, where=spec.name, why=str(error.strerror), hint=hint)
+    return KernelError("update", what, where=spec.name, why=str(error.strerror).lower(), hint=hint)

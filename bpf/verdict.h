@@ -17,6 +17,14 @@ static __always_inline void *rows_in_force(void)
     return generations.lookup(&zero);
 }
 
+/* Nothing of the last verdict is left to be taken for part of this one, which may end before the decision. */
+static __always_inline void begin_verdict(struct fds_scratch *scratch, __u32 number)
+{
+    scratch->request.instance = number;
+    scratch->verdict.generation = 0;
+    __builtin_memset(&scratch->people[0], 0, sizeof(scratch->people[0]));
+}
+
 /* How the namespace of somebody who may be gone stands to the subject's. */
 static __always_inline __u32 relation_of_person(const struct fds_person *person, const struct fds_chain *chain,
                                                 struct user_namespace *to)

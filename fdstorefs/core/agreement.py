@@ -71,7 +71,10 @@ class Agreement:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        changed = self._replaced if kind is None else self._agreed
+        changed = self._agreed
+        if kind is None:
+            # Of several puts into one entry all but the last have left nothing behind.
+            changed = [*self._replaced, *(file for file in self._agreed if not file.entries)]
         if changed:
             self._guard.settle(changed)
         for file in self._replaced:

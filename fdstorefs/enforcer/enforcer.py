@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Sequence
 
 from fdstorefs.audit.log import AuditLog
 from fdstorefs.audit.opening import open_log
@@ -16,7 +17,7 @@ from fdstorefs.enforcer.cgroups import Cgroups
 from fdstorefs.enforcer.desk import Desk, Door
 from fdstorefs.enforcer.enforcement import Enforcement
 from fdstorefs.enforcer.errors import EnforcerError
-from fdstorefs.enforcer.generation import Generation
+from fdstorefs.enforcer.generation import Generation, Standing
 from fdstorefs.enforcer.guarding import Guarding
 from fdstorefs.enforcer.host import Host
 from fdstorefs.enforcer.instance import Instance
@@ -28,7 +29,13 @@ from fdstorefs.enforcer.policy_set import PolicySet
 from fdstorefs.enforcer.reconciling import take_over
 from fdstorefs.enforcer.registration import Registration
 from fdstorefs.enforcer.registry import Registry
-from fdstorefs.enforcer.state import State, digest_of, read_state, write_state
+from fdstorefs.enforcer.state import (
+    State,
+    digest_of_policies,
+    digest_of_programs,
+    read_state,
+    write_state,
+)
 from fdstorefs.enforcer.status import Status
 from fdstorefs.enforcer.sweeping import Sweeper
 from fdstorefs.host.descriptors import Descriptors, raise_limit
@@ -132,30 +139,37 @@ class Enforcer:
         self._close()
 
     def _put_in_force(self, policy_set: PolicySet) -> None:
-        """Go on with what is in force if it says the same; else put it in force with fresh programs."""
-        if self._says_the_same(policy_set):
-            generation = Generation(policy_set, self._kernel.generation)
-            self._enforcement.go_on(generation, tuple(self._registry))
-            log.info("enforcement goes on (generation %d)", generation.number)
-            hooks, cause = self._kernel.attached, "the enforcer has started anew"
+        """Go on with what is in force as far as it says the same; the rest is put in its place."""
+        kernel, instances = self._kernel, tuple(self._registry)
+        standings = [each.standing for each in instances]
+        are_ours = self._programs_are_ours()
+        generation = Generation(policy_set, kernel.generation) if are_ours else None
+        if generation is not None and self._says_the_same(generation, standings):
+            self._enforcement.go_on(generation, instances)
         else:
-            generation = Generation(policy_set, self._kernel.numbers.next_generation())
-            profile = generation.profile(generation.for_known(each.standing) for each in self._registry)
-            self._enforcement.load(profile, lockdown=self._options.lockdown)
-            hooks, cause = self._enforcement.adopt(generation, tuple(self._registry)), None
-        self._audit.event(Event.ATTACH, hooks=hooks, generation=generation.number, cause=cause)
+            generation = Generation(policy_set, kernel.numbers.next_generation())
+            profile = self._enforcement.needs_other_programs(generation, standings)
+            if profile is not None or not are_ours:
+                everything = generation.profile(generation.for_known(each) for each in standings)
+                self._enforcement.load(everything, lockdown=self._options.lockdown)
+            self._enforcement.adopt(generation, instances)
+        cause = "the enforcer has started anew" if are_ours else None
+        self._audit.event(Event.ATTACH, hooks=kernel.attached, generation=generation.number, cause=cause)
         self._policies.tell()
 
-    def _says_the_same(self, policy_set: PolicySet) -> bool:
+    def _programs_are_ours(self) -> bool:
+        """Whether the programs in force are those that we would load, and the state file speaks of them."""
         former, kernel = self._former, self._kernel
-        if not kernel.attached or former.generation != kernel.generation:
-            return False
-        if kernel.lockdown != self._options.lockdown:
-            return False
-        generation = Generation(policy_set, kernel.generation)
-        standings = [each.standing for each in self._registry]
         return (
-            former.digest == digest_of(generation)
+            bool(kernel.attached)
+            and former.generation == kernel.generation
+            and former.programs == digest_of_programs()
+            and kernel.lockdown == self._options.lockdown
+        )
+
+    def _says_the_same(self, generation: Generation, standings: Sequence[Standing]) -> bool:
+        return (
+            self._former.policies == digest_of_policies(generation)
             and self._enforcement.needs_other_programs(generation, standings) is None
         )
 
@@ -222,7 +236,8 @@ class Enforcer:
             files = {number: file for each in self._registry for number, file in self._book.of(each.number)}
         state = State(
             generation.number,
-            digest_of(generation),
+            digest_of_policies(generation),
+            digest_of_programs(),
             {each.number: each.standing for each in self._registry},
             files,
         )

@@ -252,9 +252,9 @@ class Guarding:
         if len(self._aside) == 1:
             self._clear_at(self._aside[0][0])
 
-    def clear(self) -> None:
-        """Remove what has been set aside for long enough."""
-        now = time.monotonic()
+    def clear(self, now: float | None = None) -> None:
+        """Remove what has been set aside for long enough; `now` in seconds of time.monotonic()."""
+        now = time.monotonic() if now is None else now
         while self._aside and self._aside[0][0] <= now:
             number = self._aside.popleft()[1]
             self._unput(number, self._book.remove(number))

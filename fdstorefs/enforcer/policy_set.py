@@ -94,7 +94,8 @@ class PolicySet:
         names = InstanceNames(self._known, uids, gids)
         loaded = load(self.sources, names)
         found = loaded.diagnostics
-        if loaded.ok and loaded.policies:
+        # A rule that can matter on the host may be about nobody in a container, and that is no mistake.
+        if loaded.ok and loaded.policies and not self._understood:
             found += tuple(check(self._in_modes(loaded.policies)))
         if any(diagnostic.severity is Severity.ERROR for diagnostic in found):
             raise PolicyError(found)
@@ -115,6 +116,7 @@ def read_policies(
 ) -> PolicySet:
     """The policies at these absolute paths, as they were at one moment. Blocks. Raises PolicyError, or Unsettled."""
     if not paths:
+        has_moved()
         return PolicySet(())
     files = read_settled(paths, has_moved)
     return PolicySet(sources_of(files), [file.name for file in files], modes)

@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any
@@ -28,26 +29,29 @@ MODE = 0o600
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """As the file has it. `files` by class set."""
+    """As the file has it: digests of the policies and programs in force, standings by instance, files by class set."""
 
     generation: int = 0
-    digest: str = ""
+    policies: str = ""
+    programs: str = ""
     instances: dict[int, Standing] = field(default_factory=dict)
     files: dict[int, GuardedFile] = field(default_factory=dict)
 
 
-def digest_of(generation: Generation) -> str:
-    """What stands for policies and programs: the same if nothing would change by putting them in force anew."""
+def digest_of_policies(generation: Generation) -> str:
+    """The same if nothing would change by putting these policies in force anew."""
     found = sha256()
     policy_set = generation.policy_set
-    for text in (generation.everything.mark.hash, repr(sorted(policy_set.modes.items())), _programs()):
+    for text in (generation.everything.mark.hash, repr(sorted(policy_set.modes.items()))):
         found.update(text.encode() + b"\0")
     for source in policy_set.sources:
         found.update(source.text.encode(errors="surrogateescape") + b"\0")
     return found.hexdigest()
 
 
-def _programs() -> str:
+@cache
+def digest_of_programs() -> str:
+    """The same if the programs are."""
     found = sha256()
     for source in sorted(files("fdstorefs.bpf").iterdir(), key=lambda each: each.name):
         if source.name.endswith((".c", ".h")):
@@ -64,7 +68,8 @@ def read_state(path: str) -> State:
             return State()
         return State(
             found["generation"],
-            found["digest"],
+            found["policies"],
+            found["programs"],
             {int(number): _standing(each) for number, each in found["instances"].items()},
             {int(number): _file(each) for number, each in found["files"].items()},
         )
@@ -80,7 +85,8 @@ def write_state(path: str, state: State) -> None:
     told = {
         "version": VERSION,
         "generation": state.generation,
-        "digest": state.digest,
+        "policies": state.policies,
+        "programs": state.programs,
         "instances": {number: _of_standing(each) for number, each in state.instances.items()},
         "files": {number: _of_file(each) for number, each in state.files.items()},
     }

@@ -154,7 +154,8 @@ class Instance:
             self._end()
             return
         self._guarding.begin(result)
-        self._bind()
+        if not self._ending:
+            self._bind()
 
     def _bind(self) -> None:
         self._loop.in_thread(lambda: doorway.bind(self._mounted.path), self._bound)

@@ -13,15 +13,12 @@ class ActorFailed(AssertionError):
     """A call ended in an exception that isn't an OSError; the text is its traceback."""
 
 
-class Actor:
-    """A process of its own, as the test sees it; what a call leaves open or changes is there in the next."""
+class Obedient:
+    """Whoever does the calls that come through `line`."""
 
-    def __init__(self, server: ForkServer, role: Role) -> None:
-        self._server = server
-        self.role = role
-        self._status: int | None = None
-        self.pid, self._line = server.fork(role)
-        self.outcome()
+    def __init__(self, line: socket.socket) -> None:
+        self.line = line
+        """Readable when the call that was begun has ended."""
 
     def call(self, function: Callable[..., Any], *arguments: Any, descriptors: tuple[int, ...] = ()) -> Any:
         """What a function of some test's module returns there; both arguments and result go through JSON.
@@ -35,24 +32,31 @@ class Actor:
     def begin(self, function: Callable[..., Any], *arguments: Any, descriptors: tuple[int, ...] = ()) -> None:
         """The same without waiting for the end; `outcome` does that."""
         what = {"module": function.__module__, "name": function.__name__, "arguments": arguments}
-        send(self._line, what, descriptors)
+        send(self.line, what, descriptors)
 
     def outcome(self) -> Any:
         """What the call that was begun returns; EOFError when the process has ended."""
-        message, _ = receive(self._line)
+        message, _ = receive(self.line)
         return message["result"] if "result" in message else _raise(message)
+
+
+class Actor(Obedient):
+    """A process of its own, as the test sees it; what a call leaves open or changes is there in the next."""
+
+    def __init__(self, server: ForkServer, role: Role) -> None:
+        self._server = server
+        self.role = role
+        self._status: int | None = None
+        self.pid, line = server.fork(role)
+        super().__init__(line)
+        self.outcome()
 
     def end(self) -> int:
         """Kill it if it lives; its exit status, negative for a signal."""
-        self._line.close()
+        self.line.close()
         if self._status is None:
             self._status = self._server.end(self.pid)
         return self._status
-
-    @property
-    def line(self) -> socket.socket:
-        """What calls come and go through: readable when the one that was begun has ended."""
-        return self._line
 
 
 def _raise(message: Message) -> Any:

@@ -1,8 +1,9 @@
 """Fixtures for tests in a virtual machine with a kernel that runs BPF LSM programs.
 
 - `make_cgroup(name)`: a control group below the root, as a path; emptied and removed after the test
-- `actor(who=None, cgroup=None, groups=(), namespace=False)`: a process with that user (a Person, a uid, or None
-  for root) in that control group, as root of a user namespace of its own if asked; `actor(...).call(function, ...)`
+- `actor(who=None, cgroup=None, groups=(), namespace=False, joins=None)`: a process with that user (a Person, a uid, or None
+  for root) in that control group, as root of a user namespace of its own if asked, or in the user and mount
+  namespaces of the process that it `joins`; `actor(...).call(function, ...)`
   has it call a function of the test's module and returns the result through JSON
 - those of tests/mount: `running_instance`, `as_user`, `cast`, `home`, `user_namespace`, `wait_for`
 
@@ -17,6 +18,12 @@ import pytest
 
 from tests.kernel import cgroups, machine, people
 from tests.kernel.actor import Actor
+from tests.kernel.attack_fixtures import (  # noqa: F401 - as those of tests/mount below
+    control_groups,
+    enforcer,
+    instance,
+    scene,
+)
 from tests.kernel.fork_server import ForkServer
 from tests.kernel.people import Person
 from tests.kernel.role import Role
@@ -30,8 +37,9 @@ from tests.mount.conftest import (  # noqa: F401 - pytest finds fixtures by thei
     wait_for,
 )
 
-# emulated processors are ten times slower
+# emulated processors are ten times slower, and two machines may share the host's
 SECONDS = 900
+START_SECONDS = STOP_SECONDS = 200
 HERE = Path(__file__).parent
 
 
@@ -49,6 +57,16 @@ def in_the_machine() -> None:
     if reason is not None:
         pytest.fail(reason, pytrace=False)
     people.make_known()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patience() -> Iterator[None]:
+    """Let instances take longer to start and to stop than they may elsewhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.mount.conftest.START_SECONDS", START_SECONDS)
+        patch.setattr("tests.mount.instance.STOP_SECONDS", STOP_SECONDS)
+        patch.setattr("tests.mount.cast.STOP_SECONDS", STOP_SECONDS)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -83,9 +101,10 @@ def actor(fork_server: ForkServer, make_cgroup: Callable[[str], Path]) -> Iterat
             cgroup: Path | None = None,
             groups: tuple[int, ...] = (),
             namespace: bool = False,
+            joins: int | None = None,
         ) -> Actor:
             uid = who.uid if isinstance(who, Person) else who or 0
-            started = Actor(fork_server, Role(uid, None, groups, cgroup, namespace))
+            started = Actor(fork_server, Role(uid, None, groups, cgroup, namespace, joins))
             stack.callback(started.end)
             return started
 

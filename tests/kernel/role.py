@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from fdstorefs.host import syscalls
 from fdstorefs.server.namespaces import enter_new_user_namespace
 from tests.kernel.messages import Message, receive, send
 
@@ -18,13 +19,17 @@ _PR_SET_DUMPABLE = 4
 
 @dataclass(frozen=True)
 class Role:
-    """A user, the control group it starts in, and whether it is root in user and mount namespaces of its own."""
+    """A user, the control group it starts in, and whether it is root in user and mount namespaces of its own.
+
+    `joins`: a process of the same user whose user and mount namespaces it enters.
+    """
 
     uid: int = 0
     gid: int | None = None
     groups: tuple[int, ...] = ()
     cgroup: Path | None = None
     namespace: bool = False
+    joins: int | None = None
 
     def as_message(self) -> Message:
         """The same as JSON has it."""
@@ -44,10 +49,25 @@ class Role:
         os.setgroups(self.groups)
         os.setresgid(gid, gid, gid)
         os.setresuid(self.uid, self.uid, self.uid)
-        # a process that was another user's is closed to its own user, unlike one that a login has started
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
+        _be_as_from_a_login()
         if self.namespace:
             enter_new_user_namespace(map_root=True)
+        if self.joins is not None:
+            _enter_namespaces_of(self.joins)
+            _be_as_from_a_login()
+
+
+def _be_as_from_a_login() -> None:
+    """A process that was another user's is closed to its own user, unlike one that a login has started."""
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
+
+
+def _enter_namespaces_of(pid: int) -> None:
+    """Become who its user is in its user namespace, and see its mounts."""
+    namespaces = [os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY) for name in ("user", "mnt")]
+    for number in namespaces:
+        syscalls.setns(number, 0)
+        os.close(number)
 
 
 def acting(role: Role, line: socket.socket) -> None:
@@ -56,13 +76,20 @@ def acting(role: Role, line: socket.socket) -> None:
         role.assume()
         os.chdir("/")
         send(line, {"result": os.getpid()})
-        while True:
-            message, descriptors = receive(line)
-            send(line, _outcome(message, descriptors))
-    except EOFError:
-        return
     except Exception as error:  # noqa: BLE001 - the test is told
         send(line, _failure(error))
+    else:
+        obey(line)
+
+
+def obey(line: socket.socket) -> None:
+    """Do one call after the other until nobody calls."""
+    while True:
+        try:
+            message, descriptors = receive(line)
+        except EOFError:
+            return
+        send(line, _outcome(message, descriptors))
 
 
 def _outcome(message: Message, descriptors: list[int]) -> Message:

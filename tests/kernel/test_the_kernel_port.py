@@ -32,6 +32,7 @@ from fdstorefs.bpf.kernel import Kernel, switch_off
 from fdstorefs.bpf.kernel_error import KernelError
 from fdstorefs.bpf.pins import Pinned
 from fdstorefs.bpf.profile import Profile
+from fdstorefs.bpf.programs import OWN_MAPS
 
 PINS = "/sys/fs/bpf/fdstorefs-port"
 PORT = Path(__file__).parent / "port.c"
@@ -54,13 +55,19 @@ def enforce(kernel: Kernel, profile: Profile, *, lockdown: bool = False) -> None
     kernel.attach()
 
 
-@pytest.fixture(scope="module")
-def enforcing() -> Iterator[None]:
-    """Programs in force for all tests of this module that ask for them, and nothing pinned afterwards."""
-    with opened() as kernel:
-        enforce(kernel, NARROW, lockdown=True)
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_stays() -> Iterator[None]:
+    """Nothing is pinned after these tests."""
     yield
     switch_off(PINS)
+
+
+@pytest.fixture
+def enforcing() -> None:
+    """Programs in force: those of the test before, if it left them."""
+    with opened() as kernel:
+        if not kernel.attached:
+            enforce(kernel, NARROW, lockdown=True)
 
 
 @pytest.fixture
@@ -216,6 +223,7 @@ def test_no_more_room_for_rows(kernel: Kernel) -> None:
 def test_a_full_ring(kernel: Kernel) -> None:
     """What finds no room is counted, and once it has been read there is room again."""
     before = kernel.lost()
+    kernel.ring.read()
     with open_file() as fd:
         for _ in range(30):
             kernel.look(fd, 0)
@@ -245,12 +253,12 @@ def guarded(kernel: Kernel, kind: int) -> set[int]:
 
 
 def test_our_own_objects_are_listed(kernel: Kernel) -> None:
-    """Every link, the program in each, every map that is pinned, and the rows in force."""
+    """Every link, the program in each, every map that is pinned, the programs' own, and the rows in force."""
     maps = len(list(Path(PINS, "v1").glob("maps/*")))
 
     assert numbers_of_links() == guarded(kernel, LINKED)
     assert len(HOOKS) == len(guarded(kernel, PROGRAM))
-    assert maps + len(("generations", "works", "rows")) == len(guarded(kernel, MAP))
+    assert maps + len(OWN_MAPS) + 1 == len(guarded(kernel, MAP))
 
 
 def test_settings(kernel: Kernel) -> None:
@@ -430,28 +438,24 @@ def test_killed_before_the_old_is_dropped(enforcing: None) -> None:
     assert (NARROW, True, [f"{first + 2}"], True) == third
 
 
-def test_switching_off(elsewhere: str) -> None:
+def test_switching_off(enforcing: None) -> None:
     """Nothing is enforced afterwards, and nothing is pinned; it says what was."""
     with open_file() as fd:
-        with Kernel.open(elsewhere, sizes=SIZES) as kernel:
-            enforce(kernel, NARROW)
+        with opened() as kernel:
             kernel.tag(fd, 1, 1)
         before = is_delivered(fd)
-        hooks = switch_off(elsewhere)
+        hooks = switch_off(PINS)
+        after = is_delivered(fd)
 
-        assert (False, HOOKS, True, None, ()) == (
-            before,
-            hooks,
-            is_delivered(fd),
-            pins.pinned(elsewhere),
-            switch_off(elsewhere),
-        )
+    assert (False, HOOKS, True) == (before, hooks, after)
+    assert (None, ()) == (pins.pinned(PINS), switch_off(PINS))
 
 
 def test_the_product_itself(elsewhere: str) -> None:
     """The programs that enforce policies load, attach and answer."""
+    switch_off(PINS)
     with Kernel.open(elsewhere) as kernel, open_file() as fd:
-        kernel.load(NARROW, lockdown=False)
+        kernel.load(Profile(1, 0, 0, False), lockdown=False)
         kernel.publish([], kernel.numbers.next_generation())
         attached = set(kernel.attach())
         answer = kernel.look(fd, 0)

@@ -174,6 +174,22 @@ def test_every_change_of_names_is_told(
     assert [[["box/y", "x"]], [["box/y", "z"]], [["chest/y", "z"]], [["chest/y"]], []] == told
 
 
+def test_a_box_is_renamed_whole_or_not_at_all(
+    store: fdstorefs.Store, enforcer: FakeEnforcer, some_file: int
+) -> None:
+    """One name in it that cannot be guarded, and the others are judged by their former names again."""
+    other = os.memfd_create("other")
+    store.make_box("box")
+    store.stash_many({"box/a": some_file, "box/b": other})
+    os.close(other)
+    enforcer.why["chest/b"] = "too-many-names"
+    with pytest.raises(TooManyNames):
+        store.rename("box", "chest")
+
+    assert [["box/a"], ["box/b"]] == enforcer.paths
+    assert ["box", "box/a", "box/b"] == [entry.name for entry in store.list()]
+
+
 def test_what_is_taken_is_free_once_it_has_arrived(
     store: fdstorefs.Store, enforcer: FakeEnforcer, some_file: int
 ) -> None:

@@ -29,7 +29,7 @@ EVERY_CAPABILITY = sum({1 << bit for mask in CAPABILITIES for bit in range(64) i
 
 @dataclass(frozen=True)
 class Group:
-    """Deliveries under policies of one size. `own_profile`: each by programs with what its policies need and no more."""
+    """Deliveries under policies of one size. `own_profile`: each by programs with what its policies need, no more."""
 
     rules: int
     sets: bool
@@ -81,7 +81,6 @@ class Asked:
         self.set = TableSet(INSTANCE, lot.tables, lot.uids, lot.gids, programs.profile)
         self._evaluator = Evaluator(lot.tables, lot.instance)
         self._next_class = 1
-        self.uses_cgroup = bool(profile_of([lot.tables]).uses & abi.USES_CGROUP)
         programs.publish(self.set.rows())
         found = [self.set.cgroup_row(number, path) for number, path in self.cgroups.known()]
         programs.add(row for row in found if row is not None)
@@ -113,7 +112,7 @@ class Asked:
     ) -> Answer:
         asked = request(INSTANCE, self.lot, names, subject, self.cgroups)
         found = self.program.deliver(question(asked, INSTANCE, numbers, records), numbers)
-        expected = self._expected(judged, subject)
+        expected = expected_answer(self.lot, self.cgroups, self._evaluator, judged, subject)
         if found != expected:
             raise Disagreement(
                 f"kernel: {found}\npython: {expected}\nsubject: {shown(subject)}\nnames: {shown(names)}\n"
@@ -121,14 +120,18 @@ class Asked:
             )
         return found
 
-    def _expected(self, judged: Names, subject: SubjectFacts) -> Answer:
-        if not self.cgroups.is_strange(subject.cgroup):
-            return judged.answer(self._evaluator, subject)
-        found = judged.answer(self._evaluator, _without_cgroup(subject))
-        # Where no rule asks for cgroups nobody looks, so none is strange.
-        if found.decided or not self.uses_cgroup:
-            return found
-        return found._replace(reason=Reason.STRANGE_CGROUP)
+
+def expected_answer(
+    lot: Lot, cgroups: Cgroups, evaluator: Evaluator, judged: Names, subject: SubjectFacts
+) -> Answer:
+    """What Python says, where a cgroup that is not in the tables is unknown, and the reason of a denial."""
+    if not cgroups.is_strange(subject.cgroup):
+        return judged.answer(evaluator, subject)
+    found = judged.answer(evaluator, _without_cgroup(subject))
+    # Where no rule asks for cgroups nobody looks, so none is strange.
+    if found.decided or not profile_of([lot.tables]).uses & abi.USES_CGROUP:
+        return found
+    return found._replace(reason=Reason.STRANGE_CGROUP)
 
 
 def _without_cgroup(subject: SubjectFacts) -> SubjectFacts:

@@ -12,7 +12,16 @@ from fdstorefs.bpf.abi import MOST_CLASSES
 from fdstorefs.bpf.rows import IDENTITY, Extent, IdMap, TooManyClasses, alternatives
 from fdstorefs.policy.compile import compile_policies
 from fdstorefs.policy.model import Policy
-from fdstorefs.policy.request import NOBODY_KNOWN, UNKNOWN, EntryFacts, Person, Request, SubjectFacts, Userns
+from fdstorefs.policy.request import (
+    NOBODY_KNOWN,
+    UNKNOWN,
+    EntryFacts,
+    Person,
+    Request,
+    Subject,
+    SubjectFacts,
+    Userns,
+)
 from fdstorefs.policy.tables import Tables
 from tests.unit.policy.generated import INSTANCES
 from tests.unit.policy.searching import some
@@ -37,7 +46,7 @@ class Lot:
     uids: IdMap
     gids: IdMap
     instance: Userns
-    files: Sequence[Sequence[EntryFacts]]
+    files: Sequence[tuple[EntryFacts, ...]]
     subjects: Sequence[SubjectFacts]
     known_cgroups: frozenset[str]
     """The cgroups that are in the tables; all others are news to the kernel."""
@@ -83,14 +92,14 @@ def _few_enough(names: list[EntryFacts]) -> tuple[EntryFacts, ...]:
     return tuple(names)
 
 
-def _there(subject: SubjectFacts, uids: IdMap, gids: IdMap) -> SubjectFacts:
+def _there(subject: Subject, uids: IdMap, gids: IdMap) -> SubjectFacts:
     """The subject as the instance can see it: an id without a number there is unknown, or a group of no consequence."""
     uid, groups = subject.uid, subject.gids
     if isinstance(uid, int) and uids.to_host(uid) is None:
         uid = UNKNOWN
     if isinstance(groups, frozenset):
         groups = frozenset(gid for gid in groups if gids.to_host(gid) is not None)
-    return replace(subject, uid=uid, gids=groups)
+    return SubjectFacts(uid, groups, subject.capabilities, subject.userns, subject.cgroup)
 
 
 def lots(cases: int, *, rules: int, requests: int, sets: bool = True, first: int = 0) -> Iterator[Lot]:

@@ -1,5 +1,6 @@
 """Structs are declared to the compiler as the kernel's own types say that they lie, or not at all."""
 
+import struct
 import subprocess
 from pathlib import Path
 
@@ -8,7 +9,16 @@ import pytest
 from fdstorefs.bpf.btf import Btf, Member
 from fdstorefs.bpf.header_tree import header_tree, types_header
 from fdstorefs.bpf.kernel_error import KernelError
-from tests.unit.bpf.types_of_a_kernel import CONST, FUNCTION, POINTER, STRUCT, TYPEDEF, UNION, Types
+from tests.unit.bpf.types_of_a_kernel import (
+    CONST,
+    FUNCTION,
+    POINTER,
+    PROTOTYPE,
+    STRUCT,
+    TYPEDEF,
+    UNION,
+    Types,
+)
 
 
 def kernel() -> Btf:
@@ -35,12 +45,13 @@ def kernel() -> Btf:
         ("list", types.array(kuid, 0), 64 * 8),
     )
     types.struct("bits", 8, ("one", u32, 3 | 1 << 24), ("aligned", u32, 32 | 32 << 24), flag=1)
-    types.add(FUNCTION, "bpf_lsm_file_receive", u32)
+    prototype = types.add(PROTOTYPE, "", u32, count=2, tail=struct.pack("=IIII", 0, pointer, 0, u32))
+    types.add(FUNCTION, "bpf_lsm_bpf_map", prototype)
     return Btf(types.raw())
 
 
 @pytest.mark.parametrize(
-    ("struct", "path", "member"),
+    ("of", "path", "member"),
     [
         ("cred", "uid", Member(4, 4)),
         ("cred", "cap", Member(12, 8)),
@@ -53,13 +64,13 @@ def kernel() -> Btf:
         ("bits", "aligned", Member(4, 4)),
     ],
 )
-def test_a_member(struct: str, path: str, member: Member) -> None:
+def test_a_member(of: str, path: str, member: Member) -> None:
     """It is found through aliases, named structs, and structs without a name."""
-    assert member == kernel().member(struct, path)
+    assert member == kernel().member(of, path)
 
 
 @pytest.mark.parametrize(
-    ("struct", "path", "why"),
+    ("of", "path", "why"),
     [
         ("nothing", "x", "there is no such struct"),
         ("cred", "nothing", "it has no `nothing`"),
@@ -68,10 +79,10 @@ def test_a_member(struct: str, path: str, member: Member) -> None:
         ("bits", "one", "it does not begin at a byte"),
     ],
 )
-def test_no_such_member(struct: str, path: str, why: str) -> None:
+def test_no_such_member(of: str, path: str, why: str) -> None:
     """The error says which is missing; what is behind a pointer is no member."""
     with pytest.raises(KernelError) as raised:
-        kernel().member(struct, path)
+        kernel().member(of, path)
 
     assert ("btf-field", why) == (raised.value.code, raised.value.why)
 
@@ -79,8 +90,16 @@ def test_no_such_member(struct: str, path: str, why: str) -> None:
 def test_functions() -> None:
     """A hook is there if the kernel has a function of its name; a struct of that name is none."""
     assert (True, False, False) == tuple(
-        kernel().function(name) is not None for name in ("bpf_lsm_file_receive", "bpf_lsm_nothing", "cred")
+        kernel().function(name) is not None for name in ("bpf_lsm_bpf_map", "bpf_lsm_nothing", "cred")
     )
+
+
+def test_arguments_of_hooks() -> None:
+    """The programs are told how many each hook has; none where there is no such hook."""
+    header = types_header(kernel(), {})
+
+    assert "#define FDS_ARGUMENTS_bpf_map 2\n" in header
+    assert "#define FDS_ARGUMENTS_bpf 0\n" in header
 
 
 @pytest.mark.parametrize("raw", [b"", b"\x9f\xeb", bytes(64), Types().raw()[:20]])

@@ -3,7 +3,7 @@
 import struct
 from dataclasses import dataclass, field
 
-INT, POINTER, ARRAY, STRUCT, UNION, TYPEDEF, CONST, FUNCTION = 1, 2, 3, 4, 5, 8, 10, 12
+INT, POINTER, ARRAY, STRUCT, UNION, TYPEDEF, CONST, FUNCTION, PROTOTYPE = 1, 2, 3, 4, 5, 8, 10, 12, 13
 
 
 @dataclass

@@ -271,6 +271,26 @@ def test_of_several_a_denied_one_takes_back_all_and_no_stored_one() -> None:
     assert known == by_path(guarded.guard.known)
 
 
+def test_of_two_put_into_one_entry_the_guard_keeps_the_last(guarded: Guarded) -> None:
+    """By two of its names. The first is never stored, and nobody is to find it guarded for good."""
+    guarded.stash("x", 0)
+    guarded.link("x", "y")
+    guarded.stash_two("x", "y", 1, 2)
+
+    assert by_path(guarded.guard.stored()) == by_path(guarded.guard.known)
+    assert [[], ["x", "y"]] == [[n.path for n in names] for names in guarded.guard.asked[-2:]]
+
+
+def test_a_name_that_is_replaced_is_not_asked_for(guarded: Guarded) -> None:
+    """Two entries hold the same open file, and one takes the name of the other: it has that once."""
+    guarded.stash("x", 0)
+    guarded.stash("y", 0)
+    number = guarded.store.root.children["x"].ino
+    guarded.rename("x", "y")
+
+    assert [("y", number)] == [(named.path, named.number) for named in guarded.guard.asked[-1]]
+
+
 def test_nothing_is_delivered_that_the_guard_does_not_vouch_for(guarded: Guarded) -> None:
     """Neither retrieved nor taken, and it stays where it is."""
     guarded.stash("x", 0)

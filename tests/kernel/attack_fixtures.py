@@ -1,0 +1,93 @@
+"""Fixtures for attacks on the whole product.
+
+- `enforcer`: the host's enforcer, one for all tests, with the policies ASKS_FOR_EVERYTHING and ONLY_THE_SERVICE
+- `control_groups`: its control groups, by SERVICE and ELSEWHERE
+- `instance(who=ALICE, compromised=False, joins=None, directory=ATTACKED)`: start an instance that the kernel guards
+- `scene`: an instance with a stored file, somebody who may have it, and an attacker of the `kind` that the test has
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.kernel import attempts, cgroups, policies
+from tests.kernel.actor import Actor
+from tests.kernel.attackers import NAME, SECRET, Attacker, Scene
+from tests.kernel.enforcer_process import EnforcerProcess
+from tests.kernel.fork_server import ForkServer
+from tests.kernel.guarded_instance import GuardedInstance
+from tests.kernel.people import ALICE, Person
+from tests.kernel.policies import ATTACKED, ELSEWHERE, SERVICE
+from tests.kernel.role import Role
+from tests.mount.policies import write
+
+ControlGroups = dict[str, Path]
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def control_groups() -> Iterator[ControlGroups]:
+    """The one that is allowed, and one that isn't."""
+    made = {name: cgroups.make(name) for name in (SERVICE, ELSEWHERE)}
+    yield made
+    for path in made.values():
+        cgroups.remove(path)
+
+
+@pytest.fixture(scope="session")
+def enforcer(fork_server: ForkServer, control_groups: ControlGroups) -> Iterator[EnforcerProcess]:
+    """Enforcement on this host, from here to the end of all tests."""
+    process = EnforcerProcess(lambda: Actor(fork_server, Role()))
+    write(process.policies / "asks-for-everything.yaml", policies.ASKS_FOR_EVERYTHING)
+    try:
+        process.start()
+        process.put("only-the-service", policies.ONLY_THE_SERVICE)
+        yield process
+    finally:
+        process.switch_off()
+
+
+@pytest.fixture
+def instance(
+    enforcer: EnforcerProcess, actor: Callable[..., Actor], tmp_path: Path
+) -> Iterator[Callable[..., GuardedInstance]]:
+    """Instances that end with the test."""
+    with ExitStack() as stack:
+
+        def start(
+            who: Person | int = ALICE,
+            *,
+            compromised: bool = False,
+            joins: int | None = None,
+            directory: str = ATTACKED,
+        ) -> GuardedInstance:
+            mount = Path(directory) / str(next(_numbers))
+            policy = write(Path("/run") / "mode-bits-decide.yaml", policies.MODE_BITS_DECIDE)
+            options = () if compromised else ("--policy", policy)
+            server = actor(who, joins=joins)
+            started = GuardedInstance(server, mount, compromised=compromised, options=options)
+            stack.callback(started.end)
+            return started
+
+        yield start
+
+
+@pytest.fixture
+def scene(
+    kind: Attacker,
+    enforcer: EnforcerProcess,
+    control_groups: ControlGroups,
+    instance: Callable[..., GuardedInstance],
+    actor: Callable[..., Actor],
+) -> Scene:
+    """Alice's instance keeps what only her service may have, and somebody else of hers is after it."""
+    server = instance(compromised=kind is Attacker.COMPROMISED_SERVER)
+    service = actor(ALICE, cgroup=control_groups[SERVICE])
+    service.call(attempts.stash, server.mount, NAME, SECRET)
+    in_namespace = kind is Attacker.ROOT_IN_NAMESPACE
+    attacker = actor(ALICE, cgroup=control_groups[ELSEWHERE], namespace=in_namespace)
+    return Scene(server, service, attacker, enforcer.log())

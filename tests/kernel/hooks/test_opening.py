@@ -1,0 +1,119 @@
+"""Opening an entry and connecting to an instance's socket: the policy is asked before the server is."""
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import fdstorefs
+from fdstorefs.bpf import abi
+from fdstorefs.bpf.abi import EntryKey, Event, Hook, Reason
+from tests.kernel.actor import Actor
+from tests.kernel.hooks import acts
+from tests.kernel.hooks.instance import Instance
+from tests.kernel.people import BOB
+
+Start = Callable[..., Actor]
+FUSE = 0x65735546
+
+
+class Mounted:
+    """A real mount of root's with an entry of root's, which the kernel takes for the instance's."""
+
+    def __init__(self, path: str, instance: Instance) -> None:
+        self.entry = Path(path, "a")
+        self.socket = Path(path, ".fdstore")
+        self.kernel, self._instance = instance.kernel, instance
+        with fdstorefs.connect(path) as store, open("/etc/hostname", "rb") as file:
+            store.stash("a", file)
+        status = self.entry.stat()
+        self.key = EntryKey(os.major(status.st_dev) << 20 | os.minor(status.st_dev), status.st_ino)
+        self.kernel.put_mount(self.key.device, instance.number)
+
+    def know(self, class_set: int) -> None:
+        """Say by what the entry is judged."""
+        self.kernel.put_entry(self.key.device, self.key.inode, class_set)
+
+    def end(self) -> None:
+        """Let the mount be nobody's again."""
+        self.kernel.remove_mount(self.key.device)
+        self.kernel.remove_entry(self.key.device, self.key.inode)
+
+    def records(self) -> list[Event]:
+        """What is on record since the last time."""
+        return self.kernel.ring.read()
+
+
+@pytest.fixture
+def mounted(instance: Instance, running_instance: Callable[..., fdstorefs.Store]) -> Iterator[Mounted]:
+    """Ends before the mount does."""
+    made = Mounted(str(running_instance().mount), instance)
+    yield made
+    made.end()
+
+
+def refusal(call: Callable[..., object], *arguments: object) -> int:
+    """The errno with which it fails, 0 if it does not."""
+    try:
+        call(*arguments)
+    except OSError as error:
+        return error.errno or -1
+    return 0
+
+
+def test_a_known_entry(actor: Start, mounted: Mounted, instance: Instance) -> None:
+    """Is judged as its open file would be: its own stasher is refused where no rule allows, and that is on record."""
+    mounted.know(instance.class_set())
+    refused = refusal(actor().call, acts.opened, str(mounted.entry), os.O_RDONLY)
+    (event,) = mounted.records()
+    refusal(actor(BOB).call, acts.opened, str(mounted.entry), os.O_RDONLY)
+
+    assert (errno.EACCES, Hook.OPENED, Reason.BY_NO_RULE, 0) == (refused, event.hook, event.reason, event.uid)
+    assert (mounted.key, FUSE) == (EntryKey(event.device, event.inode), event.magic)
+    assert [] == mounted.records()
+
+
+def test_an_unknown_entry(actor: Start, mounted: Mounted) -> None:
+    """Is not read, but may be filled or replaced, as nothing of what it holds is given out by that."""
+    root = actor()
+    ways = (os.O_RDONLY, os.O_RDWR, os.O_WRONLY, os.O_RDWR | os.O_TRUNC)
+    answers = [refusal(root.call, acts.opened, str(mounted.entry), flags) for flags in ways]
+    answers.append(refusal(root.call, acts.opened, str(mounted.entry) + "new", os.O_RDWR | os.O_CREAT))
+    reasons = [event.reason for event in mounted.records()]
+
+    assert ([errno.EACCES, errno.EACCES, 0, 0, 0], [Reason.UNCLASSIFIED] * 2) == (answers, reasons)
+
+
+def test_an_unguarded_entry(actor: Start, mounted: Mounted) -> None:
+    """Is its server's to decide on."""
+    mounted.know(abi.UNGUARDED)
+
+    assert 0 == refusal(actor().call, acts.opened, str(mounted.entry), os.O_RDONLY)
+
+
+def test_writing_to_a_known_entry(actor: Start, mounted: Mounted, instance: Instance) -> None:
+    """Reaches the file behind it, unless it replaces that."""
+    mounted.know(instance.class_set())
+    root = actor()
+    ways = (os.O_WRONLY, os.O_WRONLY | os.O_TRUNC)
+
+    assert [errno.EACCES, 0] == [refusal(root.call, acts.opened, str(mounted.entry), flags) for flags in ways]
+
+
+def test_processes_of_the_instance(actor: Start, mounted: Mounted, instance: Instance) -> None:
+    """Are not gated."""
+    keeper = actor()
+    instance.give_role(keeper.pid, abi.RoleKind.KEEPER)
+
+    assert 0 == refusal(keeper.call, acts.opened, str(mounted.entry), os.O_RDONLY)
+
+
+def test_connecting(actor: Start, mounted: Mounted) -> None:
+    """Is for those whom some rule could allow something."""
+    answers = [refusal(actor(who).call, acts.connected, str(mounted.socket)) for who in (None, BOB)]
+    (event,) = mounted.records()
+
+    assert ([errno.EACCES, 0], Hook.CONNECTED, 0) == (answers, event.hook, event.uid)
+    assert (mounted.key.device, FUSE) == (event.device, event.magic)
