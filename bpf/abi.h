@@ -8,9 +8,9 @@
  *     matching = acc.main & ~acc.unless
  *
  * A class stands for all names of an open file together, with one of their stashers, and for one action. So an open
- * file has two classes for each stasher, and one that allows is enough. Everything that Python's `decide` does is here an
- * AND of rows: they are made so that a value which satisfies a term has its bit set, and a term that does not ask has
- * it set in every row of the table.
+ * file has two classes for each stasher, and one that allows is enough. Everything that Python's `decide` does is here
+ * an AND of rows: they are made so that a value which satisfies a term has its bit set, and a term that does not ask
+ * has it set in every row of the table.
  *
  * Tables live in one hash of rows per generation, keyed by `struct fds_key`; the hash in force is the single element of
  * `generations`. A program looks it up once per verdict, so that no verdict mixes generations. What is not there is
@@ -75,7 +75,7 @@ struct fds_row {
 };
 
 /* Flags of a SET row. A USES flag says that some term asks; programs are compiled without what nobody asks for. */
-#define FDS_ENFORCING 0x1      /* some policy is in enforce mode, or there is none at all: what is not allowed is denied */
+#define FDS_ENFORCING 0x1      /* some policy is in enforce mode, or there is none: what is not allowed is denied */
 #define FDS_ALL_ENFORCED 0x2   /* every term is of a policy in enforce mode */
 #define FDS_LIMITS_CONNECT 0x4 /* there are subjects to whom no rule could allow anything */
 #define FDS_USES_UID 0x100

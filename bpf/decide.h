@@ -4,10 +4,11 @@
  * It looks up the subject's rows once, then those of each class until one allows, and joins them word by word: a word
  * with no term left costs one load. So what a thousand rules cost more than one is the width of their vectors.
  *
- * What must be there and is not, is not what it should be, or is more than is looked at: denied, with a reason of its own,
- * whatever mode the policies are in, since without their tables nobody knows.
+ * Where something must be there and is not, is not what it should be, or is more than is looked at, it denies, with a
+ * reason of its own; whatever mode the policies are in, since without their tables nobody knows.
  *
- * fds_scratch is memory of the caller's that no other task uses at the same time. He fills what stands before `verdict`.
+ * fds_scratch is memory of the caller's that no other task uses at the same time, zero at first. The caller fills in
+ * what stands before `verdict`.
  */
 #ifndef FDS_DECIDE_H
 #define FDS_DECIDE_H
@@ -75,9 +76,9 @@ static __always_inline __u32 fds_knows(const struct fds_request *request)
     return *(const volatile __u32 *)&request->known;
 }
 
-/* A value of which the compiler no longer knows where it comes from. Of a pointer to rows: else it works the address of
- * each word out before a loop and keeps them all on the stack, which is small. Of a count: else it makes one limit of the
- * count and the constant beside it, which old verifiers don't see through. */
+/* A value of which the compiler no longer knows where it comes from. Of a pointer to rows: else it works the address
+ * of each word out before a loop and keeps them all on the stack, which is small. Of a count: else it makes one limit
+ * of the count and the constant beside it, which old verifiers don't see through. */
 #define fds_opaque(value)                               \
     ({                                                  \
         __typeof__(value) opaque = (value);             \
@@ -186,7 +187,7 @@ static __always_inline __u32 fds_open_tables(struct fds_context *context, void *
     scratch->verdict.generation = generation;
     scratch->flags = set->main[0];
     context->effect = fds_row(rows, FDS_EFFECT, context->instance, 0);
-    /* A use that these programs are compiled without can not be judged by them. */
+    /* A use that these programs are compiled without cannot be judged by them. */
     if (!context->effect || fds_flags(scratch) & FDS_USES_ALL & ~FDS_USES)
         return FDS_MISSING;
     return 0;
@@ -279,11 +280,12 @@ static __always_inline __u32 fds_several(struct fds_context *context, struct fds
     return reason;
 }
 
-/* Looks the subject up. Returns 0, or why that can not be done. */
-static __always_inline __u32 fds_subject(struct fds_joined *joined, struct fds_context *context, struct fds_scratch *scratch)
+/* Looks the subject up. Returns 0, or why that cannot be done. */
+static __always_inline __u32 fds_join_subject(struct fds_joined *joined, struct fds_context *context,
+                                              struct fds_scratch *scratch)
 {
     const struct fds_request *request = &scratch->request;
-    const struct fds_row *any = context->effect; /* in no one's place, unless something is not asked for */
+    const struct fds_row *any = context->effect; /* in nobody's place, if all is asked for */
 
     if ((fds_flags(scratch) & FDS_USES) != FDS_USES)
         any = fds_row(context->rows, FDS_ANY, context->instance, 0);
@@ -309,7 +311,8 @@ static __always_inline __u32 fds_subject(struct fds_joined *joined, struct fds_c
 }
 
 /* What is left of a class that asks for the subject's own uid; `terms` if it has that. */
-static __always_inline const struct fds_row *fds_same_row(struct fds_context *context, const struct fds_request *request,
+static __always_inline const struct fds_row *fds_same_row(struct fds_context *context,
+                                                          const struct fds_request *request,
                                                           const struct fds_person *person, __u32 table, __u32 class,
                                                           const struct fds_row *terms)
 {
@@ -320,8 +323,10 @@ static __always_inline const struct fds_row *fds_same_row(struct fds_context *co
     return fds_row(context->rows, table, class, 0);
 }
 
-static __always_inline const struct fds_row *fds_no_more_row(struct fds_context *context, const struct fds_request *request,
-                                                             const struct fds_person *opener, const struct fds_row *terms)
+static __always_inline const struct fds_row *fds_no_more_row(struct fds_context *context,
+                                                             const struct fds_request *request,
+                                                             const struct fds_person *opener,
+                                                             const struct fds_row *terms)
 {
     __u64 theirs = opener->capabilities;
 
@@ -340,9 +345,9 @@ static __always_inline void fds_join_nobody(struct fds_joined *joined, const str
     joined->opener_same = joined->opener_userns = joined->no_more = terms;
 }
 
-/* Looks up how stasher and opener of the class at `at` stand to the subject. Returns 0, or why that can not be done. */
-static __always_inline __u32 fds_join_people(struct fds_joined *joined, struct fds_context *context, struct fds_scratch *scratch,
-                                        int at, const struct fds_row *terms)
+/* Looks up how stasher and opener of the class at `at` stand to the subject. Returns 0, or why that cannot be done. */
+static __always_inline __u32 fds_join_people(struct fds_joined *joined, struct fds_context *context,
+                                             struct fds_scratch *scratch, int at, const struct fds_row *terms)
 {
     const struct fds_request *request = &scratch->request;
     const struct fds_people *people = &scratch->people[at];
@@ -412,9 +417,10 @@ static __always_inline __u64 fds_matching_word(const struct fds_row *terms, int 
     return left;
 }
 
-/* Joins `terms`, those of the class at `at`, with all that was looked up. Returns 0, or why that can not be done. */
-static __always_inline __u32 fds_match(struct fds_found *found, struct fds_context *context, const struct fds_row *terms,
-                                       const struct fds_joined *joined, struct fds_scratch *scratch, int at)
+/* Joins `terms`, those of the class at `at`, with all that was looked up. Returns 0, or why that cannot be done. */
+static __always_inline __u32 fds_match(struct fds_found *found, struct fds_context *context,
+                                       const struct fds_row *terms, const struct fds_joined *joined,
+                                       struct fds_scratch *scratch, int at)
 {
     const struct fds_row *effect = fds_opaque(context->effect);
     const struct fds_row *enforced = terms;
@@ -442,7 +448,7 @@ static __always_inline __u32 fds_match(struct fds_found *found, struct fds_conte
     return 0;
 }
 
-/* Adds what the class at `at` says to the verdict: the first that allows, else the first that forbids is the one on record. */
+/* Adds what the class at `at` says to the verdict. On record is the first that allows, else the first that forbids. */
 static __always_inline void fds_add(struct fds_scratch *scratch, const struct fds_found *found, int at)
 {
     struct fds_verdict *verdict = &scratch->verdict;
@@ -480,7 +486,8 @@ static __always_inline __u32 fds_judge_class(struct fds_joined *joined, struct f
     return reason;
 }
 
-static __always_inline __u32 fds_judge(struct fds_joined *joined, struct fds_context *context, struct fds_scratch *scratch)
+static __always_inline __u32 fds_judge(struct fds_joined *joined, struct fds_context *context,
+                                       struct fds_scratch *scratch)
 {
     struct fds_verdict *verdict = &scratch->verdict;
     __u32 count = scratch->set.count;
@@ -550,7 +557,7 @@ static __always_inline int fds_decide(void *rows, struct fds_scratch *scratch)
     fds_begin(scratch, FDS_BY_NO_RULE);
     reason = fds_open_tables(&context, rows, scratch);
     if (!reason)
-        reason = fds_subject(&joined, &context, scratch);
+        reason = fds_join_subject(&joined, &context, scratch);
     if (!reason)
         reason = fds_judge(&joined, &context, scratch);
     return fds_end(scratch, &context, reason);
@@ -588,7 +595,7 @@ static __always_inline int fds_may_connect(void *rows, struct fds_scratch *scrat
         return 1;
     }
     if (!reason)
-        reason = fds_subject(&joined, &context, scratch);
+        reason = fds_join_subject(&joined, &context, scratch);
     if (!reason)
         reason = fds_judge_connect(&joined, &context, scratch);
     fds_end(scratch, &context, reason);

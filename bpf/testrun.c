@@ -1,8 +1,8 @@
 /*
  * The decision by itself, for BPF_PROG_TEST_RUN: LSM programs can't be run that way, this one can.
  *
- * A packet holds, after an Ethernet header, what the caller of fds_decide fills in; the answer takes its place. A shorter
- * packet asks the question of the last one again, and no answer is written: for measuring.
+ * A packet holds, after an Ethernet header, what the caller of fds_decide fills in; the answer takes its place. A
+ * shorter packet asks the question of the last one again, and no answer is written: for measuring.
  */
 #include <uapi/linux/bpf.h>
 

@@ -5,7 +5,9 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.outcome import Outcome, Target
 from benchmarks.peers import policies
+from benchmarks.peers.programs import Missing
 from benchmarks.rounds import Contest, Plan, Run, play
+from fdstorefs.bpf.kernel_error import KernelError
 from fdstorefs.bpf.rows import IDENTITY, profile_of
 from fdstorefs.host.user_database import HostNames
 from fdstorefs.policy.compile import compile_policies
@@ -71,7 +73,10 @@ class _Decision:
         tables = compile_policies(found, generation=1)
         cgroups = frozenset({subject.cgroup} if isinstance(subject.cgroup, str) else ())
         lot = Lot(found, tables, IDENTITY, IDENTITY, (1,), [FILE], [subject], cgroups)
-        self._program = Program(profile_of([tables]))
+        try:
+            self._program = Program(profile_of([tables]))
+        except KernelError as error:
+            raise Missing(f"this kernel can't run the decision: {error}") from error
         asked = Asked(lot, self._program)
         numbers, records = asked.classify(FILE), asked.set.class_records(FILE)
         about = request(INSTANCE, lot, FILE, subject, asked.cgroups)

@@ -20,7 +20,7 @@ from fdstorefs.enforcer.policy_keeper import Change, PolicyKeeper, errors_in
 from fdstorefs.enforcer.process import Process, look_at, number_behind
 from fdstorefs.enforcer.registry import Registry
 from fdstorefs.enforcer.serve_rule import ServeVerdict, may_serve
-from fdstorefs.enforcer.served_mount import Seen, served_by
+from fdstorefs.enforcer.served_mount import Seen, in_the_kernel, served_by
 from fdstorefs.policy.diagnostic import PolicyError
 from fdstorefs.policy.request import UNKNOWN, SubjectFacts
 from fdstorefs.policy.vocabulary import Action
@@ -80,7 +80,8 @@ class Registration:
         process, mounts, pidfd = caller.look()
         try:
             mount = served_by(process, mounts, root, path, self._kernel.look(root, 0))
-            known = self._registry.known(process, mount, pidfd)
+            mounted = {in_the_kernel(each.device) for each in mounts.mounts}
+            known = self._registry.known(process, mount, pidfd, mounted)
             if known is not None:
                 os.close(pidfd)
                 return known

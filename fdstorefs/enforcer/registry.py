@@ -2,7 +2,7 @@
 
 import logging
 import select
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Protocol
 
 from fdstorefs.bpf.abi import RoleKind
@@ -67,10 +67,10 @@ class Registry:
 
     # Coming
 
-    def known(self, process: Process, mount: Seen, pidfd: int) -> Instance | None:
+    def known(self, process: Process, mount: Seen, pidfd: int, mounted: Collection[int]) -> Instance | None:
         """The instance that this very process has registered already; None if it has none.
 
-        Raises NotPermitted if it has another role, AlreadyRegistered if it serves another mount.
+        `mounted` are the devices that it has mounted. Raises NotPermitted if it has another role, AlreadyRegistered if it serves another mount.
         """
         role = self._kernel.role(pidfd)
         if role is None:
@@ -80,12 +80,15 @@ class Registry:
         found = self._instances.get(role.instance)
         if found is None or found.has_ended or (found.pid, found.start) != (process.pid, process.start):
             return None
-        if found.device != mount.device:
+        if found.device == mount.device:
+            return found
+        if found.device in mounted:
             raise AlreadyRegistered(
                 f"process {process.pid} serves `{found.mount}` already",
                 hint="serve each mount with its own process",
             )
-        return found
+        self.end(found)
+        return None
 
     def require_room(self, process: Process, mount: Seen) -> None:
         """Raise AlreadyRegistered or QuotaExceeded if one more cannot come."""

@@ -14,9 +14,10 @@ class ActorFailed(AssertionError):
 
 
 class Obedient:
-    """Whoever does the calls that come through `line`."""
+    """The process `pid`, or a thread of it, that does the calls which come through `line`."""
 
-    def __init__(self, line: socket.socket) -> None:
+    def __init__(self, pid: int, line: socket.socket) -> None:
+        self.pid = pid
         self.line = line
         """Readable when the call that was begun has ended."""
 
@@ -47,8 +48,7 @@ class Actor(Obedient):
         self._server = server
         self.role = role
         self._status: int | None = None
-        self.pid, line = server.fork(role)
-        super().__init__(line)
+        super().__init__(*server.fork(role))
         self.outcome()
 
     def end(self) -> int:

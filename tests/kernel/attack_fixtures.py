@@ -4,6 +4,7 @@
 - `control_groups`: its control groups, by SERVICE and ELSEWHERE
 - `instance(who=ALICE, compromised=False, joins=None, directory=ATTACKED)`: start an instance that the kernel guards
 - `scene`: an instance with a stored file, somebody who may have it, and an attacker of the `kind` that the test has
+- `siege`: the same, with an attacker who has as much power over the server as the kernel itself leaves him
 """
 
 import itertools
@@ -15,7 +16,7 @@ import pytest
 
 from tests.kernel import attempts, cgroups, policies
 from tests.kernel.actor import Actor
-from tests.kernel.attackers import NAME, SECRET, Attacker, Scene
+from tests.kernel.attackers import NAME, SECRET, Attacker, Scene, Siege
 from tests.kernel.enforcer_process import EnforcerProcess
 from tests.kernel.fork_server import ForkServer
 from tests.kernel.guarded_instance import GuardedInstance
@@ -67,7 +68,8 @@ def instance(
         ) -> GuardedInstance:
             mount = Path(directory) / str(next(_numbers))
             policy = write(Path("/run") / "mode-bits-decide.yaml", policies.MODE_BITS_DECIDE)
-            options = () if compromised else ("--policy", policy)
+            # In a user namespace root's file would be nobody's. There the default gives it to its own user as well.
+            options = () if compromised or joins is not None else ("--policy", policy)
             server = actor(who, joins=joins)
             started = GuardedInstance(server, mount, compromised=compromised, options=options)
             stack.callback(started.end)
@@ -91,3 +93,27 @@ def scene(
     in_namespace = kind is Attacker.ROOT_IN_NAMESPACE
     attacker = actor(ALICE, cgroup=control_groups[ELSEWHERE], namespace=in_namespace)
     return Scene(server, service, attacker, enforcer.log())
+
+
+@pytest.fixture
+def siege(
+    kind: Attacker,
+    enforcer: EnforcerProcess,
+    control_groups: ControlGroups,
+    instance: Callable[..., GuardedInstance],
+    actor: Callable[..., Actor],
+) -> Siege:
+    """Server and keeper, and somebody of the same user whom nothing but the enforcement keeps out.
+
+    Root of a user namespace has that power over what runs there; so the instance does, too. The compromised
+    server is that of another instance.
+    """
+    outsider = actor(ALICE, cgroup=control_groups[ELSEWHERE], namespace=kind is Attacker.ROOT_IN_NAMESPACE)
+    joined = outsider.pid if kind is Attacker.ROOT_IN_NAMESPACE else None
+    server = instance(joins=joined)
+    attacker = instance(compromised=True).inside if kind is Attacker.COMPROMISED_SERVER else outsider
+    keeper, ordinary = actor(ALICE, joins=joined), actor(ALICE, joins=joined)
+    server.protect(keeper.pid)
+    service = actor(ALICE, cgroup=control_groups[SERVICE], joins=joined)
+    service.call(attempts.stash, server.mount, NAME, SECRET)
+    return Siege(server, service, attacker, enforcer.log(), keeper, ordinary)

@@ -6,7 +6,8 @@ from enum import Enum
 import pytest
 
 from tests.kernel import attempts
-from tests.kernel.actor import Actor
+from tests.kernel.actor import Actor, Obedient
+from tests.kernel.people import ALICE
 from tests.kernel.guarded_instance import GuardedInstance
 from tests.kernel.kernel_log import KernelLog, Record
 
@@ -33,7 +34,7 @@ class Scene:
 
     server: GuardedInstance
     service: Actor
-    attacker: Actor
+    attacker: Obedient
     log: KernelLog
 
     @property
@@ -45,11 +46,16 @@ class Scene:
         """The kernel's record of what it refused to the attacker."""
         return self.log.denial(self.attacker.pid, **wanted)
 
-    def require_refused(self, **more: object) -> None:
-        """There is a record of a retrieval that the kernel refused, and it says by what rule, of what and to whom."""
-        found = self.denial(action="retrieve", **more)
+    @property
+    def holder(self) -> Obedient:
+        """Who has what is stored, and would give it to the attacker: a compromised server, or an allowed retriever."""
+        return self.server.inside if self.server.compromised else self.service
 
-        assert ("no-rule", self.mount, NAME, self.attacker.role.uid) == (
+    def require_refused(self, name: str = NAME) -> None:
+        """The kernel has a record of a retrieval by the attacker: of what, to whom, and why it was refused."""
+        found = self.denial(action="retrieve")
+
+        assert ("no-rule", self.mount, name, ALICE.uid) == (
             found["reason"],
             found["instance"],
             found["entry"]["name"],
@@ -59,3 +65,29 @@ class Scene:
     def require_service_gets_it(self) -> None:
         """Under the very same policy whoever is allowed to has it."""
         assert SECRET == self.service.call(attempts.retrieve, self.mount, NAME)
+
+
+@dataclass(frozen=True)
+class Siege(Scene):
+    """With a `keeper` that is guarded as the server is, and an `ordinary` process that is not."""
+
+    keeper: Actor
+    ordinary: Actor
+
+    def target(self, name: str) -> int:
+        """The process id of `server` or `keeper`."""
+        return {"server": self.server.pid, "keeper": self.keeper.pid}[name]
+
+    def require_kept_out(self, target: str) -> None:
+        """The kernel has a record of the attacker's look into `server` or `keeper`."""
+        found = self.denial(action="reach-into", target=self.target(target))
+
+        assert ("protected", self.mount, ALICE.uid) == (
+            found["reason"],
+            found["instance"],
+            found["subject"]["uid"],
+        )
+
+
+of_each_process = pytest.mark.parametrize("target", ["server", "keeper"])
+"""Run a test that has a `siege` once for each process that is guarded."""

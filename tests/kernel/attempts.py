@@ -51,9 +51,62 @@ def read(fd: int) -> str:
     return os.pread(fd, _LENGTH, 0).decode()
 
 
+def _text(fd: int) -> str:
+    """The same of one that may be open without the right to read."""
+    readable = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY)
+    try:
+        return read(readable)
+    finally:
+        os.close(readable)
+
+
+def hand(name: str, as_duplicate: bool, line: int) -> None:
+    """Send what this process has of that name through a socket."""
+    fd = _own(name)
+    with socket.socket(fileno=line) as end:
+        socket.send_fds(end, [b"x"], [os.dup(fd) if as_duplicate else fd])
+
+
+def receive(flags: int, line: int) -> dict[str, Any]:
+    """What arrives through a socket."""
+    with socket.socket(fileno=line) as end:
+        return _received(end, flags)
+
+
+def stash_path(mount: str, name: str) -> None:
+    """Open something without the right to read it (O_PATH), keep it and stash it."""
+    fd = os.memfd_create(name)
+    _held[name] = os.open(f"/proc/self/fd/{fd}", os.O_PATH)
+    os.close(fd)
+    with connect(mount) as store:
+        store.stash(name, _held[name])
+
+
+def own_number(name: str) -> int:
+    """The number of the descriptor that this process has of what was made under that name."""
+    return _own(name)
+
+
+def _own(name: str) -> int:
+    if name in _held:
+        return _held[name]
+    return next(fd for fd in _open_here() if f"/memfd:{name} " in _target(fd))
+
+
+def _open_here() -> list[int]:
+    return sorted(map(int, os.listdir("/proc/self/fd")))
+
+
+def _target(fd: int) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}")
+    except FileNotFoundError:
+        return ""
+
+
 def _received(line: socket.socket, flags: int) -> dict[str, Any]:
     data, files, found, _ = socket.recv_fds(line, _LENGTH, 8, flags)
-    texts = [read(fd) for fd in files]
+    texts = [_text(fd) for fd in files]
     for fd in files:
         os.close(fd)
     return {"texts": texts, "truncated": bool(found & socket.MSG_CTRUNC), "data": data.decode()}

@@ -23,6 +23,7 @@ from tests.kernel.attack_fixtures import (  # noqa: F401 - as those of tests/mou
     enforcer,
     instance,
     scene,
+    siege,
 )
 from tests.kernel.fork_server import ForkServer
 from tests.kernel.people import Person

@@ -23,12 +23,13 @@ class GuardedInstance:
 
     def __init__(self, actor: Actor, mount: Path, *, compromised: bool, options: Sequence[str] = ()) -> None:
         self.mount = str(mount)
+        self.compromised = compromised
         mount.mkdir(parents=True)
         os.chown(mount, actor.role.uid, actor.role.uid)
         arguments = ["serve", "--enforcement", "kernel", *options, self.mount]
         self._process = CommandProcess(actor, arguments, compromised_server.run, compromised)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.inside = Obedient(ours)
+        self.inside = Obedient(actor.pid, ours)
         with theirs:
             self._process.start(theirs.fileno())
 

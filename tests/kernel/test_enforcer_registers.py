@@ -1,6 +1,7 @@
 """Who may have an instance registered, and for which mount."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -98,7 +99,7 @@ def test_a_server_that_ends_is_noticed(
     server = instance()
     number = number_of(enforcer, server.mount)
 
-    server.stop()
+    os.kill(server.pid, signal.SIGKILL)
 
     wait_for(
         lambda: number not in [each.number for each in enforcer.status().instances],

@@ -17,7 +17,9 @@ from fdstorefs.server.guarding.line import Line, LineLost, Parameters, Refusal
 REGISTERING_SECONDS = 20.0
 """It may have to compile for that. It is waited for in a thread."""
 
-FILES_AT_ONCE = 64
+FILES_AT_ONCE = 16
+"""In one message: it has an answer to each before anybody's patience ends, also on a slow machine."""
+
 TOO_MANY_NAMES, AUTHORITY = "too-many-names", "authority"
 _OVERHEAD = 1024
 

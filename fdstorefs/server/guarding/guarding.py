@@ -10,7 +10,7 @@ from fdstorefs.core.node import OpenFile
 from fdstorefs.core.subject import Userns
 from fdstorefs.host.descriptors import Descriptors
 from fdstorefs.server.guarding.asking import NOBODY, Ask
-from fdstorefs.server.guarding.enforcer import Enforcer, Registered
+from fdstorefs.server.guarding.enforcer import FILES_AT_ONCE, Enforcer, Registered
 from fdstorefs.server.guarding.finding import EnforcementError, NobodyThere, find
 from fdstorefs.server.guarding.kernel_guard import KernelGuard
 from fdstorefs.server.guarding.line import Line, LineLost
@@ -20,9 +20,6 @@ from fdstorefs.server.loop import Loop, Timer
 
 FIRST_SECONDS, AGAIN_SECONDS = 0.1, 1.0
 """When an enforcer that is away is looked for first, and how often then."""
-
-FILES_AT_ONCE = 64
-"""That it is told of anew before the loop looks for other work."""
 
 Introduced = tuple[Enforcer, Registered]
 

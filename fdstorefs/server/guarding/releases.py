@@ -26,18 +26,17 @@ class Releases:
         self._descriptors = descriptors
         self._waiting: list[tuple[int, Sequence[int]]] = []
         self._timer: Timer | None = None
+        self._has_warned = False
 
     def add(self, descriptor: int, entries: Sequence[int]) -> None:
         """Keep a copy of this one, and the numbers of the entries that held it unguarded."""
         if len(self._waiting) >= MOST_WAITING:
-            log.warning("what is refused or discarded now stays guarded until it is closed: too much waits")
+            self._warn("too much waits for the enforcer")
             return
         try:
             self._waiting.append((self._descriptors.duplicate(descriptor), entries))
         except OSError as error:
-            log.warning(
-                "what is refused or discarded now stays guarded until it is closed: %s", error.strerror
-            )
+            self._warn(str(error.strerror))
             return
         if self._timer is None:
             self._timer = self._loop.call_at(time.monotonic() + LONGEST_SECONDS, self.give_up)
@@ -47,6 +46,7 @@ class Releases:
         while self._waiting:
             release(*self._waiting[-1])
             self._close(self._waiting.pop()[0])
+        self._has_warned = False
         self._stop_timer()
 
     def give_up(self) -> None:
@@ -56,6 +56,12 @@ class Releases:
         while self._waiting:
             self._close(self._waiting.pop()[0])
         self._stop_timer()
+
+    def _warn(self, why: str) -> None:
+        """Once, until the enforcer is back."""
+        if not self._has_warned:
+            log.warning("what is refused or discarded now stays guarded until it is closed: %s", why)
+            self._has_warned = True
 
     def _close(self, descriptor: int) -> None:
         self._descriptors.discard(descriptor, may_block=True)

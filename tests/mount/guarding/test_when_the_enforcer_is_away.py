@@ -7,6 +7,8 @@ import pytest
 
 import fdstorefs
 from fdstorefs.errors import NotGuarded
+from fdstorefs.server.guarding.enforcer import FILES_AT_ONCE
+from fdstorefs.server.guarding.releases import MOST_WAITING
 from tests.mount.guarding.conftest import Serve
 from tests.mount.guarding.fake_enforcer import FakeEnforcer
 from tests.mount.waiting import wait_for
@@ -107,11 +109,11 @@ def test_it_is_told_everything_when_it_comes_back(
     enforcer.names.clear()
     enforcer.calls.clear()
     enforcer.start()
-    enforcer.await_call("Guard", 3)
+    enforcer.await_call("Guard", -(-MANY // FILES_AT_ONCE))
 
     assert [7] == [call["previous"] for call in enforcer.of("Register")]
     assert sorted([["also", "f0"], *([f"f{number}"] for number in range(1, MANY))]) == enforcer.paths
-    assert all(len(call["files"]) <= 64 for call in enforcer.of("Guard"))
+    assert all(len(call["files"]) <= FILES_AT_ONCE for call in enforcer.of("Guard"))
     store.stash("new", some_file)
 
 
@@ -136,3 +138,24 @@ def test_an_instance_ends_in_order_without_it(enforcer: FakeEnforcer, serve: Ser
     assert 0 == instances[0].stop()
     enforcer.end()
     assert 0 == instances[1].stop()
+
+
+def test_more_than_can_wait_is_closed_at_once_and_said_once(
+    enforcer: FakeEnforcer, serve: Serve, some_file: int
+) -> None:
+    """Descriptors of what nobody wants are scarce. When the enforcer is back, what could wait is released."""
+    instance = serve()
+    with fdstorefs.connect(instance.mount) as store:
+        store.stash("x", some_file)
+        enforcer.end()
+        for _ in range(MOST_WAITING + 3):
+            other = os.memfd_create("other")
+            with pytest.raises(NotGuarded):
+                store.stash("y", other)
+            os.close(other)
+        comes_back(enforcer)
+        enforcer.await_call("Release", MOST_WAITING)
+        store.stash("y", some_file)
+
+    assert MOST_WAITING == len(enforcer.of("Release"))
+    assert 1 == instance.said().count("too much waits for the enforcer")

@@ -9,7 +9,6 @@ from pathlib import Path
 import fdstorefs.bpf
 from fdstorefs.bpf import syscall
 from fdstorefs.bpf.abi import MOST_WORDS, Key, Reason, Row, pack_row
-from fdstorefs.bpf.kernel_error import KernelError
 from fdstorefs.bpf.loader import SCHED_CLS, compile_file
 from fdstorefs.bpf.programs import defines
 from fdstorefs.bpf.rows import Profile
@@ -90,10 +89,5 @@ class Program:
 
 @lru_cache(maxsize=16)
 def program(profile: Profile) -> Program:
-    """The programs of a profile, compiled once. Fails where the kernel does not take them, and says why."""
-    try:
-        return Program(profile)
-    except KernelError as error:
-        if error.code == "load":
-            raise AssertionError(f"the decision can't be run in this kernel: {error}") from error
-        raise
+    """The programs of a profile, compiled once. Raises KernelError where the kernel does not take them."""
+    return Program(profile)

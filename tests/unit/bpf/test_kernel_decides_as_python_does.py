@@ -10,6 +10,8 @@ import pytest
 from fdstorefs.bpf.abi import Reason
 from tests.unit.bpf.agree import GROUPS, Group, agree
 
+pytestmark = pytest.mark.usefixtures("kernel")
+
 CASES = 100_000
 OUTCOMES = {Reason.BY_RULE, Reason.BY_FORBID, Reason.BY_NO_RULE, Reason.STRANGE_CGROUP}
 

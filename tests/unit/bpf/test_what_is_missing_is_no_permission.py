@@ -22,6 +22,8 @@ from tests.unit.bpf.deliveries import Lot
 from tests.unit.bpf.program import program
 from tests.unit.bpf.questions import question, request
 
+pytestmark = pytest.mark.usefixtures("kernel")
+
 HERE = frozenset({Relation.SAME})
 RULE = Rule(
     "everything-asked-for",
@@ -86,7 +88,8 @@ class Delivery:
 
 
 @pytest.fixture
-def delivery() -> Delivery:
+def delivery(kernel: None) -> Delivery:
+    """One that is allowed."""
     found = Delivery(RULE, ALSO)
 
     assert found.answer() == Answer(allowed=True, decided=True, reason=Reason.BY_RULE, place=0, terms=0b10)

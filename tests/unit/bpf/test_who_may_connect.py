@@ -21,6 +21,8 @@ from tests.unit.bpf.deliveries import Lot, lots
 from tests.unit.bpf.program import program
 from tests.unit.bpf.questions import question, request
 
+pytestmark = pytest.mark.usefixtures("kernel")
+
 ANYWHERE = EntryFacts("box", kind=BOX)
 
 

@@ -42,7 +42,7 @@ def test_the_same_process_is_known_again(enforced: Enforced) -> None:
     instance = enforced.admit()
     pidfd = os.pidfd_open(os.getpid())
 
-    found = enforced.registry.known(this_process(), Seen("/m", 77), pidfd)
+    found = enforced.registry.known(this_process(), Seen("/m", 77), pidfd, {77})
     os.close(pidfd)
 
     assert instance is found
@@ -54,8 +54,21 @@ def test_a_server_serves_one_mount(enforced: Enforced) -> None:
     pidfd = os.pidfd_open(os.getpid())
 
     with pytest.raises(AlreadyRegistered):
-        enforced.registry.known(this_process(), Seen("/other", 78), pidfd)
+        enforced.registry.known(this_process(), Seen("/other", 78), pidfd, {77, 78})
     os.close(pidfd)
+
+
+def test_a_process_may_serve_another_when_the_first_is_unmounted(enforced: Enforced) -> None:
+    """Not every server ends with its instance."""
+    instance = enforced.admit()
+    pidfd = os.pidfd_open(os.getpid())
+
+    found = enforced.registry.known(this_process(), Seen("/other", 78), pidfd, {78})
+    os.close(pidfd)
+
+    assert None is found
+    assert instance.has_ended
+    assert 2 == enforced.admit("/other", 78).number
 
 
 def test_a_mount_has_one_server(enforced: Enforced) -> None:
