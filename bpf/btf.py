@@ -81,15 +81,6 @@ class Btf:
         """The number of a function's type; None if the kernel has none of this name (`bpf_lsm_...`: a hook)."""
         return self._find(_FUNC, name)
 
-    def parameters(self, name: str) -> int | None:
-        """How many parameters a function has; None if the kernel has none of this name."""
-        number = self._find(_FUNC, name)
-        if number is None:
-            return None
-        _, _, prototype = _TYPE.unpack_from(self._raw, self._at[number])
-        _, info, _ = _TYPE.unpack_from(self._raw, self._at[prototype])
-        return int(info & 0xFFFF)
-
     def member(self, struct_name: str, path: str) -> Member:
         """Where a member lies: a dotted path, through anonymous structs and unions.
 

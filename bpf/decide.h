@@ -96,11 +96,17 @@ static __always_inline const struct fds_row *fds_row(void *rows, __u32 table, __
     return bpf_map_lookup_elem(rows, &key);
 }
 
-static __always_inline const struct fds_row *fds_row_or(void *rows, __u32 table, __u32 of, __u64 value, __u64 otherwise)
+/* The row where it is asked for, else the one that changes nothing: one look-up of a chosen key, and never a choice
+ * between pointers, of which newer verifiers follow every combination. */
+static __always_inline const struct fds_row *fds_row_if(struct fds_context *context, __u32 asked, __u32 table, __u32 of,
+                                                        __u64 value)
 {
-    const struct fds_row *row = fds_row(rows, table, of, value);
-
-    return row ? row : fds_row(rows, table, of, otherwise);
+    if (!asked) {
+        table = FDS_ANY;
+        of = context->instance;
+        value = 0;
+    }
+    return fds_row(context->rows, fds_opaque(table), fds_opaque(of), fds_opaque(value));
 }
 
 /* Words are numbered through a row: those of `main`, then those of `unless`. */
@@ -193,21 +199,33 @@ static __always_inline __u32 fds_open_tables(struct fds_context *context, void *
     return 0;
 }
 
-static __always_inline const struct fds_row *fds_uid_row(struct fds_context *context, const struct fds_request *request)
+static __always_inline const struct fds_row *fds_uid_row(struct fds_context *context, struct fds_scratch *scratch)
 {
-    if (!(fds_knows(request) & FDS_KNOWS_UID))
-        return fds_row(context->rows, FDS_UID, context->instance, FDS_UNKNOWN);
-    return fds_row_or(context->rows, FDS_UID, context->instance, request->uid, FDS_OTHER);
+    const struct fds_request *request = &scratch->request;
+    __u32 knows = fds_knows(request) & FDS_KNOWS_UID;
+    __u32 asked = fds_asks(scratch, FDS_USES_UID);
+    const struct fds_row *row =
+        fds_row_if(context, asked, FDS_UID, context->instance, knows ? request->uid : FDS_UNKNOWN);
+
+    return row ? row : fds_row_if(context, asked, FDS_UID, context->instance, knows ? FDS_OTHER : FDS_UNKNOWN);
+}
+
+static __always_inline const struct fds_row *fds_userns_row(struct fds_context *context, struct fds_scratch *scratch)
+{
+    __u32 asked = fds_asks(scratch, FDS_USES_USERNS);
+
+    return fds_row_if(context, asked, FDS_USERNS, context->instance, scratch->request.userns);
 }
 
 static __always_inline const struct fds_row *fds_cgroup_row(struct fds_context *context, struct fds_scratch *scratch)
 {
-    const struct fds_row *row = fds_row(context->rows, FDS_CGROUP, context->instance, scratch->request.cgroup);
+    __u32 asked = fds_asks(scratch, FDS_USES_CGROUP);
+    const struct fds_row *row = fds_row_if(context, asked, FDS_CGROUP, context->instance, scratch->request.cgroup);
 
     if (row)
         return row;
     scratch->strange = 1;
-    return fds_row(context->rows, FDS_CGROUP, context->instance, FDS_UNKNOWN);
+    return fds_row_if(context, asked, FDS_CGROUP, context->instance, FDS_UNKNOWN);
 }
 
 /* The terms that any of the subject's groups leaves. */
@@ -284,25 +302,11 @@ static __always_inline __u32 fds_several(struct fds_context *context, struct fds
 static __always_inline __u32 fds_join_subject(struct fds_joined *joined, struct fds_context *context,
                                               struct fds_scratch *scratch)
 {
-    const struct fds_request *request = &scratch->request;
-    const struct fds_row *any = context->effect; /* in nobody's place, if all is asked for */
-
-    if ((fds_flags(scratch) & FDS_USES) != FDS_USES)
-        any = fds_row(context->rows, FDS_ANY, context->instance, 0);
-    if (!any)
+    if (FDS_USES & FDS_USES_UID && !(joined->uid = fds_uid_row(context, scratch)))
         return FDS_MISSING;
-    joined->uid = joined->userns = joined->cgroup = any;
-    if (fds_asks(scratch, FDS_USES_UID))
-        joined->uid = fds_uid_row(context, request);
-    if (!joined->uid)
+    if (FDS_USES & FDS_USES_USERNS && !(joined->userns = fds_userns_row(context, scratch)))
         return FDS_MISSING;
-    if (fds_asks(scratch, FDS_USES_USERNS))
-        joined->userns = fds_row(context->rows, FDS_USERNS, context->instance, request->userns);
-    if (!joined->userns)
-        return FDS_MISSING;
-    if (fds_asks(scratch, FDS_USES_CGROUP))
-        joined->cgroup = fds_cgroup_row(context, scratch);
-    if (!joined->cgroup)
+    if (FDS_USES & FDS_USES_CGROUP && !(joined->cgroup = fds_cgroup_row(context, scratch)))
         return FDS_MISSING;
     joined->several = &scratch->several;
     if (FDS_USES & (FDS_USES_GID | FDS_USES_CAPABILITIES))
@@ -310,33 +314,32 @@ static __always_inline __u32 fds_join_subject(struct fds_joined *joined, struct 
     return 0;
 }
 
-/* What is left of a class that asks for the subject's own uid; `terms` if it has that. */
+/* What is left of a class that asks for the subject's own uid: all, if it has that. */
 static __always_inline const struct fds_row *fds_same_row(struct fds_context *context,
                                                           const struct fds_request *request,
-                                                          const struct fds_person *person, __u32 table, __u32 class,
-                                                          const struct fds_row *terms)
+                                                          const struct fds_person *person, __u32 asked, __u32 table,
+                                                          __u32 class)
 {
-    if (!(fds_knows(request) & FDS_KNOWS_UID))
-        return fds_row(context->rows, table, class, FDS_UNKNOWN);
-    if (person->known & FDS_KNOWS_UID && person->uid == request->uid)
-        return terms;
-    return fds_row(context->rows, table, class, 0);
+    __u32 knows = fds_knows(request) & FDS_KNOWS_UID;
+
+    if (knows && person->known & FDS_KNOWS_UID && person->uid == request->uid)
+        asked = 0;
+    return fds_row_if(context, asked, table, class, knows ? 0 : FDS_UNKNOWN);
 }
 
-static __always_inline const struct fds_row *fds_no_more_row(struct fds_context *context,
-                                                             const struct fds_request *request,
-                                                             const struct fds_person *opener,
-                                                             const struct fds_row *terms)
+static __always_inline const struct fds_row *fds_no_more_row(struct fds_context *context, struct fds_scratch *scratch,
+                                                             const struct fds_person *opener)
 {
+    const struct fds_request *request = &scratch->request;
+    __u32 both = opener->known & fds_knows(request) & FDS_KNOWS_CAPABILITIES;
+    __u32 asked = fds_asks(scratch, FDS_USES_NO_MORE);
     __u64 theirs = opener->capabilities;
 
     if (opener->known & FDS_KNOWS_CAPABILITIES && !theirs)
-        return terms;
-    if (!(opener->known & fds_knows(request) & FDS_KNOWS_CAPABILITIES))
-        return fds_row(context->rows, FDS_NO_MORE, context->instance, FDS_UNKNOWN);
-    if (!(theirs & ~request->capabilities))
-        return terms;
-    return fds_row(context->rows, FDS_NO_MORE, context->instance, 0);
+        asked = 0;
+    if (both && !(theirs & ~request->capabilities))
+        asked = 0;
+    return fds_row_if(context, asked, FDS_NO_MORE, context->instance, both ? 0 : FDS_UNKNOWN);
 }
 
 static __always_inline void fds_join_nobody(struct fds_joined *joined, const struct fds_row *terms)
@@ -347,33 +350,35 @@ static __always_inline void fds_join_nobody(struct fds_joined *joined, const str
 
 /* Looks up how stasher and opener of the class at `at` stand to the subject. Returns 0, or why that cannot be done. */
 static __always_inline __u32 fds_join_people(struct fds_joined *joined, struct fds_context *context,
-                                             struct fds_scratch *scratch, int at, const struct fds_row *terms)
+                                             struct fds_scratch *scratch, int at)
 {
     const struct fds_request *request = &scratch->request;
     const struct fds_people *people = &scratch->people[at];
     __u32 number = scratch->set.classes[at];
 
-    fds_join_nobody(joined, terms);
-    if (fds_asks(scratch, FDS_USES_STASHER_SAME))
-        joined->stasher_same = fds_same_row(context, request, &people->stasher, FDS_STASHER_SAME, number, terms);
-    if (!joined->stasher_same)
+    if (FDS_USES & FDS_USES_STASHER_SAME)
+        joined->stasher_same = fds_same_row(context, request, &people->stasher,
+                                            fds_asks(scratch, FDS_USES_STASHER_SAME), FDS_STASHER_SAME, number);
+    if (FDS_USES & FDS_USES_STASHER_SAME && !joined->stasher_same)
         return FDS_STALE;
-    if (fds_asks(scratch, FDS_USES_OPENER_SAME))
-        joined->opener_same = fds_same_row(context, request, &people->opener, FDS_OPENER_SAME, number, terms);
-    if (!joined->opener_same)
+    if (FDS_USES & FDS_USES_OPENER_SAME)
+        joined->opener_same = fds_same_row(context, request, &people->opener,
+                                           fds_asks(scratch, FDS_USES_OPENER_SAME), FDS_OPENER_SAME, number);
+    if (FDS_USES & FDS_USES_OPENER_SAME && !joined->opener_same)
         return FDS_STALE;
-    if (fds_asks(scratch, FDS_USES_STASHER_USERNS))
-        joined->stasher_userns =
-            fds_row(context->rows, FDS_STASHER_USERNS, context->instance, request->stasher_userns[at]);
-    if (!joined->stasher_userns)
+    if (FDS_USES & FDS_USES_STASHER_USERNS)
+        joined->stasher_userns = fds_row_if(context, fds_asks(scratch, FDS_USES_STASHER_USERNS), FDS_STASHER_USERNS,
+                                            context->instance, request->stasher_userns[at]);
+    if (FDS_USES & FDS_USES_STASHER_USERNS && !joined->stasher_userns)
         return FDS_MISSING;
-    if (fds_asks(scratch, FDS_USES_OPENER_USERNS))
-        joined->opener_userns = fds_row(context->rows, FDS_OPENER_USERNS, context->instance, request->opener_userns);
-    if (!joined->opener_userns)
+    if (FDS_USES & FDS_USES_OPENER_USERNS)
+        joined->opener_userns = fds_row_if(context, fds_asks(scratch, FDS_USES_OPENER_USERNS), FDS_OPENER_USERNS,
+                                           context->instance, request->opener_userns);
+    if (FDS_USES & FDS_USES_OPENER_USERNS && !joined->opener_userns)
         return FDS_MISSING;
-    if (fds_asks(scratch, FDS_USES_NO_MORE))
-        joined->no_more = fds_no_more_row(context, request, &people->opener, terms);
-    return joined->no_more ? 0 : FDS_MISSING;
+    if (FDS_USES & FDS_USES_NO_MORE && !(joined->no_more = fds_no_more_row(context, scratch, &people->opener)))
+        return FDS_MISSING;
+    return 0;
 }
 
 /* Those of `left` that no row of `joined` takes away, in one word of a row. */
@@ -423,10 +428,9 @@ static __always_inline __u32 fds_match(struct fds_found *found, struct fds_conte
                                        struct fds_scratch *scratch, int at)
 {
     const struct fds_row *effect = fds_opaque(context->effect);
-    const struct fds_row *enforced = terms;
+    __u32 some = !(fds_flags(scratch) & FDS_ALL_ENFORCED);
+    const struct fds_row *enforced = fds_row_if(context, some, FDS_ENFORCED, context->instance, 0);
 
-    if (!(fds_flags(scratch) & FDS_ALL_ENFORCED))
-        enforced = fds_row(context->rows, FDS_ENFORCED, context->instance, 0);
     if (!enforced)
         return FDS_MISSING;
     found->forbids = found->allows = found->forbids_in_force = found->allows_in_force = 0;
@@ -478,7 +482,7 @@ static __always_inline __u32 fds_judge_class(struct fds_joined *joined, struct f
     terms = fds_row(context->rows, FDS_TERMS, number, 0);
     if (!terms)
         return FDS_STALE;
-    reason = fds_join_people(joined, context, scratch, at, terms);
+    reason = fds_join_people(joined, context, scratch, at);
     if (!reason)
         reason = fds_match(&found, context, terms, joined, scratch, at);
     if (!reason)
@@ -510,26 +514,37 @@ static __always_inline __u32 fds_judge(struct fds_joined *joined, struct fds_con
     return 0;
 }
 
-/* Keeps the terms that decided: those of the decider with the effect that the words from `first` on have. */
-static __always_inline void fds_keep_terms(struct fds_scratch *scratch, const struct fds_row *effect, int first)
+/* Where all that matches allows, all of it decided. */
+static __always_inline void fds_keep_terms(struct fds_scratch *scratch, const __u64 *matching)
 {
-    const __u64 *matching = scratch->matching[scratch->decider & (FDS_MOST_CLASSES - 1)];
-
 #pragma unroll
     for (int word = 0; word < FDS_WORDS; word++)
-        scratch->terms[word] = matching[word] & fds_word(effect, first + word);
+        scratch->terms[word] = matching[word];
+}
+
+/* Where something forbids, what allows beside it did not decide. */
+static __always_inline void fds_keep_forbids(struct fds_scratch *scratch, const __u64 *matching,
+                                             const struct fds_row *effect)
+{
+#pragma unroll
+    for (int word = 0; word < FDS_WORDS; word++)
+        scratch->terms[word] = matching[word] & effect->unless[word];
 }
 
 static __always_inline void fds_record(struct fds_scratch *scratch, const struct fds_row *effect)
 {
+    __u32 decider = scratch->decider & (FDS_MOST_CLASSES - 1);
     __u32 reason = scratch->verdict.reason;
 
     if (reason == FDS_BY_NO_RULE) {
         fds_forget_terms(scratch);
         return;
     }
-    scratch->verdict.class = scratch->set.classes[scratch->decider & (FDS_MOST_CLASSES - 1)];
-    fds_keep_terms(scratch, fds_opaque(effect), reason == FDS_BY_RULE ? 0 : FDS_WORDS);
+    scratch->verdict.class = scratch->set.classes[decider];
+    if (reason == FDS_BY_RULE)
+        fds_keep_terms(scratch, scratch->matching[decider]);
+    else
+        fds_keep_forbids(scratch, scratch->matching[decider], fds_opaque(effect));
 }
 
 static __always_inline int fds_end(struct fds_scratch *scratch, struct fds_context *context, __u32 reason)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fdstorefs.bpf.btf import POINTER_SIZE, Btf, Member
 from fdstorefs.bpf.kernel_error import KernelError
-from fdstorefs.bpf.kernel_types import HOOKS, WANTED, Field
+from fdstorefs.bpf.kernel_types import WANTED, Field
 
 VERSION = (6, 1)
 """What LINUX_VERSION_CODE says, to bcc's own headers only."""
@@ -67,18 +67,10 @@ def header_tree(btf: Btf, wanted: Mapping[str, tuple[Field, ...]] = WANTED) -> I
 
 
 def types_header(btf: Btf, wanted: Mapping[str, tuple[Field, ...]]) -> str:
-    """The text of linux/types.h: the usual names of numbers, the structs with their wanted fields, the hooks.
-
-    FDS_ARGUMENTS_name is how many arguments a hook has in this kernel, without the verdict of the modules before.
-    """
-    hooks = [_hook(btf, name) for name in HOOKS]
+    """The text of linux/types.h: the usual names of numbers, and the structs with their wanted fields."""
     known = [f"struct {name};" for name in wanted]
     structs = [_struct(btf, name, fields) for name, fields in wanted.items()]
-    return "\n".join([_TYPES, *known, *structs, *hooks]) + "\n"
-
-
-def _hook(btf: Btf, name: str) -> str:
-    return f"#define FDS_ARGUMENTS_{name} {btf.parameters(f'bpf_lsm_{name}') or 0}"
+    return "\n".join([_TYPES, *known, *structs]) + "\n"
 
 
 def _struct(btf: Btf, name: str, fields: tuple[Field, ...]) -> str:

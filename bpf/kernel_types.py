@@ -58,16 +58,3 @@ WANTED: Mapping[str, tuple[Field, ...]] = {
     "bpf_prog_aux": (("__u32 id", "id"),),
     "bpf_prog": (("struct bpf_prog_aux *aux", "aux"),),
 }
-
-HOOKS = (
-    "bpf",
-    "bpf_map",
-    "bpf_prog",
-    "file_fcntl",
-    "file_open",
-    "file_receive",
-    "ptrace_access_check",
-    "ptrace_traceme",
-    "unix_stream_connect",
-)
-"""The security hooks whose number of arguments the programs ask for: it differs between kernels."""

@@ -34,8 +34,6 @@ CGROUP2_MAGIC = 0x6367_7270
 NO_PREALLOC = 1
 ANY = 0
 """For `update`: make it or replace it."""
-NEW = 1
-"""For `update`: EEXIST if it is there."""
 
 
 class Command(enum.IntEnum):
@@ -56,7 +54,6 @@ class Command(enum.IntEnum):
     RAW_TRACEPOINT_OPEN = 17
     BTF_LOAD = 18
     BTF_GET_FD_BY_ID = 19
-    MAP_LOOKUP_BATCH = 24
     MAP_UPDATE_BATCH = 26
     LINK_GET_FD_BY_ID = 30
 

@@ -34,7 +34,7 @@ ROOT, STRANGER = (
 
 NOTE = (
     "Nanoseconds of one decision in the kernel, on average over 100,000 in a row by BPF_PROG_TEST_RUN, whose own share "
-    "(some 10 ns) is in them. What the hooks spend on finding the tag and the subject's facts is not. Programs are "
+    "(some 35 ns) is in them. What the hooks spend on finding the tag and the subject's facts is not. Programs are "
     "compiled for what the policy asks for, as they are in an enforcer. The policies are those of the server's "
     "benchmark: each rule asks for a uid and a cgroup, and half of the rules are about every entry."
 )

@@ -4,6 +4,7 @@ Everything is read as the initial user namespace has it.
 """
 
 import os
+import select
 from dataclasses import dataclass
 
 from fdstorefs.bpf.rows import IdMap
@@ -72,11 +73,23 @@ def look_at(pid: int, pidfd: int) -> tuple[Process, MountTable]:
         # Read by number, so it counts only if the process still has it.
         mounts = procfs.mounts(pid)
         procfs.check_pidfd(pidfd, pid)
-    except (FileNotFoundError, ProcessLookupError) as error:
-        raise _gone(pid) from error
+    except OSError as error:
+        # What nobody has waited for yet is half there: its mount table is `invalid`, for one.
+        if has_ended(pidfd):
+            raise _gone(pid) from error
+        raise
     finally:
         task.close()
+    if has_ended(pidfd):
+        raise _gone(pid)
     return found, mounts
+
+
+def has_ended(pidfd: int) -> bool:
+    """Whether the process behind a pidfd has ended, waited for or not."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def number_behind(pidfd: int) -> int:

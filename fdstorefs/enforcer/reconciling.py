@@ -12,7 +12,6 @@ from fdstorefs.enforcer.process import Process, look_at, pidfd_of
 from fdstorefs.enforcer.registry import Registry
 from fdstorefs.enforcer.served_mount import in_the_kernel
 from fdstorefs.enforcer.state import State
-from fdstorefs.errors import StoreError
 from fdstorefs.host.mount_table import MountTable
 from fdstorefs.server.enforcement.applies import Whereabouts
 
@@ -82,7 +81,7 @@ def _live(kernel: KernelSide, number: int, record: InstanceRecord) -> tuple[Proc
             process, mounts = look_at(record.pid, pidfd)
             if process.start == record.start:
                 return process, mounts, pidfd
-    except StoreError as error:
+    except OSError as error:
         log.warning("the server of instance %d cannot be looked at: %s", number, error)
     os.close(pidfd)
     return None

@@ -1,7 +1,6 @@
 """The registry: which instances there are, from the registration of a server to the last tag that it left."""
 
 import logging
-import select
 from collections.abc import Callable, Collection, Iterator
 from typing import Protocol
 
@@ -9,7 +8,7 @@ from fdstorefs.bpf.abi import RoleKind
 from fdstorefs.enforcer.errors import AlreadyRegistered, NotRegistered
 from fdstorefs.enforcer.instance import Instance
 from fdstorefs.enforcer.kernel_side import KernelSide
-from fdstorefs.enforcer.process import Process
+from fdstorefs.enforcer.process import Process, has_ended
 from fdstorefs.enforcer.served_mount import Seen
 from fdstorefs.errors import NotPermitted, QuotaExceeded
 from fdstorefs.server.enforcement.in_force import InForce
@@ -70,7 +69,8 @@ class Registry:
     def known(self, process: Process, mount: Seen, pidfd: int, mounted: Collection[int]) -> Instance | None:
         """The instance that this very process has registered already; None if it has none.
 
-        `mounted` are the devices that it has mounted. Raises NotPermitted if it has another role, AlreadyRegistered if it serves another mount.
+        `mounted` are the devices that it has mounted. Raises NotPermitted if it has another role, AlreadyRegistered if
+        it serves another mount.
         """
         role = self._kernel.role(pidfd)
         if role is None:
@@ -104,12 +104,10 @@ class Registry:
     def _has_just_ended(self, instance: Instance) -> bool:
         """Whether its server is gone, which the loop may not have told yet."""
         assert instance.pidfd is not None
-        poll = select.poll()
-        poll.register(instance.pidfd, select.POLLIN)
-        has_ended = bool(poll.poll(0))
-        if has_ended:
+        ended = has_ended(instance.pidfd)
+        if ended:
             self.end(instance)
-        return has_ended
+        return ended
 
     def admit(self, process: Process, mount: Seen, pidfd: int, in_force: InForce) -> Instance:
         """Register an instance with these policies. The pidfd is the registry's if it succeeds.

@@ -1,11 +1,12 @@
 """Who attacks, and what: an instance whose stored files only processes of one control group may have."""
 
+import time
 from dataclasses import dataclass
 from enum import Enum
 
 import pytest
 
-from tests.kernel import attempts
+from tests.kernel import attempts, reaching
 from tests.kernel.actor import Actor, Obedient
 from tests.kernel.people import ALICE
 from tests.kernel.guarded_instance import GuardedInstance
@@ -42,9 +43,9 @@ class Scene:
         """Where the instance is."""
         return self.server.mount
 
-    def denial(self, **wanted: object) -> Record:
-        """The kernel's record of what it refused to the attacker."""
-        return self.log.denial(self.attacker.pid, **wanted)
+    def denial(self, after: int = 0, **wanted: object) -> Record:
+        """The kernel's record of what it refused to the attacker; see KernelLog."""
+        return self.log.denial(self.attacker.pid, after, **wanted)
 
     @property
     def holder(self) -> Obedient:
@@ -74,20 +75,21 @@ class Siege(Scene):
     keeper: Actor
     ordinary: Actor
 
-    def target(self, name: str) -> int:
-        """The process id of `server` or `keeper`."""
-        return {"server": self.server.pid, "keeper": self.keeper.pid}[name]
+    def besieged(self, way: reaching.Way) -> dict[str, list[int]]:
+        """What the attacker meets when it reaches into server and keeper; of each the kernel has a record."""
+        targets = {"server": self.server.pid, "keeper": self.keeper.pid}
+        found = {}
+        for name, pid in targets.items():
+            begun = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+            found[name] = self.attacker.call(way, pid)
+            self._require_kept_out(pid, begun)
+        return found
 
-    def require_kept_out(self, target: str) -> None:
-        """The kernel has a record of the attacker's look into `server` or `keeper`."""
-        found = self.denial(action="reach-into", target=self.target(target))
+    def _require_kept_out(self, pid: int, begun: int) -> None:
+        found = self.denial(after=begun, action="reach-into", target=pid)
 
         assert ("protected", self.mount, ALICE.uid) == (
             found["reason"],
             found["instance"],
             found["subject"]["uid"],
         )
-
-
-of_each_process = pytest.mark.parametrize("target", ["server", "keeper"])
-"""Run a test that has a `siege` once for each process that is guarded."""

@@ -7,9 +7,9 @@ from typing import Any
 
 from fdstorefs import connect
 from fdstorefs.client.address import open_socket
+from tests.kernel.messages import receive_rights
 
 NO_FLAGS, PEEK = 0, int(socket.MSG_PEEK)
-_ROOM = socket.CMSG_SPACE(4 * 8)
 _LENGTH = 1 << 16
 
 _held: dict[str, int] = {}
@@ -82,6 +82,35 @@ def stash_path(mount: str, name: str) -> None:
         store.stash(name, _held[name])
 
 
+def stash_for_all(mount: str, name: str, path: str) -> None:
+    """Open a file for writing and stash it, with a mode that keeps nobody from it."""
+    fd = os.open(path, os.O_WRONLY)
+    with connect(mount) as store:
+        store.stash(name, fd, mode=0o666)
+    os.close(fd)
+
+
+def move_by(mount: str, name: str) -> None:
+    """Move this process by a `cgroup.procs` that is stored."""
+    with connect(mount) as store, store.retrieve(name) as procs:
+        os.write(procs.fileno(), b"0")
+
+
+def write_entry(mount: str, name: str) -> None:
+    """The same by opening the entry."""
+    fd = os.open(os.path.join(mount, name), os.O_WRONLY)
+    try:
+        os.write(fd, b"0")
+    finally:
+        os.close(fd)
+
+
+def own_cgroup() -> str:
+    """Where this process is."""
+    with open("/proc/self/cgroup") as file:
+        return file.read().splitlines()[-1].removeprefix("0::")
+
+
 def own_number(name: str) -> int:
     """The number of the descriptor that this process has of what was made under that name."""
     return _own(name)
@@ -105,7 +134,7 @@ def _target(fd: int) -> str:
 
 
 def _received(line: socket.socket, flags: int) -> dict[str, Any]:
-    data, files, found, _ = socket.recv_fds(line, _LENGTH, 8, flags)
+    data, files, found = receive_rights(line, _LENGTH, flags)
     texts = [_text(fd) for fd in files]
     for fd in files:
         os.close(fd)

@@ -34,11 +34,14 @@ class KernelLog:
             if each["verdict"] == "deny" and pid in (None, each["subject"]["pid"])
         ]
 
-    def denial(self, pid: int, **wanted: object) -> Record:
-        """The first of something refused to a process with these fields; waits for it to be written."""
-        found = wait_for(
-            lambda: [each for each in self.denials(pid) if wanted.items() <= each.items()],
-            SECONDS,
-            f"a denial to {pid} with {wanted}; there are {self.records()}",
-        )
-        return found[0]
+    def denial(self, pid: int, after: int = 0, **wanted: object) -> Record:
+        """The first of something refused to a process, with these fields; waits for it to be written.
+
+        It happened later than `after`, in ns since boot (CLOCK_BOOTTIME).
+        """
+
+        def found() -> list[Record]:
+            later = [each for each in self.denials(pid) if each["boottime"] > after]
+            return [each for each in later if wanted.items() <= each.items()]
+
+        return wait_for(found, SECONDS, f"a denial to process {pid} with {wanted}")[0]

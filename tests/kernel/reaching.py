@@ -39,9 +39,9 @@ def reopen_all(pid: int) -> list[int]:
     return _met(partial(_open, f"/proc/{pid}/fd/{number}", os.O_PATH) for number in NUMBERS)
 
 
-def list_descriptors(pid: int) -> list[int]:
-    """Learn what is open there."""
-    return _met([partial(os.listdir, f"/proc/{pid}/fd")])
+def read_links(pid: int) -> list[int]:
+    """Learn what each descriptor refers to."""
+    return _met(partial(os.readlink, f"/proc/{pid}/fd/{number}") for number in NUMBERS)
 
 
 def open_memory(pid: int) -> list[int]:

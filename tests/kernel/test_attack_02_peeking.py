@@ -22,4 +22,5 @@ def test_at_what_somebody_who_has_it_sends(scene: Scene) -> None:
 
     assert [([], True)] * 3 == [(each["texts"], each["truncated"]) for each in arrived]
     scene.require_refused()
-    assert [SECRET] == handed(scene.holder, scene.service, NAME, flags=(attempts.PEEK,))[0]["texts"]
+    seen = handed(scene.holder, scene.service, NAME, flags=(attempts.PEEK, attempts.NO_FLAGS))
+    assert [[SECRET], [SECRET]] == [each["texts"] for each in seen]

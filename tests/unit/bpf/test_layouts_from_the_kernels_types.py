@@ -45,7 +45,7 @@ def kernel() -> Btf:
         ("list", types.array(kuid, 0), 64 * 8),
     )
     types.struct("bits", 8, ("one", u32, 3 | 1 << 24), ("aligned", u32, 32 | 32 << 24), flag=1)
-    prototype = types.add(PROTOTYPE, "", u32, count=2, tail=struct.pack("=IIII", 0, pointer, 0, u32))
+    prototype = types.add(PROTOTYPE, "", u32, count=1, tail=struct.pack("=II", 0, pointer))
     types.add(FUNCTION, "bpf_lsm_bpf_map", prototype)
     return Btf(types.raw())
 
@@ -92,14 +92,6 @@ def test_functions() -> None:
     assert (True, False, False) == tuple(
         kernel().function(name) is not None for name in ("bpf_lsm_bpf_map", "bpf_lsm_nothing", "cred")
     )
-
-
-def test_arguments_of_hooks() -> None:
-    """The programs are told how many each hook has; none where there is no such hook."""
-    header = types_header(kernel(), {})
-
-    assert "#define FDS_ARGUMENTS_bpf_map 2\n" in header
-    assert "#define FDS_ARGUMENTS_bpf 0\n" in header
 
 
 @pytest.mark.parametrize("raw", [b"", b"\x9f\xeb", bytes(64), Types().raw()[:20]])
