@@ -39,7 +39,7 @@ enum fds_table {
     FDS_SET = 1,            /* value 0: main[0] = FDS_MAGIC << 32 | flags, unless[0] = generation */
     FDS_EFFECT = 2,         /* value 0: main = allow terms, unless = forbid terms */
     FDS_ENFORCED = 3,       /* value 0: main = terms of policies in enforce mode */
-    FDS_ANY = 4,            /* value 0: all terms. Stands for a table of the subject's that no term asks for */
+    FDS_ANY = 4,            /* value 0: all terms. Stands for each row that nothing asks for */
     FDS_UID = 5,            /* value: uid, FDS_OTHER, FDS_UNKNOWN */
     FDS_GID = 6,            /* value: gid (the terms that list it, no others), FDS_OTHER, FDS_UNKNOWN; ORed */
     FDS_USERNS = 7,         /* value: enum fds_relation of the subject's to the instance's */

@@ -77,7 +77,9 @@ class Formatter:
 
     def verdict(self, decision: Decision, lost_before: int) -> bytes:
         """The record of a decision, with the details that it has by now. Asks it for what it left for later."""
-        head = self._head(VERDICT, decision.time, decision.boottime, decision.seq, lost_before, decision.mount)
+        head = self._head(
+            VERDICT, decision.time, decision.boottime, decision.seq, lost_before, decision.mount
+        )
         line = (
             f'{head},"id":"{self.decision_id(decision.number)}",{self._body(decision)},'
             f'"entry":{self._entry(decision.entry)}{_rare(decision)}}}\n'

@@ -134,7 +134,9 @@ ENVELOPE = (
         _LOG,
         "records",
     ),
-    _string("instance", f"where the instance is mounted; `{HOST}`: the enforcer's own, about all of them", _SERVER),
+    _string(
+        "instance", f"where the instance is mounted; `{HOST}`: the enforcer's own, about all of them", _SERVER
+    ),
     _formed("run", "[0-9a-f]{16}", "this run of the server, drawn at random", _LOG),
     _integer(
         "instance_userns", "the instance's user namespace", _KERNEL, "inode number", always=False, many=True

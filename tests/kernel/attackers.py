@@ -8,9 +8,9 @@ import pytest
 
 from tests.kernel import attempts, reaching
 from tests.kernel.actor import Actor, Obedient
-from tests.kernel.people import ALICE
 from tests.kernel.guarded_instance import GuardedInstance
 from tests.kernel.kernel_log import KernelLog, Record
+from tests.kernel.people import ALICE
 
 NAME, SECRET = "secret", "what only the service may have"
 

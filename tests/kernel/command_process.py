@@ -23,7 +23,7 @@ class CommandProcess:
     def __init__(self, actor: Actor, arguments: Sequence[str], run: Run = commands.run, *more: Any) -> None:
         """`run(arguments, *more, log, ready, ...)` is called there; descriptors come last."""
         self.actor = actor
-        self._log = tempfile.TemporaryFile("a+")  # noqa: SIM115 - closed by `end`
+        self._log = tempfile.TemporaryFile("a+")
         self._ready, self._ready_end = os.pipe()
         self._run = run
         self._arguments = (list(arguments), *more)
@@ -33,7 +33,7 @@ class CommandProcess:
         given = (self._log.fileno(), self._ready_end, *descriptors)
         self.actor.begin(self._run, *self._arguments, descriptors=given)
         os.close(self._ready_end)
-        readable, _, _ = select.select([self._ready, self.actor.line], [], [], READY_SECONDS)
+        readable, _, _ = select.select([self._ready, self.actor.line.fileno()], [], [], READY_SECONDS)
         said = os.read(self._ready, 64) if self._ready in readable else b""
         assert said == b"ready\n", f"`{self._arguments[0]}` does not get ready:\n{self.said()}"
 

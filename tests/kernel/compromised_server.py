@@ -40,8 +40,8 @@ def protect(enforcer: str, mount: str, pidfd: int) -> None:
 
 def keep_silent() -> None:
     """Tell the enforcer of no file from now on."""
-    KernelGuard.require = _nothing  # type: ignore[method-assign]
-    KernelGuard.settle = _nothing  # type: ignore[method-assign]
+    for name in ("require", "settle"):
+        setattr(KernelGuard, name, _nothing)
 
 
 def _compromise() -> None:
@@ -49,7 +49,7 @@ def _compromise() -> None:
         setattr(PolicyAuthority, name, _nothing)
     for name in _ASKED:
         setattr(PolicyAuthority, name, _yes)
-    KernelGuard.require_delivery = _nothing  # type: ignore[method-assign]
+    setattr(KernelGuard, "require_delivery", _nothing)  # noqa: B010 - a type checker knows it as something else
 
 
 def _nothing(*_arguments: Any) -> None:

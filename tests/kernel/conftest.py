@@ -1,10 +1,10 @@
 """Fixtures for tests in a virtual machine with a kernel that runs BPF LSM programs.
 
 - `make_cgroup(name)`: a control group below the root, as a path; emptied and removed after the test
-- `actor(who=None, cgroup=None, groups=(), namespace=False, joins=None)`: a process with that user (a Person, a uid, or None
-  for root) in that control group, as root of a user namespace of its own if asked, or in the user and mount
-  namespaces of the process that it `joins`; `actor(...).call(function, ...)`
-  has it call a function of the test's module and returns the result through JSON
+- `actor(who=None, cgroup=None, groups=(), namespace=False, joins=None)`: a process with that user (a Person, a uid,
+  or None for root) in that control group, as root of a user namespace of its own if asked, or in the user and
+  mount namespaces of the process that it `joins`; `actor(...).call(function, ...)` has it call a function of the
+  test's module and returns the result through JSON
 - those of tests/mount: `running_instance`, `as_user`, `cast`, `home`, `user_namespace`, `wait_for`
 
 Of tests/kernel/people.py ALICE, BOB and MALLORY have names as well as numbers here; any number will do as a user.

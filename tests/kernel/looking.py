@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from tests.kernel import attempts
 from tests.kernel.actor import Obedient
+from tests.kernel.messages import receive_rights
 
 
 @dataclass
@@ -26,7 +27,7 @@ def keep_looking(pause: int, line: int, bell: int) -> list[int]:
     ringing.register(bell, select.POLLIN)
     with socket.socket(fileno=line) as here:
         while not ringing.poll(pause):
-            _, files, _, _ = socket.recv_fds(here, 1, 4, attempts.PEEK)
+            _, files, _ = receive_rights(here, 1, attempts.PEEK)
             looks += 1
             arrived += len(files)
             for fd in files:

@@ -39,7 +39,7 @@ def test_over_the_socket(scene: Scene) -> None:
 @by_each
 def test_opening_the_entry(scene: Scene) -> None:
     """It isn't opened for him."""
-    with pytest.raises(OSError) as refusal:
+    with pytest.raises(PermissionError) as refusal:
         scene.attacker.call(attempts.open_entry, scene.mount, NAME)
 
     assert errno.EACCES == refusal.value.errno

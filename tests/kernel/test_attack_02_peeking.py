@@ -18,7 +18,9 @@ def test_at_what_the_server_sends(scene: Scene) -> None:
 @by_each
 def test_at_what_somebody_who_has_it_sends(scene: Scene) -> None:
     """Nor is it there, and looking often doesn't help."""
-    arrived = handed(scene.holder, scene.attacker, NAME, flags=(attempts.PEEK, attempts.PEEK, attempts.NO_FLAGS))
+    arrived = handed(
+        scene.holder, scene.attacker, NAME, flags=(attempts.PEEK, attempts.PEEK, attempts.NO_FLAGS)
+    )
 
     assert [([], True)] * 3 == [(each["texts"], each["truncated"]) for each in arrived]
     scene.require_refused()

@@ -22,7 +22,7 @@ def test_out_of_those_that_keep(siege: Siege) -> None:
 def test_out_of_those_that_have_it(siege: Siege) -> None:
     """What is stored is refused where it arrives; whoever may have it can copy it."""
     number = siege.service.call(attempts.own_number, NAME)
-    with pytest.raises(OSError) as refusal:
+    with pytest.raises(PermissionError) as refusal:
         siege.attacker.call(reaching.copy, siege.service.pid, number)
 
     assert errno.EACCES == refusal.value.errno

@@ -32,7 +32,7 @@ def test_it_is_not_put_there(
     scene: Scene, actor: Callable[..., Actor], control_groups: dict[str, Path]
 ) -> None:
     """Neither the supervisor nor the attacker get anywhere; into somebody who may have it, it is put."""
-    with pytest.raises(OSError) as refusal:
+    with pytest.raises(PermissionError) as refusal:
         put_by(scene.holder, scene.attacker)
 
     assert errno.EACCES == refusal.value.errno

@@ -68,7 +68,9 @@ def mount(
 
 
 @by_each
-def test_it_moves_nobody_but_root(mount: str, root: Actor, attacker: Actor, enforcer: EnforcerProcess) -> None:
+def test_it_moves_nobody_but_root(
+    mount: str, root: Actor, attacker: Actor, enforcer: EnforcerProcess
+) -> None:
     """Neither by retrieving it nor by opening the entry; the record names the rule, and who opened the file."""
     log = enforcer.log()
     answer = attacker.call(attempts.ask, mount, PROCS, attempts.NO_FLAGS)

@@ -19,11 +19,16 @@ INITIAL = os.stat("/proc/self/ns/user").st_ino
 EVERYBODY = (Range(0, abi.ALL_FROM),)
 
 
+def may(uid: int, mode: Mode = Mode.ENFORCE) -> Policy:
+    """One user may retrieve everything, nobody else anything."""
+    only = SubjectConditions(uid=Ids(frozenset({uid})))
+    rule = Rule("one-may", Effect.ALLOW, frozenset({Action.RETRIEVE}), Conditions(subjects=(only,)))
+    return Policy("one", (rule,), mode)
+
+
 def bob_may(mode: Mode = Mode.ENFORCE) -> Policy:
-    """Bob may retrieve everything, nobody else anything."""
-    bob = SubjectConditions(uid=Ids(frozenset({BOB.uid})))
-    rule = Rule("bob-may", Effect.ALLOW, frozenset({Action.RETRIEVE}), Conditions(subjects=(bob,)))
-    return Policy("bob", (rule,), mode)
+    """Bob may retrieve everything."""
+    return may(BOB.uid, mode)
 
 
 class Instance:
