@@ -4,6 +4,7 @@ The kernel asks for the credentials of whoever opened such a file, not of whoeve
 with a mode that lets everybody have it, and the server would give it away.
 """
 
+import errno
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -74,12 +75,12 @@ def test_it_moves_nobody_but_root(
     """Neither by retrieving it nor by opening the entry; the record names the rule, and who opened the file."""
     log = enforcer.log()
     answer = attacker.call(attempts.ask, mount, PROCS, attempts.NO_FLAGS)
-    with pytest.raises(PermissionError):
+    with pytest.raises(PermissionError) as refusal:
         attacker.call(attempts.write_entry, mount, PROCS)
     root.call(attempts.move_by, mount, PROCS)
     found = log.denial(attacker.pid, action="retrieve")
 
-    assert ([], True) == (answer["texts"], answer["truncated"])
+    assert ([], True, errno.EACCES) == (answer["texts"], answer["truncated"], refusal.value.errno)
     assert [f"/{ELSEWHERE}", f"/{SERVICE}"] == [each.call(attempts.own_cgroup) for each in (attacker, root)]
     assert ("forbidden", [RULE], mount, PROCS) == (
         found["reason"],
