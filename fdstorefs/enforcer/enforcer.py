@@ -98,7 +98,7 @@ class Enforcer:
             changed=self._save_soon,
         )
         self._registration = Registration(
-            loop, kernel, self._enforcement, self._registry, self._policies, audit
+            loop, kernel, self._enforcement, self._registry, self._policies, audit, self._save_soon
         )
         status = Status(
             kernel, self._enforcement, self._registry, self._book, self._policies, audit, options.pins

@@ -53,7 +53,7 @@ class Candidate(NamedTuple):
 
 
 class Registration:
-    """Registers instances and their keepers, and notices when a server ends."""
+    """Registers instances and their keepers, and notices when a server ends; `admitted` is called for each new one."""
 
     def __init__(
         self,
@@ -63,6 +63,7 @@ class Registration:
         registry: Registry,
         policies: PolicyKeeper,
         audit: AuditLog,
+        admitted: Callable[[], None],
     ) -> None:
         self._loop = loop
         self._kernel = kernel
@@ -70,6 +71,7 @@ class Registration:
         self._registry = registry
         self._policies = policies
         self._audit = audit
+        self._admitted = admitted
         self._numbers = itertools.count(1)
 
     def check(self, caller: Caller, path: str, root: int) -> Instance | Candidate:
@@ -127,6 +129,7 @@ class Registration:
         except OSError as error:
             self._registry.end(instance)
             return error
+        self._admitted()
         log.info(
             "instance %d: `%s`, served by process %d of uid %d",
             instance.number,

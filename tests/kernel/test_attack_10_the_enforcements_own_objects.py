@@ -4,7 +4,7 @@ import ctypes
 import errno
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -84,11 +84,11 @@ def pins() -> list[str]:
 
 
 @pytest.fixture
-def administrator(actor: Callable[..., Actor]) -> Iterator[Actor]:
+def administrator(actor: Callable[..., Actor]) -> Actor:
     """Not root, and with all capabilities that the kernel itself asks for."""
     who = actor()
     assert sum(1 << bit for bit in CAPABILITIES.values()) == who.call(become_administrator, ALICE.uid)
-    yield who
+    return who
 
 
 @by_each

@@ -37,9 +37,23 @@ def wait_for_server(enforcer: EnforcerProcess, scene: Scene) -> None:
     wait_for(is_back, SECONDS, "the server to come back")
 
 
+def names_refused(scene: Scene) -> set[str]:
+    """The names by which something was refused to the attacker."""
+    return {each["entry"]["name"] for each in scene.log.denials(scene.attacker.pid)}
+
+
+def inode_of(name: str) -> int:
+    """The inode of what an actor has."""
+    return os.fstat(attempts.own_number(name)).st_ino
+
+
 @by_each
 def test_he_gets_nothing(scene: Scene, enforcer: EnforcerProcess) -> None:
-    """Not while it is dead, nor while its successor comes, nor then; and what he tried meanwhile is on record."""
+    """Not while it is dead, nor while its successor comes, nor then.
+
+    What he tried meanwhile is on record, too: by the file, as its name is not known until the server has come back.
+    """
+    inode = scene.service.call(inode_of, NAME)
     enforcer.kill()
     try:
         answer = scene.attacker.call(attempts.ask, scene.mount, NAME, attempts.NO_FLAGS)
@@ -47,14 +61,21 @@ def test_he_gets_nothing(scene: Scene, enforcer: EnforcerProcess) -> None:
             scene.attacker.call(attempts.open_entry, scene.mount, NAME)
         scene.require_service_gets_it()
     finally:
-        with looking(scene.holder, scene.attacker, NAME) as seen:
+        with looking(scene.holder, scene.attacker, NAME, pause=50) as seen:
             enforcer.start()
             wait_for_server(enforcer, scene)
 
     assert (([], True), errno.EACCES) == ((answer["texts"], answer["truncated"]), refusal.value.errno)
     assert (0, True) == (seen.arrived, seen.looks > 0)
-    scene.require_refused()
+    found = scene.denial(action="retrieve")
+    assert ("no-rule", scene.mount, ALICE.uid, inode) == (
+        found["reason"],
+        found["instance"],
+        found["subject"]["uid"],
+        found["entry"]["inode"],
+    )
     assert [] == handed(scene.holder, scene.attacker, NAME)[0]["texts"]
+    wait_for(lambda: NAME in names_refused(scene), SECONDS, "a record by its name")
     scene.require_service_gets_it()
 
 

@@ -190,8 +190,11 @@ def test_users_have_names(cast: Cast) -> None:
     ],
 )
 def test_an_instance_can_be_used(running_instance: Start, user: str | None, namespace: bool) -> None:
-    """A descriptor that is stashed by number comes back through `exec`."""
-    instance = running_instance(user=user, namespace=namespace)
+    """A descriptor that is stashed by number comes back through `exec`.
+
+    Without the kernel's part, which would let nobody join the server's namespaces by its number.
+    """
+    instance = running_instance(user=user, namespace=namespace, arguments=["--enforcement", "daemon"])
     fdstorefs = f"{sys.executable} -m fdstorefs --at {instance.mount}"
     script = f"exec 5</etc/passwd; echo 5 >{instance.mount}/p; exec {fdstorefs} exec --stdin p -- head -n 1"
 

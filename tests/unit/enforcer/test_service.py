@@ -65,7 +65,9 @@ class Served:
             Descriptors(),
             enforcement,
             registry,
-            Registration(self.loop, kernel, enforcement, registry, self.policies, audit),
+            Registration(
+                self.loop, kernel, enforcement, registry, self.policies, audit, lambda: None
+            ),
             enforced.guarding,
             self.policies,
             audit,
