@@ -57,7 +57,7 @@ def test_he_gets_nothing(scene: Scene, enforcer: EnforcerProcess) -> None:
     enforcer.kill()
     try:
         answer = scene.attacker.call(attempts.ask, scene.mount, NAME, attempts.NO_FLAGS)
-        with pytest.raises(OSError) as refusal:
+        with pytest.raises(PermissionError) as refusal:
             scene.attacker.call(attempts.open_entry, scene.mount, NAME)
         scene.require_service_gets_it()
     finally:

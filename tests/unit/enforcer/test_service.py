@@ -65,9 +65,7 @@ class Served:
             Descriptors(),
             enforcement,
             registry,
-            Registration(
-                self.loop, kernel, enforcement, registry, self.policies, audit, lambda: None
-            ),
+            Registration(self.loop, kernel, enforcement, registry, self.policies, audit, lambda: None),
             enforced.guarding,
             self.policies,
             audit,
