@@ -26,7 +26,7 @@ check: setup ## ruff, mypy, import-linter
 test: setup check ## the checks, then every test
 	$(bin)/python -m pytest -n auto tests/unit
 	$(bin)/python -m pytest -n auto tests/mount
-	@tools/test-kernel
+	@tools/test-kernel 6.12 7.2
 
 test-kernel: setup ## tests/kernel in virtual machines; KERNEL=6.1, 6.12 or 7.2 is one of them
 	@tools/test-kernel $(KERNEL)

@@ -64,9 +64,9 @@ class Map:
     @contextmanager
     def without(self, elements: Iterable[Element]) -> Iterator[None]:
         """These are missing until the end of the block."""
-        gone = list(elements)
-        for key, _ in gone:
-            assert syscall.delete(self._fd, key), "nothing is there to be taken out"
+        # The enforcer may have forgotten some of them meanwhile, which are not to come back.
+        gone = [(key, value) for key, value in list(elements) if syscall.delete(self._fd, key)]
+        assert gone, "nothing is there to be taken out"
         try:
             yield
         finally:
