@@ -34,25 +34,32 @@ class AuditError(StoreError):
 def open_log(
     options: AuditOptions, instance: str, runner: Runner, userns: tuple[int, ...] | None = None
 ) -> AuditLog:
-    """The log of the instance mounted at `instance`, open and begun; `userns` is the instance's user namespace.
+    """The log of the instance mounted at `instance`, open; `begin` it. `userns` is the instance's user namespace.
 
     Raises AuditError if one of the targets cannot be written to: a server that is to keep a log does not serve
     without it.
     """
-    log = AuditLog(
+    return AuditLog(
         Formatter(instance, os.urandom(8).hex(), userns),
         _open_feeds(options),
         runner,
     )
+
+
+def begin(
+    log: AuditLog, options: AuditOptions, enforcement: str | None = None, why: str | None = None
+) -> None:
+    """Put the start on record: who enforces (one of ENFORCEMENT) and why; None if that was not settled."""
     log.event(
         Event.START,
         version=__version__,
         pid=os.getpid(),
         uid=os.geteuid(),
+        enforcement=enforcement,
+        enforcement_reason=why,
         targets=tuple(map(str, options.targets)),
         fsync=str(options.fsync),
     )
-    return log
 
 
 def _open_feeds(options: AuditOptions) -> list[Feed]:

@@ -121,6 +121,11 @@ def check_policies(options: "ServeOptions") -> None:
 
 def serve(options: "ServeOptions") -> None:
     """Serve until the instance ends. Raises Failure if it can't be mounted or its policies can't be used."""
+    if options.enforcement != "daemon":
+        # The sooner, the fewer can have opened our memory before the kernel guards it.
+        from fdstorefs.host.syscalls import set_dumpable
+
+        set_dumpable(False)
     import logging
 
     from fdstorefs.audit.opening import AuditError

@@ -44,6 +44,7 @@ _F_DUPFD_QUERY = 1027
 _KCMP_FILE = 0
 _KCMP_FILES = 2
 _PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
 _AT_FDCWD = -100
 _SYS_OPEN_TREE = 428
 _SYS_PIDFD_OPEN = 434
@@ -229,6 +230,14 @@ def set_descriptor_flags(fd: int, flags: int) -> None:
 def set_parent_death_signal(signal_number: int) -> None:
     """Have the kernel send us this signal when the thread that created us ends (0: never)."""
     _check(_libc.prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0), "set the parent death signal")
+
+
+def set_dumpable(dumpable: bool) -> None:
+    """Open this process to what runs with its user's ids, as most are, or close it to all but the privileged.
+
+    Closed, nobody else opens its /proc/PID/mem and fd, or traces it. From prctl(2), PR_SET_DUMPABLE.
+    """
+    _check(_libc.prctl(_PR_SET_DUMPABLE, int(dumpable), 0, 0, 0), "say who may look into this process")
 
 
 def _syscall(what: str, number: int, *arguments: int) -> int:

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 from fdstorefs import __version__
 from fdstorefs.audit.log import AuditLog
-from fdstorefs.audit.opening import open_log
+from fdstorefs.audit.opening import begin, open_log
+from fdstorefs.audit.record import DAEMON, KERNEL
 from fdstorefs.core.limits import Limits
 from fdstorefs.core.store import Store
-from fdstorefs.host import procfs
+from fdstorefs.host import procfs, syscalls
 from fdstorefs.host.descriptors import Descriptors, raise_limit
 from fdstorefs.host.recursion import RecursionGuard
 from fdstorefs.server import doorway, fuse, varlink
@@ -22,7 +23,7 @@ from fdstorefs.server.enforcement.keeping import PolicyKeeper, Ready, least, mak
 from fdstorefs.server.enforcement.loading import load_policies
 from fdstorefs.server.guarding.asking import Ask
 from fdstorefs.server.guarding.asking import ask as ask_kernel
-from fdstorefs.server.guarding.choosing import DAEMON, KERNEL, Choice, choose
+from fdstorefs.server.guarding.choosing import Choice, choose
 from fdstorefs.server.guarding.guarding import Guarding, Introduced
 from fdstorefs.server.intake import Intake
 from fdstorefs.server.loop import Loop
@@ -81,7 +82,9 @@ class Instance:
             authority=authority,
         )
         authority.govern(store.tree)
-        self._subjects.capabilities_wanted = lambda: bool(authority.in_force.tables.assume)
+        # Some policies ask for those of stashers, and so does the enforcer: for whom it may guard a file.
+        guards = self._choice.line is not None
+        self._subjects.capabilities_wanted = lambda: guards or bool(authority.in_force.tables.assume)
         myself = self._subjects.subject(os.getpid(), os.geteuid(), os.getegid())
         store.root.stasher = self._subjects.stasher(myself, with_capabilities=True)
         context = Context(
@@ -154,6 +157,8 @@ class Instance:
             self._end()
             return
         self._guarding.begin(result)
+        # Our role keeps others out from now on, root too, and has it on record that they tried.
+        syscalls.set_dumpable(True)
         if not self._ending:
             self._bind()
 
@@ -264,9 +269,20 @@ def serve(options: ServeOptions, ask: Ask = ask_kernel) -> None:
     loop, subjects = Loop(), Subjects()
     audit = open_log(options.audit, mount, loop, subjects.userns)
     try:
-        choice = choose(options)
+        choice = _choose(options, audit)
         mounted = mount_instance(mount)
     except MountError as error:
         audit.close(cause=error.message)
         raise
     Instance(options, mounted, limit, ready, Foundation(loop, subjects, audit, choice), ask).run()
+
+
+def _choose(options: ServeOptions, audit: AuditLog) -> Choice:
+    """Who enforces, which is on record from the start. Raises EnforcementError."""
+    try:
+        choice = choose(options)
+    except MountError:
+        begin(audit, options.audit)
+        raise
+    begin(audit, options.audit, choice.enforcement, choice.why)
+    return choice

@@ -30,6 +30,7 @@ STEPS = st.one_of(
     st.tuples(st.just("take"), SOME_PATH),
     st.tuples(st.just("make box"), SOME_PATH),
     st.tuples(st.just("refuse"), st.booleans()),
+    st.tuples(st.just("deny"), st.booleans()),
 )
 
 
@@ -38,10 +39,22 @@ class Guarded:
 
     def __init__(self, check: Check = mode_bits) -> None:
         self.person = Person(1000, 1000)
-        self.store = Store(uid=0, gid=0, clock=Clock(), mode=0o777, limits=Limits(), authority=Checked(check))
+        self.denies = False
+        self._check = check
+        authority = Checked(self._judge)
+        self.store = Store(uid=0, gid=0, clock=Clock(), mode=0o777, limits=Limits(), authority=authority)
         self.guard = self.store.guard = KnowingGuard(self.store)
         self._make = Files()
         self._files: dict[int, OpenFile] = {}
+
+    def _judge(self, subject: Subject, action: Action, target: Target) -> None:
+        if self.denies and target.coming is not None and target.coming.file is not None:
+            raise Denied("denied")
+        self._check(subject, action, target)
+
+    def deny(self, denies: bool) -> None:
+        """Let no open file get a name, or let them."""
+        self.denies = denies
 
     def file(self, number: int) -> OpenFile:
         """One of the files; a new one once it was released."""
@@ -158,6 +171,7 @@ def test_the_guard_knows_what_the_store_knows(steps: list[tuple[object, ...]]) -
             assert before == guarded.picture()
 
         assert by_path(guarded.guard.stored()) == by_path(guarded.guard.known)
+        assert guarded.guard.filled() == guarded.guard.entries
 
 
 @pytest.fixture
@@ -258,6 +272,17 @@ def test_a_new_file_that_is_denied_is_guarded_no_more() -> None:
     with pytest.raises(Denied):
         guarded.stash("y", 0)
     assert (1, {}) == (len(guarded.guard.asked), guarded.guard.known)
+
+
+def test_what_a_denied_one_was_to_replace_is_guarded_as_it_was(guarded: Guarded) -> None:
+    """The guard has taken its entry for the new one's meanwhile."""
+    guarded.stash("x", 0)
+    known, entries = by_path(guarded.guard.known), dict(guarded.guard.entries)
+    guarded.deny(True)
+
+    with pytest.raises(Denied):
+        guarded.stash("x", 1)
+    assert (known, entries) == (by_path(guarded.guard.known), guarded.guard.entries)
 
 
 def test_of_several_a_denied_one_takes_back_all_and_no_stored_one() -> None:
