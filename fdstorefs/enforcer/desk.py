@@ -122,11 +122,12 @@ class Door:
             os.close(self._lock)
             raise EnforcerError(f"cannot serve at `{path}`: {error.strerror}") from error
 
-    def close(self) -> None:
-        """Take the socket away, then let another enforcer in."""
+    def close(self, *, leave: bool = False) -> None:
+        """Let another enforcer in. The socket goes unless we `leave` it, so that servers know one is expected."""
         self.listening.close()
         try:
-            os.unlink(self._path)
+            if not leave:
+                os.unlink(self._path)
         except FileNotFoundError:
             log.debug("somebody has removed the socket")
         os.close(self._lock)

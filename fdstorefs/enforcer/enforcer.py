@@ -10,6 +10,7 @@ from fdstorefs.audit.log import AuditLog
 from fdstorefs.audit.opening import begin, open_log
 from fdstorefs.audit.record import HOST, KERNEL, Event
 from fdstorefs.bpf.kernel import Kernel
+from fdstorefs.bpf.pins import pinned
 from fdstorefs.enforcer import service
 from fdstorefs.enforcer.book import Book, GuardedFile
 from fdstorefs.enforcer.caller import Caller
@@ -276,7 +277,7 @@ class Enforcer:
 
 
 def run(options: EnforceOptions) -> None:
-    """Enforce on this host until told to stop; what is in the kernel then stays in force.
+    """Enforce on this host until told to stop; what is in the kernel then stays in force, and the socket in its place.
 
     Raises, with nothing changed: NotPermitted elsewhere than on the host, EnforcerError, PolicyError if something is
     wrong with the policies, AuditError, and KernelError if the kernel does not do it.
@@ -287,7 +288,7 @@ def run(options: EnforceOptions) -> None:
     try:
         _run(options, door)
     finally:
-        door.close()
+        door.close(leave=pinned(options.pins) is not None)
 
 
 def _run(options: EnforceOptions, door: Door) -> None:

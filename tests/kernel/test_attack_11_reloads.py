@@ -79,6 +79,13 @@ def publish(kernel: Kernel, rows: Rows, generation: int) -> None:
     kernel.publish(numbered, generation)
 
 
+def resign(kernel: Kernel) -> None:
+    """Be the enforcer no longer: this process goes on with other tests."""
+    pidfd = os.pidfd_open(os.getpid())
+    kernel.clear_role(pidfd)
+    os.close(pidfd)
+
+
 def refusals(kernel: Kernel, generation: int, attackers: set[int]) -> set[Reason]:
     """Why a generation refuses the file to the attackers, by their pids; waits until it has refused it to all."""
     reasons: dict[int, Reason] = {}
@@ -111,6 +118,7 @@ def test_a_thousand_generations(
     try:
         with ExitStack() as stack:
             kernel = stack.enter_context(Kernel.open(PINS))
+            stack.callback(resign, kernel)
             # The next enforcer is to find what the last one left, or it has programs made.
             stack.callback(publish, kernel, but_for, last)
             pairs = [(each.holder, each.attacker) for each in scenes]

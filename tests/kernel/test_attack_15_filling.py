@@ -125,8 +125,13 @@ def _register_one(mount: str) -> str:
     ours, theirs = socket.socketpair()
     if os.fork() == 0:
         ours.close()
+        # Whatever happens, it must not go on as the process that it is a copy of.
+        try:
+            outcome = _claimed(mount)
+        except Exception as error:  # noqa: BLE001 - the test is told
+            outcome = repr(error)
         with suppress(OSError):
-            theirs.send(_claimed(mount).encode())
+            theirs.send(outcome.encode())
             theirs.recv(1)
         os._exit(0)
     theirs.close()
@@ -149,8 +154,10 @@ def _claimed(mount: str) -> str:
 
 def let_go() -> None:
     """End all who have registered."""
+    # A child has copies of the ends of those before it: all have to be closed before the first can be waited for.
     for end in _ends:
         end.close()
+    for _ in _ends:
         os.wait()
 
 

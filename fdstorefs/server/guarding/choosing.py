@@ -5,14 +5,14 @@ from time import monotonic, sleep
 from typing import NamedTuple
 
 from fdstorefs.audit.record import DAEMON, KERNEL
-from fdstorefs.server.guarding.finding import Crashed, EnforcementError, NobodyThere, find
+from fdstorefs.server.guarding.finding import EnforcementError, Gone, NobodyThere, find
 from fdstorefs.server.guarding.line import Line
 from fdstorefs.server.options import ServeOptions
 
 AUTO = "auto"
 
 WAIT_SECONDS, AGAIN_SECONDS = 5.0, 0.1
-"""How long an enforcer that has crashed is waited for, and how often it is looked for."""
+"""How long an enforcer that is gone is waited for, and how often it is looked for."""
 
 log = logging.getLogger(__name__)
 
@@ -33,13 +33,13 @@ def choose(options: ServeOptions) -> Choice:
     """What the options come to on this host, now. Raises EnforcementError.
 
     `auto` does without an enforcer only where there is none. One that listens and does not do its work is an error, and
-    so is one that has crashed and does not come back: who has it run relies on it. Blocks while it is waited for.
+    so is one that is gone and does not come back: who has it run relies on it. Blocks while it is waited for.
     """
     if options.enforcement == DAEMON:
         return Choice(None, "as it was told (`--enforcement daemon`)")
     try:
         line = _found(options.enforcer_socket)
-    except Crashed as error:
+    except Gone as error:
         raise EnforcementError(
             f"{error}, and has not come back; what it had the kernel enforce is in force",
             "see `systemctl status fdstorefs-enforcer`, or end it with `fdstorefs enforce --off`; "
@@ -60,7 +60,7 @@ def choose(options: ServeOptions) -> Choice:
 def _found(path: str) -> Line:
     try:
         return find(path)
-    except Crashed as error:
+    except Gone as error:
         log.warning("%s; it is waited for", error)
     until = monotonic() + WAIT_SECONDS
     while True:

@@ -22,12 +22,12 @@ class NobodyThere(Exception):
     """No enforcer listens."""
 
 
-class Crashed(NobodyThere):
-    """One did, and has not ended in order, or it would have taken its socket away: what it enforced is in force."""
+class Gone(NobodyThere):
+    """One did, and its socket is still there: what it had the kernel enforce is in force."""
 
 
 def find(path: str) -> Line:
-    """A line to the enforcer that listens at `path`. Raises NobodyThere (Crashed), or EnforcementError for an impostor.
+    """A line to the enforcer that listens at `path`. Raises NobodyThere (Gone), or EnforcementError for an impostor.
 
     What tells the real one in the end is that the kernel knows this instance after it was registered; nobody else can
     bring that about.
@@ -45,7 +45,7 @@ def find(path: str) -> Line:
     except OSError as error:
         connected.close()
         if error.errno == errno.ECONNREFUSED and is_socket:
-            raise Crashed(f"the enforcer that listened at {path} has crashed") from error
+            raise Gone(f"the enforcer that listened at {path} is gone") from error
         if error.errno in _NOBODY_THERE:
             raise NobodyThere(f"no enforcer listens at {path}") from error
         raise EnforcementError(

@@ -70,7 +70,7 @@ def test_kernel_does_not_serve_without(absent_enforcer: FakeEnforcer, fail_to_se
 
 
 @pytest.fixture
-def crashed_enforcer(absent_enforcer: FakeEnforcer) -> FakeEnforcer:
+def gone_enforcer(absent_enforcer: FakeEnforcer) -> FakeEnforcer:
     """One that has left its socket."""
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(absent_enforcer.path)
@@ -78,26 +78,24 @@ def crashed_enforcer(absent_enforcer: FakeEnforcer) -> FakeEnforcer:
 
 
 def test_auto_waits_for_one_that_has_crashed(
-    crashed_enforcer: FakeEnforcer, begin: Callable[..., tuple[Instance, int]]
+    gone_enforcer: FakeEnforcer, begin: Callable[..., tuple[Instance, int]]
 ) -> None:
     """What it had the kernel enforce is in force."""
     instance, ready = begin("auto")
-    wait_for(lambda: "has crashed; it is waited for" in instance.said(), 20)
-    os.unlink(crashed_enforcer.path)
-    crashed_enforcer.start()
+    wait_for(lambda: "is gone; it is waited for" in instance.said(), 20)
+    os.unlink(gone_enforcer.path)
+    gone_enforcer.start()
     with os.fdopen(ready) as announcement:
         await_readiness(instance, announcement)
 
     assert "kernel" == status(instance.mount).enforcement
 
 
-def test_auto_does_not_serve_if_it_stays_away(crashed_enforcer: FakeEnforcer, fail_to_serve: Fail) -> None:
+def test_auto_does_not_serve_if_it_stays_away(gone_enforcer: FakeEnforcer, fail_to_serve: Fail) -> None:
     """Nor does it do without."""
     said = fail_to_serve("auto")
 
-    assert (
-        f"error: the enforcer that listened at {crashed_enforcer.path} has crashed, and has not come" in said
-    )
+    assert f"error: the enforcer that listened at {gone_enforcer.path} is gone, and has not come" in said
 
 
 def test_who_is_refused_does_not_serve(enforcer: FakeEnforcer, fail_to_serve: Fail) -> None:

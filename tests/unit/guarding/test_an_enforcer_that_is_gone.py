@@ -1,4 +1,4 @@
-"""An enforcer that has crashed is waited for: what it enforced is in force, and it may be back at once."""
+"""An enforcer that has ended is waited for: what it enforced is in force, and it may be back at once."""
 
 import os
 import socket
@@ -77,7 +77,7 @@ def test_it_comes_back(path: str, meanwhile: list[Callable[[], object]], enforce
 @EITHER
 def test_it_does_not(path: str, meanwhile: list[Callable[[], object]], enforcement: str) -> None:
     """Then the server does not start, and says what can be done."""
-    with pytest.raises(EnforcementError, match=f"the enforcer that listened at {path} has crashed") as raised:
+    with pytest.raises(EnforcementError, match=f"the enforcer that listened at {path} is gone") as raised:
         choose(options(path, enforcement))
 
     assert "`fdstorefs enforce --off`" in raised.value.hint
