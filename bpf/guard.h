@@ -35,14 +35,15 @@ static __always_inline int refuse_look(struct task_struct *target, __u32 instanc
     return -EPERM;
 }
 
-/* `looker` is, or wants to become, what looks into `target`. */
-static __always_inline int look_into(struct task_struct *target, struct task_struct *looker)
+/* `looker` is, or wants to become, what looks into `target`. Where the kernel only asks what to show, as for ps(1), there is
+ * nothing to record. */
+static __always_inline int look_into(struct task_struct *target, struct task_struct *looker, unsigned int mode)
 {
     struct fds_role *role = role_of(target);
 
     if (!role || match_may_look_into(looker))
         return 0;
-    return refuse_look(target, role->instance);
+    return mode & PTRACE_MODE_NOAUDIT ? -EPERM : refuse_look(target, role->instance);
 }
 
 /* A restarted enforcer is not yet known as one, and has to take over: so what root of the host may do stays possible. */

@@ -52,12 +52,12 @@ LSM_PROBE(bprm_check_security, struct linux_binprm *bprm, int ret)
 
 LSM_PROBE(ptrace_access_check, struct task_struct *child, unsigned int mode, int ret)
 {
-    return ret ? ret : look_into(child, current_task());
+    return ret ? ret : look_into(child, current_task(), mode);
 }
 
 LSM_PROBE(ptrace_traceme, struct task_struct *parent, int ret)
 {
-    return ret ? ret : look_into(current_task(), parent);
+    return ret ? ret : look_into(current_task(), parent, 0);
 }
 
 #ifdef FDS_LIMIT_CONNECT

@@ -30,6 +30,7 @@ enum { false, true };
 #define FUSE_SUPER_MAGIC 0x65735546
 
 #define CLONE_THREAD 0x10000
+#define PTRACE_MODE_NOAUDIT 0x4
 
 #define CAP_SYS_PTRACE 19
 #define CAP_SYS_ADMIN 21

@@ -110,3 +110,18 @@ def test_its_own_wish(actor: Start, target: Actor, lockdown: None) -> None:
     """A protected process does not become its parent's to trace."""
     with pytest.raises(PermissionError):
         target.call(acts.be_traced)
+
+
+def test_what_ps_shows(actor: Start, target: Actor, kernel: Kernel) -> None:
+    """Whoever lists processes has reached for nothing: the kernel shows him less, and nothing is on record."""
+    alice = actor(ALICE)
+    kernel.ring.read()
+    alice.call(read_line, f"/proc/{target.pid}/stat")
+
+    assert [] == kernel.ring.read()
+
+
+def read_line(path: str) -> str:
+    """What a file in /proc says."""
+    with open(path) as file:
+        return file.read()
