@@ -243,11 +243,14 @@ class Guarding:
         file = self._book.get(number)
         if file is not None and file.instance == instance.number:
             self._book.change_entries(number, inodes)
+        return self._give_entries(instance, inodes, number)
+
+    def _give_entries(self, instance: Instance, inodes: frozenset[int], number: int) -> str | None:
         try:
             for inode in inodes:
                 self._give_entry(instance, inode, number)
         except KernelError as error:
-            log.error("entries of `%s` cannot be guarded: %s", instance.mount, error)
+            log.error("entries of `%s` cannot be noted: %s", instance.mount, error)
             return "no-room"
         return None
 
@@ -278,13 +281,7 @@ class Guarding:
         if not self._has_room(instance, inodes):
             return "no-room"
         self._untag(fd, instance)
-        try:
-            for inode in inodes:
-                self._give_entry(instance, inode, UNGUARDED)
-        except KernelError as error:
-            log.error("entries of `%s` cannot be noted: %s", instance.mount, error)
-            return "no-room"
-        return "authority"
+        return self._give_entries(instance, inodes, UNGUARDED) or "authority"
 
     # What is used no more
 

@@ -34,6 +34,15 @@ rules:
 """
 """What an instance keeps is the service's, and everybody may know of it (and so connect)."""
 
+EVERYBODY = f"""\
+version: 1
+name: everybody
+instances: {ATTACKED}/*
+rules:
+  - {{id: everybody, effect: allow, actions: [all]}}
+"""
+"""Whatever those instances keep anybody may have."""
+
 MODE_BITS_DECIDE = """\
 version: 1
 name: mode-bits-decide

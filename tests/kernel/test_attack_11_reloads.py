@@ -17,6 +17,7 @@ import pytest
 from fdstorefs.bpf.abi import Key, Reason, Row, Table, unpack_row
 from fdstorefs.bpf.kernel import Kernel
 from fdstorefs.enforcer.options import PINS
+from fdstorefs.policy.vocabulary import CAPABILITIES
 from tests.kernel.actor import Actor
 from tests.kernel.attack_fixtures import ControlGroups
 from tests.kernel.attackers import EVERYBODY, NAME, Attacker, Scene
@@ -46,15 +47,6 @@ BUT_FOR = f"""{HEAD}\
   - {{id: everybody, effect: allow, actions: [all]}}
   - {{id: not-elsewhere, effect: forbid, actions: [retrieve, take], subject: {{cgroup: /{ELSEWHERE}}}}}
 """
-CAPABILITIES = (
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_DAC_READ_SEARCH",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-)
-"""By their numbers in the kernel."""
 
 Rows = list[tuple[Key, Row]]
 

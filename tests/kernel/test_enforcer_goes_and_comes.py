@@ -20,18 +20,11 @@ from tests.kernel.attackers import NAME, SECRET
 from tests.kernel.enforcer_process import EnforcerProcess
 from tests.kernel.guarded_instance import GuardedInstance
 from tests.kernel.people import ALICE
-from tests.kernel.policies import ATTACKED, ELSEWHERE, SERVICE
+from tests.kernel.policies import ELSEWHERE, EVERYBODY, SERVICE
 from tests.mount.waiting import wait_for
 
 SECONDS = 120
 ROOT = Path(PINS, "v1")
-EVERYBODY = f"""\
-version: 1
-name: everybody
-instances: {ATTACKED}/*
-rules:
-  - {{id: everybody, effect: allow, actions: [all]}}
-"""
 
 
 def give(mount: str, name: str) -> str:

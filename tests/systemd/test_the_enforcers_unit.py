@@ -11,7 +11,7 @@ from tests.kernel import attempts
 from tests.kernel.actor import Actor
 from tests.kernel.guarded_instance import GuardedInstance
 from tests.kernel.people import ALICE
-from tests.kernel.policies import ATTACKED, ELSEWHERE, SERVICE
+from tests.kernel.policies import ELSEWHERE, EVERYBODY, SERVICE
 from tests.mount.policies import write
 from tests.mount.waiting import wait_for
 from tests.systemd.unit import Unit
@@ -24,13 +24,6 @@ CONFINED = {
     "NoNewPrivs": "1",
     "Seccomp": "2",
 }
-EVERYBODY = f"""\
-version: 1
-name: everybody
-instances: {ATTACKED}/*
-rules:
-  - {{id: everybody, effect: allow, actions: [all]}}
-"""
 
 
 class Stage:

@@ -38,10 +38,8 @@ CALLS_AT_ONCE = 4
 log = logging.getLogger(__name__)
 
 
-class Desk(Protocol):
-    """What a connection needs of the server around it."""
-
-    loop: Loop
+class Clerk(Protocol):
+    """Who carries out calls, and takes what came with them and no call wanted."""
 
     def answer(self, message: Message, sender: Sender) -> Reply | Activity | None:
         """Carry out the call in a message; None if it wants no answer.
@@ -57,6 +55,12 @@ class Desk(Protocol):
 
     def waits(self, descriptor: int) -> None:
         """A descriptor that a client sent is here, and no call may take it for as long as the client likes."""
+
+
+class Desk(Clerk, Protocol):
+    """What a connection needs of the server around it."""
+
+    loop: Loop
 
     def forget(self, connection: "Connection") -> None:
         """The connection is closed."""

@@ -6,15 +6,12 @@ import socket
 import time
 from typing import NamedTuple, Protocol
 
-from fdstorefs.errors import Overloaded, StoreError
+from fdstorefs.errors import Overloaded
 from fdstorefs.server.loop import Loop, Timer
 from fdstorefs.server.subjects import Subjects
-from fdstorefs.server.varlink.activity import Activity
-from fdstorefs.server.varlink.connection import Account, Connection
+from fdstorefs.server.varlink.connection import Account, Clerk, Connection
 from fdstorefs.server.varlink.flight import Flight, bounds
-from fdstorefs.server.varlink.framing import Message
 from fdstorefs.server.varlink.outbox import SEND_FLAGS, Outbox
-from fdstorefs.server.varlink.reply import Reply
 from fdstorefs.server.varlink.sender import Sender
 from fdstorefs.server.varlink.shares import Share, Shares
 
@@ -44,7 +41,7 @@ class Limits(NamedTuple):
     descriptors: int
 
 
-class Service(Protocol):
+class Service(Clerk, Protocol):
     """What clients come for."""
 
     def admits(self, uid: int) -> bool:
@@ -52,21 +49,6 @@ class Service(Protocol):
 
     def came(self, connected: socket.socket, sender: Sender) -> None:
         """Somebody has connected, and may stay."""
-
-    def answer(self, message: Message, sender: Sender) -> Reply | Activity | None:
-        """Carry out the call in a message; None if it wants no answer.
-
-        What it raises ends the connection: Malformed, Overloaded.
-        """
-
-    def failure(self, error: StoreError) -> Reply:
-        """The error reply that stands for an exception."""
-
-    def discard(self, descriptor: int, sender: Sender) -> None:
-        """Close a descriptor that a client sent, without waiting."""
-
-    def waits(self, descriptor: int) -> None:
-        """A descriptor that a client sent is here, and no call may take it for as long as the client likes."""
 
     def left(self, sender: Sender) -> None:
         """Somebody's connection has ended."""

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable
 from functools import partial
 
+import pytest
+
 from fdstorefs.bpf import abi
 from fdstorefs.bpf.abi import RoleKind, Slot, Tag
 from tests.kernel.actor import Actor
@@ -61,35 +63,12 @@ def received_by(server: Actor, way: Callable[..., None], fd: int) -> tuple[bytes
     return ours.recv(8), ours
 
 
-def test_what_a_child_receives(actor: Start, instance: Instance, alices: int) -> None:
-    """Is tagged as what the server receives."""
+@pytest.mark.parametrize("way", [in_a_child, in_a_grandchild, in_a_program_of_a_threads])
+def test_what_it_turns_into(way: Callable[..., None], actor: Start, instance: Instance, alices: int) -> None:
+    """However far away a child is, or under whichever thread's name the process goes on: what comes is tagged."""
     server = actor(ALICE)
     instance.give_role(server.pid, RoleKind.SERVER)
-    got, line = received_by(server, in_a_child, alices)
-    with line:
-        assert (b"1", [Tag((Slot(instance.number, abi.NO_CLASSES),))]) == (
-            got,
-            list(instance.kernel.tagged()),
-        )
-
-
-def test_what_a_grandchild_receives(actor: Start, instance: Instance, alices: int) -> None:
-    """However far away it is."""
-    server = actor(ALICE)
-    instance.give_role(server.pid, RoleKind.SERVER)
-    got, line = received_by(server, in_a_grandchild, alices)
-    with line:
-        assert (b"1", [Tag((Slot(instance.number, abi.NO_CLASSES),))]) == (
-            got,
-            list(instance.kernel.tagged()),
-        )
-
-
-def test_a_thread_that_executes_a_program(actor: Start, instance: Instance, alices: int) -> None:
-    """The process goes on under the thread's name, and is the server still."""
-    server = actor(ALICE)
-    instance.give_role(server.pid, RoleKind.SERVER)
-    got, line = received_by(server, in_a_program_of_a_threads, alices)
+    got, line = received_by(server, way, alices)
     with line:
         assert (b"1", [Tag((Slot(instance.number, abi.NO_CLASSES),))]) == (
             got,
@@ -122,10 +101,5 @@ def test_a_childs_memory(actor: Start, instance: Instance) -> None:
     instance.give_role(server.pid, RoleKind.SERVER)
     child = server.call(child_of_mine)
     alice = actor(ALICE)
-    refused = None
-    try:
+    with pytest.raises(PermissionError):
         alice.call(acts.attach, child)
-    except PermissionError as error:
-        refused = error
-
-    assert refused is not None

@@ -1,7 +1,6 @@
 """A hook that somebody has unpinned is missed, told of, and put in place again."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from fdstorefs.enforcer.policy_keeper import Change
 from fdstorefs.server.loop import Loop
 from tests.unit.enforcer.enforced import Enforced
 from tests.unit.enforcer.fake_kernel import HOOKS, FakeKernel
+from tests.unit.enforcer.running import run_until
 
 PATIENCE = 5.0
 
@@ -45,20 +45,6 @@ class Watched:
         done, error = change.done, self.error
         self.loop.call_soon(lambda: done(error))
 
-    def run_until(self, condition: Callable[[], bool]) -> None:
-        """Run the loop until it holds, and no longer than a deadline."""
-        deadline = time.monotonic() + PATIENCE
-
-        def look() -> None:
-            if condition() or time.monotonic() > deadline:
-                self.loop.stop()
-            else:
-                self.loop.call_at(time.monotonic() + 0.002, look)
-
-        self.loop.call_soon(look)
-        self.loop.run()
-        assert condition()
-
 
 @pytest.fixture
 def watched(kernel: FakeKernel, enforced: Enforced, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
@@ -74,9 +60,9 @@ def test_one_that_is_missing_is_told_of_and_put_in_place(watched: Watched) -> No
     for _ in range(2):
         watched.said.clear()
         watched.kernel.attached = ()
-        watched.run_until(lambda: "anew" in watched.said)
+        run_until(watched.loop, lambda: "anew" in watched.said, PATIENCE)
         assert [(Event.DETACH, HOOKS), "lost", "anew"] == watched.said
-        watched.run_until(lambda: watched.watch._hooks == HOOKS)
+        run_until(watched.loop, lambda: watched.watch._hooks == HOOKS, PATIENCE)
 
 
 def test_it_is_tried_again_and_told_of_once(watched: Watched) -> None:
@@ -84,7 +70,7 @@ def test_it_is_tried_again_and_told_of_once(watched: Watched) -> None:
     watched.error = ValueError()
     watched.kernel.attached = ()
 
-    watched.run_until(lambda: watched.said.count("anew") >= 3)
+    run_until(watched.loop, lambda: watched.said.count("anew") >= 3, PATIENCE)
 
     assert [(Event.DETACH, HOOKS), "lost", "anew", "anew", "anew"] == watched.said[:5]
 

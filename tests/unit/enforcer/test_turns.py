@@ -8,6 +8,7 @@ import pytest
 
 from fdstorefs.enforcer.turns import Turns
 from fdstorefs.server.loop import Loop
+from tests.unit.enforcer.running import run_until
 
 PATIENCE = 20.0
 ANNA, BERTA, CLARA = 1, 2, 3
@@ -33,20 +34,6 @@ class Scene:
 
         return do
 
-    def run_until(self, condition: Callable[[], bool]) -> None:
-        """Run the loop until it holds, and no longer than a deadline."""
-        deadline = time.monotonic() + PATIENCE
-
-        def look() -> None:
-            if condition() or time.monotonic() > deadline:
-                self.loop.stop()
-            else:
-                self.loop.call_at(time.monotonic() + 0.002, look)
-
-        self.loop.call_soon(look)
-        self.loop.run()
-        assert condition()
-
 
 @pytest.fixture
 def scene() -> Iterator[Scene]:
@@ -61,11 +48,11 @@ def test_one_at_a_time_for_each_user(scene: Scene) -> None:
     """Others need not wait for the second one, and the third user comes before it."""
     for uid, name in ((ANNA, "a1"), (ANNA, "a2"), (BERTA, "b"), (CLARA, "c")):
         scene.turns.take(uid, scene.work(name), scene.ends.append)
-    scene.run_until(lambda: len(scene.begun) == 2)
+    run_until(scene.loop, lambda: len(scene.begun) == 2, PATIENCE)
 
     assert {"a1", "b"} == set(scene.begun)
     scene.may_go_on.set()
-    scene.run_until(lambda: len(scene.ends) == 4)
+    run_until(scene.loop, lambda: len(scene.ends) == 4, PATIENCE)
     assert {"a1", "a2", "b", "c"} == set(scene.ends)
 
 
@@ -77,7 +64,7 @@ def test_what_is_given_up_is_not_done(scene: Scene) -> None:
     assert [False, True, False] == [scene.turns.give_up(each) for each in (first, second, second)]
     scene.may_go_on.set()
     scene.turns.take(ANNA, scene.work("3"), scene.ends.append)
-    scene.run_until(lambda: len(scene.ends) == 2)
+    run_until(scene.loop, lambda: len(scene.ends) == 2, PATIENCE)
     assert ["1", "3"] == scene.ends
 
 
@@ -90,7 +77,7 @@ def test_a_failure_ends_a_turn(scene: Scene) -> None:
     scene.may_go_on.set()
     scene.turns.take(ANNA, fail, lambda error: scene.ends.append(type(error)))
     scene.turns.take(ANNA, scene.work("next"), scene.ends.append)
-    scene.run_until(lambda: len(scene.ends) == 2)
+    run_until(scene.loop, lambda: len(scene.ends) == 2, PATIENCE)
 
     assert [ValueError, "next"] == scene.ends
 
@@ -108,6 +95,6 @@ def test_who_kept_the_loop_busy_comes_after_others(scene: Scene) -> None:
 
     for name in ("a1", "a2"):
         scene.turns.take(ANNA, scene.work(name), keep_busy if name == "a1" else scene.ends.append)
-    scene.run_until(lambda: len(scene.ends) == 3)
+    run_until(scene.loop, lambda: len(scene.ends) == 3, PATIENCE)
 
     assert ["a1", "b", "a2"] == scene.ends
