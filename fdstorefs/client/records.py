@@ -80,7 +80,8 @@ class Status(NamedTuple):
 
     `policy_status` (names, files, hash, generation, mode, rules, loaded, applies, warnings, rejected) and `audit`
     (of each target: target, written, lost) are as the interface has them. `guarded` and `unguarded` count open files;
-    None where the kernel enforces nothing, and for all but the owner.
+    None where the kernel enforces nothing, and for all but the owner. `restarts` counts servers that died under a
+    keeper (its pid is `keeper`; both None where there is none); for `outage` nanoseconds nobody served the last time.
     """
 
     version: str
@@ -102,12 +103,14 @@ class Status(NamedTuple):
     kernel: str
     guarded: int | None = None
     unguarded: int | None = None
+    restarts: int | None = None
+    outage: int | None = None
 
 
 _ALWAYS = tuple(field for field in Entry._fields if field not in Entry._field_defaults)
 _SOMETIMES = tuple(field for field in Entry._fields if field in Entry._field_defaults)
 _STASHER, _OPENER = _SOMETIMES.index("stasher"), _SOMETIMES.index("opener")
-_MAY_BE_NULL = ("keeper", "policy", "guarded", "unguarded")
+_MAY_BE_NULL = ("keeper", "policy", "guarded", "unguarded", "restarts", "outage")
 
 
 def entry_from(record: Any) -> Entry:

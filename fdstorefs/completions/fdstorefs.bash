@@ -73,7 +73,7 @@ _fdstorefs_words() {
 }
 
 _fdstorefs_options() {
-    local serving='--mode --entries --entries-per-uid --policy --audit --audit-fsync --enforcement --enforcer'
+    local serving='--mode --entries --entries-per-uid --no-keeper --policy --audit --audit-fsync --enforcement --enforcer'
     local filters='--since --until --subject --entry --verdict --decided --source --action --rule --instance --reason'
     case $1 in
         serve) echo --ready-fd $serving ;;

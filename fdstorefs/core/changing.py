@@ -1,11 +1,12 @@
 """What all changes of a store have in common: what they need, and the few steps that they are made of."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from fdstorefs.core.access import Action, Authority, Coming, Target, is_owner
 from fdstorefs.core.event import Change, Event, Events
 from fdstorefs.core.finder import Finder
 from fdstorefs.core.guard import Guard, Names
+from fdstorefs.core.journal import Journal, NoJournal
 from fdstorefs.core.limits import MOST_NAMES, Limits, Usage
 from fdstorefs.core.name import RESERVED
 from fdstorefs.core.node import Box, Entry, OpenFile, Stasher
@@ -27,6 +28,8 @@ class Changing(Finder):
         self.usage = Usage(limits)
         self.guard: Guard | None = None
         """Whoever enforces the policy on the open files wherever they go; set before there are any."""
+        self.journal: Journal = NoJournal()
+        """Whoever keeps what must not end with this process."""
         self._clock = clock
 
     def counted(self, subject: Subject) -> int:
@@ -141,6 +144,25 @@ class Changing(Finder):
             self._authority.refused(subject, action, target, error)
             raise
 
+    def _prepare(
+        self,
+        subject: Subject,
+        action: Action,
+        target: Target,
+        *nodes: Entry | Box,
+        stasher: Stasher | None = None,
+    ) -> None:
+        """Raise, and have it on record as a denial, if the journal can't take a change of these nodes, or of a new one.
+
+        To be called when nothing but the guard can refuse it any more, and before anything changes.
+        """
+        try:
+            self.journal.prepare(sum(node.links for node in nodes) + 1, (), stasher)
+        except StoreError as error:
+            error.name = target.path
+            self._authority.refused(subject, action, target, error)
+            raise
+
     @staticmethod
     def _unsealed(box: Box) -> None:
         above: Box | None = box
@@ -168,12 +190,23 @@ class Changing(Finder):
         self.tree.attach(target.box, target.name, node)
         self.usage.add(node.uid)
 
+    def _remove_all(self, targets: Sequence[Target]) -> list[OpenFile | None]:
+        """Take these names away, as one operation. Open files that have lost one come held once: `let_go` of them."""
+        files = [self._remove(target) for target in targets]
+        self.journal.record([node for target in targets if (node := target.node) is not None])
+        self._tell_of_removal(targets)
+        return files
+
+    def _tell_of_removal(self, targets: Iterable[Target]) -> None:
+        for target in targets:
+            if target.node is not None:
+                self._tell(Change.DISCARDED, target.box, target.name, target.node)
+
     def _remove(self, target: Target) -> OpenFile | None:
-        """Take a name away. An open file that has lost it comes held once: `let_go` of it."""
+        """Take a name away. An open file that has lost it comes held once: `let_go` of it, once that is recorded."""
         node = self.tree.detach(target.box, target.name)
         if isinstance(node, Box) or not node.is_named:
             self.usage.remove(node.uid)
-        self._tell(Change.DISCARDED, target.box, target.name, node)
         if not isinstance(node, Entry) or node.file is None:
             return None
         former = node.file
@@ -194,14 +227,14 @@ class Changing(Finder):
         for file in held:
             file.drop()
 
-    def _swap(self, entry: Entry, file: OpenFile, stasher: Stasher) -> None:
+    def _swap(self, entry: Entry, file: OpenFile, stasher: Stasher) -> OpenFile | None:
+        """Put a file into an entry. What was in it comes held once: drop it, once the change is recorded."""
         former, entry.file = entry.file, file.hold()
         if former is not None:
             former.leave(entry)
         file.enter(entry)
         entry.stasher, entry.changed, entry.judged = stasher, self._clock(), None
-        if former is not None:
-            former.drop()
+        return former
 
     def _tell(self, change: Change, box: Box, name: str, node: Entry | Box) -> None:
         if self.events.wanted:

@@ -34,6 +34,7 @@ class OpenFile:
     where telling it would have meant asking somebody else's file server. `guarded`: the kernel enforces the policy
     on it wherever it goes; to be settled before anybody is asked about the file, as verdicts are remembered.
     `unguarded` is why it doesn't where it could. `opener` None: not known, as only the kernel can tell.
+    `kept`: the store's journal keeps it.
     """
 
     descriptor: int
@@ -47,6 +48,7 @@ class OpenFile:
     opener: Opener | None = None
     may_block_on_close: bool = False
     pollable: bool = True
+    kept: bool = False
     number: int = 0
     holds: int = 0
     release: Callable[["OpenFile"], None] | None = field(default=None, repr=False)

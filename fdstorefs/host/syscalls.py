@@ -43,7 +43,6 @@ _PIDFD_THREAD = os.O_EXCL
 _F_DUPFD_QUERY = 1027
 _KCMP_FILE = 0
 _KCMP_FILES = 2
-_PR_SET_PDEATHSIG = 1
 _AT_FDCWD = -100
 _SYS_OPEN_TREE = 428
 _SYS_PIDFD_OPEN = 434
@@ -72,7 +71,6 @@ _libc.getsockopt.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_
 _libc.getsockname.argtypes = [ctypes.c_int, _AddressBuffer, ctypes.c_void_p]
 _libc.getpeername.argtypes = [ctypes.c_int, _AddressBuffer, ctypes.c_void_p]
 _libc.fcntl.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_ulong]
-_libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
 
 
 class CachedStat(NamedTuple):
@@ -224,11 +222,6 @@ def set_descriptor_flags(fd: int, flags: int) -> None:
     Python's own function passes on 32.
     """
     _check(_libc.fcntl(fd, fcntl.F_SETFD, flags), f"set the flags of descriptor {fd}")
-
-
-def set_parent_death_signal(signal_number: int) -> None:
-    """Have the kernel send us this signal when the thread that created us ends (0: never)."""
-    _check(_libc.prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0), "set the parent death signal")
 
 
 def _syscall(what: str, number: int, *arguments: int) -> int:

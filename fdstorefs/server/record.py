@@ -18,11 +18,14 @@ Record = dict[str, Any]
 
 
 class Records:
-    """Builds `Entry` records of the interface, with no more in them than the subject may know."""
+    """Builds `Entry` records of the interface, with no more in them than the subject may know.
 
-    def __init__(self, store: Store) -> None:
+    With the same `key`, an open file has the same number in them.
+    """
+
+    def __init__(self, store: Store, key: bytes | None = None) -> None:
         self._store = store
-        self._key = secrets.token_bytes(16)
+        self.key = key or secrets.token_bytes(16)
 
     def plain(self, subject: Subject, target: Target, node: Entry | Box) -> Record:
         """What a listing shows to anyone who may list."""
@@ -74,7 +77,7 @@ class Records:
 
     def _disguised(self, number: int) -> int:
         """The same for the same number, but not the count of all that anybody ever stashed."""
-        digest = blake2b(number.to_bytes(8, "little"), key=self._key, digest_size=FILE_NUMBER_BYTES)
+        digest = blake2b(number.to_bytes(8, "little"), key=self.key, digest_size=FILE_NUMBER_BYTES)
         return int.from_bytes(digest.digest(), "little")
 
 

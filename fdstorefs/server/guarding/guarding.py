@@ -1,5 +1,6 @@
 """Guarding: the parts of kernel enforcement put together for one instance, and the search for a lost enforcer."""
 
+import logging
 import os
 import time
 from collections import deque
@@ -13,10 +14,12 @@ from fdstorefs.server.guarding.asking import NOBODY, Ask
 from fdstorefs.server.guarding.enforcer import FILES_AT_ONCE, Enforcer, Registered
 from fdstorefs.server.guarding.finding import EnforcementError, NobodyThere, find
 from fdstorefs.server.guarding.kernel_guard import KernelGuard
-from fdstorefs.server.guarding.line import Line, LineLost
+from fdstorefs.server.guarding.line import Line, LineLost, Refusal
 from fdstorefs.server.guarding.releases import Releases
 from fdstorefs.server.guarding.standing import Standing
 from fdstorefs.server.loop import Loop, Timer
+
+log = logging.getLogger(__name__)
 
 FIRST_SECONDS, AGAIN_SECONDS = 0.1, 1.0
 """When an enforcer that is away is looked for first, and how often then."""
@@ -27,7 +30,9 @@ Introduced = tuple[Enforcer, Registered]
 class Guarding:
     """Keeps one instance registered. `socket` is where the enforcer listens, `line` one that leads to it already.
 
-    `mount` and `device` are the instance's, `userns` its user namespace. `files` gives all that it stores.
+    `mount` and `device` are the instance's, `userns` its user namespace. `files` gives all that it stores. `keeper` is
+    the pid of the process that is to have a copy of each, `previous` the number of the instance that a server before
+    this one had registered.
     """
 
     def __init__(
@@ -43,6 +48,8 @@ class Guarding:
         audit: AuditLog,
         ask: Ask,
         files: Callable[[], Iterable[OpenFile]],
+        keeper: Callable[[], int] | None = None,
+        previous: int | None = None,
     ) -> None:
         self._socket = socket
         self._first: Line | None = line
@@ -52,8 +59,11 @@ class Guarding:
         self._loop = loop
         self._ask = ask
         self._files = files
+        self._keeper = keeper
+        self._previous = previous
         self._probe = os.eventfd(0, os.EFD_CLOEXEC)
         self._line: Line | None = None
+        self._enforcer: Enforcer | None = None
         self._timer: Timer | None = None
         self._todo: deque[OpenFile] = deque()
         self._closed = False
@@ -68,8 +78,9 @@ class Guarding:
             enforcer = Enforcer(line, self._userns)
             known = self.standing.registered
             registered = enforcer.register(
-                self._mount, self._device, known.instance if known is not None else None
+                self._mount, self._device, known.instance if known is not None else self._previous
             )
+            self._protect_keeper(enforcer)
             if self._ask(self._probe) == NOBODY:
                 raise EnforcementError(
                     f"what listens at {self._socket} has registered this instance, and the kernel knows nothing of it",
@@ -80,13 +91,32 @@ class Guarding:
             raise
         return enforcer, registered
 
+    def _protect_keeper(self, enforcer: Enforcer) -> None:
+        """Before anything is guarded that it is to have. Raises Refusal, LineLost."""
+        if self._keeper is None:
+            return
+        pidfd = os.pidfd_open(self._keeper())
+        try:
+            enforcer.protect(pidfd)
+        finally:
+            os.close(pidfd)
+
+    def keeper_changed(self) -> None:
+        """Another process keeps from now on: it may be given what is guarded. While the enforcer is away it may not."""
+        if self._enforcer is None:
+            return
+        try:
+            self._protect_keeper(self._enforcer)
+        except (Refusal, LineLost, OSError) as error:
+            log.error("enforcement: the new keeper may not hold what is guarded: %s", error)
+
     def begin(self, introduced: Introduced) -> None:
         """Guard from now on, with this enforcer; what is stored already it is told of anew."""
         enforcer, registered = introduced
         if self._closed:
             enforcer.line.close()
             return
-        self._line = enforcer.line
+        self._line, self._enforcer = enforcer.line, enforcer
         self._loop.register(self._line.fileno(), self._on_line)
         self.standing.guarding(registered)
         self.guard.connected(enforcer)
@@ -122,7 +152,7 @@ class Guarding:
         self._look_again(FIRST_SECONDS)
 
     def _drop_line(self) -> None:
-        line, self._line = self._line, None
+        line, self._line, self._enforcer = self._line, None, None
         if line is not None:
             self._loop.unregister(line.fileno())
             line.close()

@@ -49,7 +49,7 @@ def _put(store: Store, subject: Subject, puts: list[Put], mode: int) -> list[int
             store.check_put(subject, put.target, put.file, put.label)
         store.require_names([(put.target, put.file) for put in puts])
         agreement.complete()
-        return [store.put(subject, put, mode=mode)[0].ino for put in puts]
+        return [entry.ino for entry, _ in store.put_all(subject, puts, mode=mode)]
 
 
 def _check_indexes(entries: Named, descriptors: list[int]) -> None:
