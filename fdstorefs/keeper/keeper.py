@@ -72,11 +72,19 @@ class Keeper:
         self._spare: tuple[int, socket.socket] | None = None
 
     def run(self) -> int:
-        """Keep until the end, and return the server's exit code. Call it once."""
+        """Keep until the end, and return the server's exit code. Call it once.
+
+        It returns in the spare's process, too, when that has been keeper and its server has ended.
+        """
         _fill_standard_streams()
+        keeper = self
+        # A spare begins here anew: on top of its predecessor's stack there would be no end of successors.
+        while (successor := keeper._fork_spare()) is not None:
+            keeper = successor
+        return keeper._keep()
+
+    def _keep(self) -> int:
         raise_limit()
-        if self._warm is None:
-            self._spare = self._fork_spare()
         self._catch_signals()
         while True:
             code = self._start() if self._server is None else None
@@ -96,33 +104,39 @@ class Keeper:
 
     # A spare
 
-    def _fork_spare(self) -> tuple[int, socket.socket]:
-        """Before there is anything that it must not have."""
+    def _fork_spare(self) -> "Keeper | None":
+        """Before there is anything that it must not have. In the child it returns when that is to be the keeper."""
+        if self._warm is not None:
+            return None
         ours, its = wire.line()
         _flush()
         gc.freeze()  # so that a child's collector leaves shared pages alone
         pid = os.fork()
         if pid == 0:
             ours.close()
-            self._become_spare(its)
+            return self._wait_as_spare(its)
         its.close()
-        return pid, ours
+        self._spare = pid, ours
+        return None
 
-    def _become_spare(self, line: socket.socket) -> NoReturn:
-        code = _FAILED
+    def _wait_as_spare(self, line: socket.socket) -> "Keeper":
         try:
             if self._server is not None:
                 self._server.line.close()
                 os.close(self._server.pidfd)
-            signal.set_wakeup_fd(-1)
             for number in _FORWARDED:
                 signal.signal(number, signal.SIG_DFL)
-            code = _wait_and_keep(line, self._start_server)
+            waiting = select.poll()
+            waiting.register(line, select.POLLIN)
+            waiting.poll()
+            keeper = adopt(line, self._start_server)
         except BaseException as error:  # noqa: BLE001 (nothing may get past the fork)
             sys.excepthook(type(error), error, error.__traceback__)
-        finally:
-            _flush()
-            os._exit(code)
+            os._exit(_FAILED)
+        if keeper is None:
+            os._exit(0)
+        line.close()
+        return keeper
 
     def _tell_of_spare(self, line: socket.socket) -> None:
         if self._spare is not None:
@@ -312,16 +326,6 @@ def adopt(
         restarts=message.told["restarts"],
         warm=warm,
     )
-
-
-def _wait_and_keep(line: socket.socket, start_server: StartServer) -> int:
-    """Wait until a keeper is needed, and be it."""
-    waiting = select.poll()
-    waiting.register(line, select.POLLIN)
-    waiting.poll()
-    keeper = adopt(line, start_server)
-    line.close()
-    return keeper.run() if keeper is not None else 0
 
 
 def _nothing() -> None:

@@ -86,7 +86,7 @@ def stand_in(tmp_path: Path) -> Iterator[StandIn]:
     made = StandIn(str(tmp_path / "socket"))
     yield made
     if made.process.poll() is None or os.path.exists(made.path):
-        made.end()
+        print(made.end())
 
 
 def held_by(pid: int) -> int:

@@ -3,6 +3,7 @@
 Usage: stand_in.py PATH. The server listens at PATH (SOCK_SEQPACKET); one JSON message is one command, see `_Server`.
 """
 
+import inspect
 import json
 import os
 import socket
@@ -28,6 +29,7 @@ class _Server:
         self.files = dict(held.files)
         self.loop = Loop()
         self.code = 0
+        self.depth = len(inspect.stack(0))
         self.line = KeeperLine(held, HowToStart(__spec__.name, "start", {"path": path}))
         self.line.everything = self.files.items
         self.line.watch(self.loop)
@@ -89,6 +91,7 @@ class _Server:
             "died": self.held.died,
             "journal": None if self.journal is None else os.pread(self.journal, 4096, 0).decode(),
             "note": self.held.note,
+            "depth": self.depth,
             "spare": self.line._spare.pid if self.line._spare is not None else None,
         }
 

@@ -1,6 +1,7 @@
 """What the server has sent is there when the next server starts, and is the same open file."""
 
 import os
+import select
 
 import pytest
 
@@ -90,7 +91,11 @@ def test_without_a_spare_a_keeper_is_started(stand_in: StandIn, files: list[int]
     """It begins with nothing, gets everything, and can start servers."""
     stand_in.ask("keep", files, numbers=[1, 2, 3])
     spare = wait_for(lambda: stand_in.ask("who")["spare"])
+    dead = select.poll()
+    dead.register(pidfd := os.pidfd_open(spare), select.POLLIN)
     os.kill(spare, 9)
+    assert dead.poll(10_000)
+    os.close(pidfd)
     stand_in.kill("keeper")
     now = stand_in.kill("server")
 
@@ -118,3 +123,16 @@ def test_nothing_piles_up(stand_in: StandIn, files: list[int]) -> None:
 
     # One connection may be about to be closed.
     assert descriptors() <= before + 1
+
+
+def test_there_is_no_end_of_successors(stand_in: StandIn, files: list[int]) -> None:
+    """Each keeper that was a spare has a spare, and the hundredth begins as the first."""
+    stand_in.ask("keep", files, numbers=[1, 2, 3])
+    depths = {stand_in.kill("server")["depth"]}
+    for _ in range(3):
+        wait_for(lambda: stand_in.ask("who")["spare"])
+        stand_in.kill("keeper")
+        wait_for(lambda: stand_in.ask("who")["spare"])
+        depths.add(stand_in.kill("server")["depth"])
+
+    assert 1 == len(depths)
