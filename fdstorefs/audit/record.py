@@ -59,6 +59,8 @@ class Event(StrEnum):
     ATTACH = "attach"
     DETACH = "detach"
     AUDIT_LOST = "audit-lost"
+    EXPIRED = "expired"
+    EVICTED = "evicted"
 
 
 HOST = "host"
@@ -374,6 +376,11 @@ EVENT_FIELDS: dict[Event, tuple[Field, ...]] = {
         _integer("last_seq", "number of the last of them", _LOG),
         _string("cause", "the error that kept the target from taking them", _KERNEL, always=False),
     ),
+    Event.EXPIRED: (_object("entry", ENTRY, "what went, under one of its names", _SERVER),),
+    Event.EVICTED: (
+        _object("entry", ENTRY, "what went, under one of its names", _SERVER),
+        _word("cause", ("hang-up", "error"), "what the kernel says of the open file", _KERNEL),
+    ),
 }
 """What each event has beside the envelope."""
 
@@ -387,6 +394,8 @@ EVENT_MEANING: dict[Event, str] = {
     Event.ATTACH: "the kernel began to guard",
     Event.DETACH: "the kernel stopped guarding",
     Event.AUDIT_LOST: "records were lost and can be written again",
+    Event.EXPIRED: "the time of an entry had come; one record for each of its names",
+    Event.EVICTED: "an entry went as the other side of its open file had hung up; one record for each of its names",
 }
 
 REASON_MEANING = MEANING

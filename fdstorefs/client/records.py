@@ -34,6 +34,8 @@ class Entry(NamedTuple):
     same number for every entry that holds the same open file. From `file` on, a field is None where it
     doesn't apply or where the caller may not describe the entry. `guarded`: whether the kernel enforces the policy
     on the open file wherever it goes, and `unguarded` is why not; both None where it enforces none.
+    `expires` is when the entry goes by itself, if it does; `poll`: whether it goes when the other side of the open
+    file hangs up.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Entry(NamedTuple):
     stasher: Stasher | None = None
     label: str | None = None
     expires: int | None = None
+    poll: bool | None = None
     guarded: bool | None = None
     unguarded: str | None = None
     opener: Opener | None = None

@@ -89,6 +89,8 @@ complete -c fdstorefs -n '__fdstorefs_in run' -l map-root -d 'be root in the nam
 complete -c fdstorefs -n '__fdstorefs_in put' -l listen -x -a 'tcp: udp: unix:' -d 'stash a socket made for it'
 complete -c fdstorefs -n '__fdstorefs_in put mv' -l replace -d 'replace what is there'
 complete -c fdstorefs -n '__fdstorefs_in put' -l label -x -d 'a word to know it by'
+complete -c fdstorefs -n '__fdstorefs_in put' -l expires -x -d 'discard it after so long, such as 90s'
+complete -c fdstorefs -n '__fdstorefs_in put' -l no-poll -d 'keep it when the other side hangs up'
 complete -c fdstorefs -n '__fdstorefs_in put' -l mode -x -d 'permission bits'
 complete -c fdstorefs -n '__fdstorefs_in exec' -l stdin -x -a '(__fdstorefs_entries)' -d 'becomes descriptor 0'
 complete -c fdstorefs -n '__fdstorefs_in exec' -l fd -x -d 'becomes descriptor N'

@@ -22,6 +22,8 @@ class Attributes(Changing):
             box.sealed, box.changed = sealed, self._clock()
             self.journal.record([box])
             self._tell(Change.SEALED if sealed else Change.UNSEALED, box.parent or box, box.name, box)
+            if not sealed and self.unsealed is not None:
+                self.unsealed()
 
     def set_mode(self, subject: Subject, node: Entry | Box, mode: int) -> None:
         """Change permission bits; errors: NotPermitted, Denied, Busy."""

@@ -137,11 +137,16 @@ class Node:
 class Entry(Node):
     """What a name stands for: one open file, or nothing yet.
 
+    `expires` is when it goes, in ns of a clock that is never set (CLOCK_BOOTTIME). `polled`: it goes, too, when the
+    other side of the open file hangs up.
+
     `places` are its names: each a box and a name in it, in turn, so that an entry with one name is small.
     """
 
     file: OpenFile | None = None
     label: str | None = None
+    expires: int | None = None
+    polled: bool = True
     _places: tuple[Any, ...] = ()
 
     @property

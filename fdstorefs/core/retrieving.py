@@ -7,7 +7,7 @@ from fdstorefs.core.changing import Changing
 from fdstorefs.core.guard import Guard
 from fdstorefs.core.node import Box, OpenFile
 from fdstorefs.core.subject import Subject
-from fdstorefs.errors import EmptyEntry, IsABox, StoreError
+from fdstorefs.errors import EmptyEntry, IsABox, NoSuchEntry, StoreError
 
 
 class Retrieving(Changing):
@@ -50,6 +50,9 @@ class Retrieving(Changing):
         entry = self._existing(target)
         if isinstance(entry, Box):
             raise IsABox(f"`{target.path}` is a box", name=target.path)
+        if entry.expires is not None and self.is_over(entry.expires):
+            # It goes in a moment. Whoever asks in that moment is not to be the one who still gets it.
+            raise NoSuchEntry(f"no entry `{target.path}`", name=target.path)
         if self.guard is not None and entry.file is not None:
             self._require_enforced(subject, action, target, self.guard, entry.file)
         self._require(subject, action, target)

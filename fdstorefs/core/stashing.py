@@ -108,12 +108,6 @@ class Stashing(Changing):
             self._authority.require_implied(subject, Action.STASH, by_filler)
         self._authority.require_policy(subject, Action.STASH, target._replace(coming=maker))
 
-    def _require_discards(self, subject: Subject, target: Target) -> None:
-        """What is replaced is discarded, under all its names."""
-        self._authority.require_policy(subject, Action.DISCARD, target)
-        for other in self._other_names(target):
-            self._require_implied(subject, Action.DISCARD, other, target)
-
     def stash(
         self,
         subject: Subject,
@@ -137,10 +131,18 @@ class Stashing(Changing):
             agreement.complete()
             return self.put_all(subject, [put], mode=mode)[0]
 
-    def to_put(self, target: Target, file: OpenFile, stasher: Stasher, label: str | None = None) -> Put:
+    def to_put(
+        self,
+        target: Target,
+        file: OpenFile,
+        stasher: Stasher,
+        label: str | None = None,
+        expires: int | None = None,
+        polled: bool | None = None,
+    ) -> Put:
         """What is to be put under a name, with the number that a new entry will have."""
         number = target.node.ino if target.node is not None else self.tree.next_ino()
-        return Put(target, file, stasher, label, number)
+        return Put(target, file, stasher, label, number, expires, polled)
 
     def agreement(self, subject: Subject, puts: Sequence[Put]) -> Agreement | NoGuard:
         """The guard's consent to all these puts; what `check_put` and `put` are called within."""
@@ -165,8 +167,11 @@ class Stashing(Changing):
         for put, (entry, former) in zip(puts, done, strict=True):
             change = Change.REPLACED if former is not None else Change.STASHED
             self._tell(change, put.target.box, put.target.name, entry)
+            self.schedule.put(entry, entry.expires)
             if former is not None:
                 former.drop()
+            if self.attend is not None and entry.file is not None:
+                self.attend(entry.file)
         return [(entry, former is not None) for entry, former in done]
 
     def _prepare_puts(self, subject: Subject, puts: Sequence[Put]) -> None:
@@ -185,4 +190,8 @@ class Stashing(Changing):
             self._attach(target, entry)
         former = self._swap(entry, put.file, put.stasher)
         entry.label = put.label if put.label is not None else entry.label
+        entry.polled = put.polled if put.polled is not None else entry.polled
+        if former is not None or put.expires is not None:
+            # What comes in place of something that was to go is not to go with it.
+            entry.expires = put.expires
         return entry, former

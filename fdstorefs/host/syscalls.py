@@ -59,6 +59,9 @@ _StatxBuffer = ctypes.c_char * 256
 
 _AddressBuffer = ctypes.c_char * 128
 
+_TFD_TIMER_ABSTIME = 1
+_TimerSpec = ctypes.c_int64 * 4  # seconds and nanoseconds, of the interval and of the first time
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.argtypes = [ctypes.c_long] * 6
 _libc.syscall.restype = ctypes.c_long
@@ -70,6 +73,8 @@ _libc.setns.argtypes = [ctypes.c_int, ctypes.c_int]
 _libc.getsockopt.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
 _libc.getsockname.argtypes = [ctypes.c_int, _AddressBuffer, ctypes.c_void_p]
 _libc.getpeername.argtypes = [ctypes.c_int, _AddressBuffer, ctypes.c_void_p]
+_libc.timerfd_create.argtypes = [ctypes.c_int, ctypes.c_int]
+_libc.timerfd_settime.argtypes = [ctypes.c_int, ctypes.c_int, _TimerSpec, ctypes.c_void_p]
 _libc.fcntl.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_ulong]
 
 
@@ -222,6 +227,18 @@ def set_descriptor_flags(fd: int, flags: int) -> None:
     Python's own function passes on 32.
     """
     _check(_libc.fcntl(fd, fcntl.F_SETFD, flags), f"set the flags of descriptor {fd}")
+
+
+def timerfd(clock: int) -> int:
+    """A timer of a clock (CLOCK_...), as a descriptor that doesn't block; it is not set."""
+    return _check(_libc.timerfd_create(clock, os.O_CLOEXEC | os.O_NONBLOCK), "make a timer")
+
+
+def set_timer(fd: int, when: int | None) -> None:
+    """Set a timer to a moment in ns of its clock, at once if that is over; None: it is not set any more."""
+    # All zeros are no moment, so the first one that there is has to do.
+    spec = _TimerSpec(0, 0, *divmod(max(when, 1), 1_000_000_000)) if when is not None else _TimerSpec()
+    _check(_libc.timerfd_settime(fd, _TFD_TIMER_ABSTIME, spec, None), "set a timer")
 
 
 def _syscall(what: str, number: int, *arguments: int) -> int:

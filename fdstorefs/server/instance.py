@@ -28,6 +28,7 @@ from fdstorefs.server.guarding.guarding import Guarding, Introduced
 from fdstorefs.server.intake import Intake
 from fdstorefs.server.keeping.keeping import Keeping
 from fdstorefs.server.kept import Kept, end_with, keep
+from fdstorefs.server.lapsing.lapses import Lapses
 from fdstorefs.server.loop import Loop
 from fdstorefs.server.mounting import Mounted, MountError, mount_instance, real_mount_point, unmount
 from fdstorefs.server.options import ServeOptions
@@ -64,6 +65,7 @@ class Instance:
         self._keeping = self._keep(self._kept) if self._kept is not None else None
         self._policies = self._make_policies(ready)
         self._guarding = self._make_guarding(ask)
+        self._lapses = Lapses(self._loop, self._context.store, self._context.intake, self._audit)
         self._mount_server = fuse.serve_mount(self._context, mounted.device_fd, mounted.device, self._end)
         self._watch = doorway.MountWatch(self._loop, mounted.device, self._end)
         self._socket_server: varlink.VarlinkServer | None = None
@@ -202,6 +204,7 @@ class Instance:
             self._bind()
 
     def _bind(self) -> None:
+        self._lapses.begin()
         self._loop.in_thread(lambda: doorway.bind(self._mounted.path), self._bound)
 
     def _bound(self, listening: socket.socket | BaseException) -> None:
@@ -258,6 +261,7 @@ class Instance:
             log.warning("%s", error.message)
 
     def _close(self) -> None:
+        self._lapses.close()
         self._mount_server.close()
         left = self._descriptors.drain(DRAIN_SECONDS)
         if left:

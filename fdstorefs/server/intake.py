@@ -35,6 +35,8 @@ class Intake:
         """Told of each open file, by a descriptor, that came and that nobody was ever asked to guard."""
         self.let_go: Callable[[OpenFile], None] | None = None
         """Told of each open file that the journal keeps and that is about to be closed."""
+        self.released: Callable[[OpenFile], None] | None = None
+        """Told of every open file that is about to be closed."""
 
     @property
     def capacity(self) -> int:
@@ -148,6 +150,8 @@ class Intake:
             self.unkept(descriptor)
 
     def _release(self, file: OpenFile) -> None:
+        if self.released is not None:
+            self.released(file)
         if self.unkept is not None and file.opener is None:
             self.unkept(file.descriptor)
         if self.let_go is not None and file.kept:

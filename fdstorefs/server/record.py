@@ -8,6 +8,7 @@ from fdstorefs.core.access import Action, Target
 from fdstorefs.core.node import Box, Entry, OpenFile
 from fdstorefs.core.store import Store
 from fdstorefs.core.subject import Subject
+from fdstorefs.host.boot_clock import Calendar
 from fdstorefs.host.description import describe
 from fdstorefs.host.file_kind import classify
 
@@ -25,6 +26,7 @@ class Records:
 
     def __init__(self, store: Store, key: bytes | None = None) -> None:
         self._store = store
+        self._calendar = Calendar()
         self.key = key or secrets.token_bytes(16)
 
     def plain(self, subject: Subject, target: Target, node: Entry | Box) -> Record:
@@ -56,7 +58,9 @@ class Records:
         return record
 
     def _inside(self, entry: Entry) -> Record:
-        inside: Record = {}
+        inside: Record = {"poll": entry.polled}
+        if entry.expires is not None:
+            inside["expires"] = self._calendar.date(entry.expires)
         if entry.label is not None:
             inside["label"] = entry.label
         if entry.stasher is not None:

@@ -24,7 +24,12 @@ class NodeDecoder:
 
     def entry(self, fields: Fields) -> Entry:
         """An entry."""
-        return Entry(**self._common(fields), label=fields.get("l"))
+        return Entry(
+            **self._common(fields),
+            label=fields.get("l"),
+            expires=fields.get("x"),
+            polled=bool(fields.get("y", 1)),
+        )
 
     def _common(self, fields: Fields) -> Fields:
         return {

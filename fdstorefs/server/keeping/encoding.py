@@ -4,7 +4,8 @@ A node is written as it is, whole: to read a journal is to remember the latest o
 a default, and what isn't known is passed over by whoever reads it, so that there may be more one day.
 
     node: i number, u uid, g gid, m mode, c created, t changed, s stasher;
-          p a box's place, with z 1 if it is sealed; P an entry's places, with l its label and f its file
+          p a box's place, with z 1 if it is sealed; P an entry's places, with l its label, f its file, x when it
+          expires (ns of CLOCK_BOOTTIME), y 0 if it stays whoever hangs up
     place: number of the box, name in it; the root box has none
     stasher: p pid, u uid, g gid, c command, n numbers of user namespaces, h the number that the first of them is kept
           under, q capabilities, k 0 if not known
@@ -48,6 +49,10 @@ def _of_entry(entry: Entry) -> str:
     text = f',"P":[{",".join([f"[{box.ino},{quote(name)}]" for box, name in entry.places])}]'
     if entry.label is not None:
         text += f',"l":{quote(entry.label)}'
+    if entry.expires is not None:
+        text += f',"x":{entry.expires}'
+    if not entry.polled:
+        text += ',"y":0'
     file = entry.file
     return f'{text},"f":{{{_file(file)}}}' if file is not None else text
 

@@ -207,6 +207,8 @@ SAMPLES: dict[Event, dict[str, EventValue]] = {
     Event.ATTACH: {"hooks": ("file_receive",), "generation": 3, "cause": "start"},
     Event.DETACH: {"hooks": ("file_receive",), "cause": "gone"},
     Event.AUDIT_LOST: {"target": "file:/a", "lost": 2, "first_seq": 4, "last_seq": 5, "cause": "no space"},
+    Event.EXPIRED: {"entry": EntryMark("a", 7, "pipe", stasher=Stasher(1, 2, 3, "put"))},
+    Event.EVICTED: {"entry": EntryMark("b"), "cause": "hang-up"},
 }
 
 

@@ -3,6 +3,7 @@
 from hypothesis import strategies as st
 
 from fdstorefs.core.access import Check, Checked, mode_bits
+from fdstorefs.core.event import Change
 from fdstorefs.core.limits import Limits
 from fdstorefs.core.node import Box, Entry, OpenFile
 from fdstorefs.core.store import Store
@@ -27,6 +28,10 @@ STEPS = st.one_of(
     st.tuples(st.just("seal"), SOME_PATH, st.booleans()),
     st.tuples(st.just("set mode"), SOME_PATH),
     st.tuples(st.just("set group"), SOME_PATH),
+    st.tuples(st.just("set expiry"), SOME_PATH, st.none() | st.integers(1, 9)),
+    st.tuples(st.just("set polled"), SOME_PATH, st.booleans()),
+    st.tuples(st.just("expire"), st.integers(1, 9)),
+    st.tuples(st.just("hang up"), SOME_FILE),
 )
 
 
@@ -160,6 +165,31 @@ class Driven:
         node = self.store.locate(self.person.subject, path).node
         if node is not None:
             self.store.set_owner(self.person.subject, node, None, 2000)
+
+    def set_expiry(self, path: str, when: int | None) -> None:
+        """Say when an entry goes, or that it stays."""
+        entry = self.store.locate(self.person.subject, path).node
+        if isinstance(entry, Entry):
+            self.store.set_expiry(self.person.subject, entry, when)
+
+    def set_polled(self, path: str, polled: bool) -> None:
+        """Say whether it goes on hang-up."""
+        entry = self.store.locate(self.person.subject, path).node
+        if isinstance(entry, Entry):
+            self.store.set_polled(self.person.subject, entry, polled=polled)
+
+    def expire(self, now: int) -> None:
+        """Have go what is due."""
+        self._lapse(self.store.schedule.take_due(now, 64), Change.EXPIRED)
+
+    def hang_up(self, number: int) -> None:
+        """Have go what holds one of the files."""
+        self._lapse([entry for entry in self.file(number).entries if entry.polled], Change.EVICTED)
+
+    def _lapse(self, entries: list[Entry], change: Change) -> None:
+        targets = [target for entry in entries for target in self.store.may_lapse(entry)]
+        if targets:
+            self.store.lapse(targets, change)
 
     def picture(self) -> list[tuple[str, int, int | None]]:
         """What is in the store."""

@@ -22,7 +22,8 @@ def told(node: Entry | Box) -> Told | None:
         place = (node.parent.ino, node.name) if node.parent is not None else None
         return (*common, place, node.sealed) if node.is_attached else None
     places = tuple((box.ino, name) for box, name in node.places)
-    return (*common, places, node.label, node.file and node.file.number) if places else None
+    own = (node.label, node.expires, node.polled)
+    return (*common, places, own, node.file and node.file.number) if places else None
 
 
 class KnowingJournal:

@@ -48,11 +48,16 @@ def not_held(_number: int, _userns: Userns) -> Userns | None:
 
 def told(node: Entry | Box) -> tuple[object, ...]:
     """All that is written of a node itself."""
-    own = (node.sealed,) if isinstance(node, Box) else (node.label,)
+    own = (node.sealed,) if isinstance(node, Box) else (node.label, node.expires, node.polled)
     return (node.ino, node.uid, node.gid, node.mode, node.created, node.changed, node.stasher, *own)
 
 
-@given(st.builds(Entry, *COMMON, label=st.none() | TEXTS), FILES, st.lists(NAMES, max_size=3, unique=True))
+ENTRIES = st.builds(
+    Entry, *COMMON, label=st.none() | TEXTS, expires=st.none() | NUMBERS, polled=st.booleans()
+)
+
+
+@given(ENTRIES, FILES, st.lists(NAMES, max_size=3, unique=True))
 def test_an_entry(entry: Entry, file: OpenFile, names: list[str]) -> None:
     """With its names and its open file."""
     root = Box(1, 0, 0, 0, 0, 0)
@@ -123,7 +128,7 @@ def test_the_least_that_may_be_said() -> None:
     entry = decoder.entry({"i": 5, "u": 1, "g": 2, "m": 0o600, "c": 3, "t": 4, "P": []})
     file = open_file({"n": 9, "k": "pipe", "d": 1, "i": 2, "a": "r"}, 5)
 
-    assert (5, 1, 2, 0o600, 3, 4, None, None) == told(entry)
+    assert (5, 1, 2, 0o600, 3, 4, None, None, None, True) == told(entry)
     assert _facts(OpenFile(5, "pipe", 1, 2, "r", kept=True, number=9)) == _facts(file)
 
 
