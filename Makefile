@@ -26,9 +26,9 @@ check: setup ## ruff, mypy, import-linter
 test: setup check ## the checks, then every test
 	$(bin)/python -m pytest -n auto tests/unit
 	$(bin)/python -m pytest -n auto tests/mount
-	@tools/test-kernel 6.12 7.2
+	@tools/test-kernel
 
-test-kernel: setup ## tests/kernel in virtual machines; KERNEL=6.1, 6.12 or 7.2 is one of them
+test-kernel: setup ## tests/kernel in virtual machines; KERNEL=6.1, 6.12, 7.2 or systemd is one of them
 	@tools/test-kernel $(KERNEL)
 
 bench: setup-bench ## measure, and write benchmarks/results/

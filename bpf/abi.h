@@ -152,6 +152,10 @@ struct fds_tag {
     struct fds_slot slots[FDS_SLOTS];
 };
 
+/* What is received is tagged before anybody could count it, so the programs count: slots in use, by payer. The host's root
+ * is not counted. */
+#define FDS_MOST_SLOTS_EACH 65536
+
 /* An instance. A policy's ids were translated through its id maps; an id outside the ranges is unknown there. */
 #define FDS_RANGES 8
 #define FDS_PRIVILEGED 0x1 /* its server has CAP_SYS_ADMIN over its user namespace */
@@ -172,7 +176,7 @@ struct fds_instance {
     struct fds_range gids[FDS_RANGES];
     struct fds_chain chain;      /* of its user namespace */
     __u32 owners[FDS_DEPTH];     /* the uids that made those namespaces, in the same order */
-    __u32 pad;
+    __u32 payer;                 /* the uid of the initial user namespace whose share its tags are counted on */
 };
 
 struct fds_entry_key {
@@ -180,7 +184,7 @@ struct fds_entry_key {
     __u64 inode;
 };
 
-/* Roles of processes, in task storage of the thread group's leader. */
+/* Roles of processes, in task storage of the thread group's leader. Children have their parent's, until they get another. */
 enum fds_role_kind { FDS_SERVER = 1, FDS_KEEPER = 2, FDS_ENFORCER = 3 };
 struct fds_role {
     __u32 kind;

@@ -54,6 +54,7 @@ MOST_CLASSES = 8
 NO_CLASSES = 0
 UNGUARDED = (1 << 64) - 1
 SLOTS = 4
+MOST_SLOTS_EACH = 65_536
 RANGES = 8
 PRIVILEGED = 0x1
 ENDED = 0x2
@@ -260,6 +261,7 @@ class InstanceRecord(Record):
     gids: tuple[Range, ...]
     chain: Chain = field(default_factory=Chain)
     owners: tuple[int, ...] = ()
+    payer: int = 0
     LAYOUT: ClassVar = Layout(
         "fds_instance",
         userns=U32,
@@ -273,7 +275,7 @@ class InstanceRecord(Record):
         gids=_RANGES,
         chain=record(Chain),
         owners=array(DEPTH, "chain"),
-        pad=PAD,
+        payer=U32,
     )
 
 

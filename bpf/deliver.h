@@ -116,7 +116,7 @@ static __always_inline int keep_received(struct file *file, __u32 number)
         return refuse_unprotected(file, number, FDS_MISSING);
     if (!match_authority(file, instance))
         return 0;
-    return keep(file, number) ? refuse_unprotected(file, number, FDS_NO_ROOM) : 0;
+    return keep(file, number, instance) ? refuse_unprotected(file, number, FDS_NO_ROOM) : 0;
 }
 
 static __always_inline int receive(struct file *file)

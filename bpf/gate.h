@@ -21,6 +21,15 @@ static __always_inline __u32 gated_instance(__u64 device)
     return match_keeps(role, *number) || match_role(role, FDS_ENFORCER) ? 0 : *number;
 }
 
+/* The mount has gone, and the number of its device is about to be another's. */
+static __always_inline void forget_mount(const struct super_block *super)
+{
+    __u64 device = super->s_dev;
+
+    if (super->s_magic == FUSE_SUPER_MAGIC && mounts.lookup(&device))
+        mounts.delete(&device);
+}
+
 /* A handle that takes a descriptor and gives none: what is replaced, or not filled yet. */
 static __always_inline bool match_stash_handle(const struct file *file, bool filled)
 {

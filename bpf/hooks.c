@@ -2,11 +2,13 @@
  * The programs: one line for each hook, after what an earlier program said.
  *
  * What they decide and why: deliver.h (descriptors that are received), orders.h and tags.h (what an open file is tagged
- * with), gate.h (opening entries, connecting), guard.h (keeping the enforcement itself from harm).
+ * with), gate.h (opening entries, connecting), family.h (whose child a process is), guard.h (keeping the enforcement itself
+ * from harm).
  */
 #include <uapi/linux/bpf.h>
 
 #include "deliver.h"
+#include "family.h"
 #include "gate.h"
 #include "guard.h"
 #include "orders.h"
@@ -30,6 +32,22 @@ LSM_PROBE(file_free_security, struct file *file)
 LSM_PROBE(file_open, struct file *file, int ret)
 {
     return ret ? ret : open_file(file);
+}
+
+LSM_PROBE(sb_delete, struct super_block *super)
+{
+    forget_mount(super);
+    return 0;
+}
+
+LSM_PROBE(task_alloc, struct task_struct *task, unsigned long clone_flags, int ret)
+{
+    return ret ? ret : inherit_role(task, clone_flags);
+}
+
+LSM_PROBE(bprm_check_security, struct linux_binprm *bprm, int ret)
+{
+    return ret ? ret : take_the_lead(current_task());
 }
 
 LSM_PROBE(ptrace_access_check, struct task_struct *child, unsigned int mode, int ret)

@@ -117,10 +117,20 @@ class Kernel:
         if before is not None:
             before.close()
 
+    def unload(self) -> None:
+        """Give up what was loaded and is not attached: nothing goes into those programs any more."""
+        if self._loaded is not None:
+            self._loaded.close()
+            self._loaded = None
+            self._guarded.keep_only(self._objects())
+
     def publish(self, rows: Iterable[tuple[Key, Row]], generation: int) -> None:
         """Put a generation in force, whole, in the programs loaded last, or if there are none in those in force."""
-        self._version(self._loaded or self._in_force).publish(rows, generation)
-        self._guarded.keep_only(self._objects())
+        try:
+            version = self._version(self._loaded or self._in_force)
+            version.publish(rows, generation, lambda made: self._guarded.add([made]))
+        finally:
+            self._guarded.keep_only(self._objects())
 
     def add_rows(self, rows: Iterable[tuple[Key, Row]]) -> None:
         """Put rows into the generation in force. `rows-full`: publish a whole generation instead.
@@ -171,7 +181,7 @@ class Kernel:
 
     @property
     def attached(self) -> tuple[str, ...]:
-        """The hooks in force; none if nothing is enforced."""
+        """The hooks in force; none if nothing is enforced, or one of them is missing."""
         return self._in_force.hooks if self._in_force else ()
 
     @property
@@ -253,6 +263,10 @@ class Kernel:
     def remove_mount(self, device: int) -> None:
         """Forget a mount."""
         self._mounts.remove(device)
+
+    def instance_on(self, device: int) -> int | None:
+        """Whose mount a device is; None if nobody's, or if the mount has gone."""
+        return self._mounts.get(device)
 
     def mounts(self) -> dict[int, int]:
         """The instance of each device."""

@@ -10,6 +10,7 @@ enum { false, true };
 #define each_once _Pragma("clang loop unroll(disable)")
 
 #define EPERM 1
+#define ENOMEM 12
 #define EACCES 13
 #define ENOSPC 28
 #define EMLINK 31
@@ -27,6 +28,8 @@ enum { false, true };
 #define S_IFMT 0170000
 #define S_IFREG 0100000
 #define FUSE_SUPER_MAGIC 0x65735546
+
+#define CLONE_THREAD 0x10000
 
 #define CAP_SYS_PTRACE 19
 #define CAP_SYS_ADMIN 21

@@ -25,6 +25,7 @@ FDS_SHARED("hash", __u64, struct fds_class_set, class_sets, 65536, BPF_F_NO_PREA
 FDS_SHARED("hash", __u32, struct fds_instance, instances, 4096, BPF_F_NO_PREALLOC);
 FDS_SHARED("hash", __u64, __u32, mounts, 4096, BPF_F_NO_PREALLOC);
 FDS_SHARED("hash", struct fds_entry_key, __u64, entries, 65536, BPF_F_NO_PREALLOC);
+FDS_SHARED("hash", __u32, __u64, shares, 65536, BPF_F_NO_PREALLOC);
 FDS_SHARED("array", int, struct fds_order, order, 1, 0);
 FDS_SHARED("percpu_array", int, __u64, lost, 1, 0);
 FDS_SHARED("array", int, __u64, settings, 1, 0);

@@ -18,6 +18,7 @@ MOST_TAGS = 262_144
 MOST_CLASSES = 524_288
 MOST_INSTANCES = 4096
 MOST_ENTRIES = 262_144
+MOST_PAYERS = 65_536
 MOST_GUARDED = 4096
 RING_BYTES = 1 << 20
 COUNTERS = 4
@@ -40,6 +41,7 @@ SHARED: Mapping[str, MapSpec] = {
         _hash("class_sets", 8, abi.ClassSet.LAYOUT.size, MOST_TAGS),
         _hash("instances", 4, abi.InstanceRecord.LAYOUT.size, MOST_INSTANCES),
         _hash("mounts", 8, 4, MOST_INSTANCES),
+        _hash("shares", 4, 8, MOST_PAYERS),
         _hash("entries", abi.EntryKey.LAYOUT.size, 8, MOST_ENTRIES),
         _array("order", abi.Order.LAYOUT.size),
         MapSpec(MapType.RINGBUF, "events", 0, 0, RING_BYTES),

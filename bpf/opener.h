@@ -7,7 +7,8 @@
 #include "maps.h"
 #include "namespaces.h"
 
-/* `instance` may be NULL: then nobody's capabilities are known. */
+/* `instance` may be NULL: then nobody's capabilities are known. Nor is the uid of somebody who is two users, such as a
+ * program that runs set-user-id: he cannot be taken for either. */
 static __always_inline void gather_opener(struct fds_person *opener, const struct cred *cred,
                                           const struct fds_instance *instance)
 {
@@ -18,7 +19,9 @@ static __always_inline void gather_opener(struct fds_person *opener, const struc
     opener->gid = cred->gid;
     opener->userns = cred->user_ns->inum;
     opener->capabilities = 0;
-    opener->known = FDS_KNOWS_UID | FDS_KNOWS_USERNS;
+    opener->known = FDS_KNOWS_USERNS;
+    if (cred->uid == cred->euid)
+        opener->known |= FDS_KNOWS_UID;
     if (instance)
         relation = relation_to_chain(cred->user_ns, &instance->chain);
     if (relation == FDS_RELATION_UNKNOWN)
@@ -43,7 +46,8 @@ static __always_inline bool match_own_namespace(const struct cred *cred, const s
 
 /*
  * A tag restricts a file wherever it travels, so nobody may tag what is somebody else's: the opener must be one for whom
- * the instance's server can speak.
+ * the instance's server can speak. He is in the instance's namespace or below, and the file holds that. So the number of
+ * an instance's namespace, which outlives server and mount, is no other's for as long as anything is tagged for it.
  */
 static __always_inline bool match_authority(const struct file *file, const struct fds_instance *instance)
 {

@@ -6,7 +6,7 @@ maps hold is shared by all versions (maps.py).
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from fdstorefs.bpf import syscall
@@ -39,10 +39,12 @@ class Programs:
         own_maps: Mapping[str, int],
         *,
         path: Path | None = None,
+        links: int = 0,
         lockdown: bool = False,
     ) -> None:
         self.profile = profile
         self.path = path
+        self._links = links
         self.lockdown = lockdown
         self._maps = dict(own_maps)
         self._generations = own_maps["generations"]
@@ -76,8 +78,9 @@ class Programs:
     def adopt(cls, path: Path) -> "Programs":
         """Take over what is pinned and in force."""
         try:
-            profile = _profile(os.readlink(path / ABOUT))
-            return cls(profile, {name: syscall.obj_get(str(path / name)) for name in OWN_MAPS}, path=path)
+            profile, links = _profile(os.readlink(path / ABOUT))
+            own_maps = {name: syscall.obj_get(str(path / name)) for name in OWN_MAPS}
+            return cls(profile, own_maps, path=path, links=links)
         except OSError as error:
             raise _not_taken_over(path, str(error.strerror).lower()) from error
         except ValueError as error:
@@ -85,7 +88,11 @@ class Programs:
 
     @property
     def hooks(self) -> tuple[str, ...]:
-        """The hooks in place."""
+        """The hooks in place; none if one is missing, as what is left guards nothing."""
+        found = self._linked_hooks()
+        return found if len(found) == self._links else ()
+
+    def _linked_hooks(self) -> tuple[str, ...]:
         return hooks(self.path) if self.path else ()
 
     @property
@@ -94,12 +101,18 @@ class Programs:
         number = in_force(self._generations)
         return 0 if number is None else generation_of(number)
 
-    def publish(self, rows: Iterable[tuple[Key, Row]], generation: int) -> None:
-        """Put a generation in force, whole: made aside, read back, then flipped to; waits for readers of the old."""
+    def publish(
+        self, rows: Iterable[tuple[Key, Row]], generation: int, made: Callable[[Object], None]
+    ) -> None:
+        """Put a generation in force, whole: made aside, read back, then flipped to; waits for readers of the old.
+
+        `made` is told of its map before anything is in it.
+        """
         pairs = [(key.pack(), pack_row(row, self.profile.words)) for key, row in rows]
         spec = self._spec(f"rows_{generation}", 2 * len(pairs) + _ROOM)
         fd = self._created(spec)
         try:
+            made((MAP, syscall.map_info(fd).number))
             self._fill(fd, spec, pairs)
             syscall.update(self._generations, _FIRST, fd.to_bytes(4, "little"))
         except OSError as error:
@@ -163,8 +176,8 @@ class Programs:
                 _pinned(link, path / f"{LINK}{hook}")
             for name, fd in self._maps.items():
                 _pinned(fd, path / name)
-            os.symlink(_about(self.profile), path / ABOUT)
-        self.path = path
+            os.symlink(_about(self.profile, len(self._loaded)), path / ABOUT)
+        self.path, self._links = path, len(self._loaded)
 
     def objects(self) -> Iterator[Object]:
         """Kind and number of each object that is part of it."""
@@ -172,7 +185,7 @@ class Programs:
             yield MAP, syscall.map_info(fd).number
         for program in self._loaded.values():
             yield PROGRAM, syscall.program_number(program)
-        for hook in self.hooks:
+        for hook in self._linked_hooks():
             yield from self._linked_objects(hook)
 
     def _linked_objects(self, hook: str) -> Iterator[Object]:
@@ -215,13 +228,13 @@ def defines(profile: Profile) -> list[str]:
     return [*names, "FDS_LIMIT_CONNECT"] if profile.connect else names
 
 
-def _about(profile: Profile) -> str:
-    return " ".join(str(int(number)) for number in profile)
+def _about(profile: Profile, links: int) -> str:
+    return " ".join(str(int(number)) for number in (*profile, links))
 
 
-def _profile(about: str) -> Profile:
-    words, uses, capabilities, connect = map(int, about.split(" "))
-    return Profile(words, uses, capabilities, bool(connect))
+def _profile(about: str) -> tuple[Profile, int]:
+    words, uses, capabilities, connect, links = map(int, about.split(" "))
+    return Profile(words, uses, capabilities, bool(connect)), links
 
 
 def _own(fd: int) -> int:

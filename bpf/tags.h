@@ -11,6 +11,7 @@
 #include "kernel_numbers.h"
 #include "maps.h"
 #include "opener.h"
+#include "shares.h"
 
 static __always_inline struct fds_tag *tag_of(const struct file *file)
 {
@@ -22,9 +23,15 @@ static __always_inline struct fds_tag *tag_of(const struct file *file)
 static __always_inline void forget_tag(const struct file *file)
 {
     __u64 key = (__u64)file;
+    struct fds_tag *tag = tags.lookup(&key);
 
-    if (tags.lookup(&key))
-        tags.delete(&key);
+    if (!tag)
+        return;
+    each_once
+    for (int i = 0; i < FDS_SLOTS; i++)
+        if (tag->slots[i].instance)
+            give_share_of(tag->slots[i].instance);
+    tags.delete(&key);
 }
 
 /* The instance of this number has gone, and `heir` is what came after it. */
@@ -75,7 +82,7 @@ static __always_inline bool claim_inherited(struct fds_tag *tag, __u32 number, c
     return slot && claim(slot, slot->instance, number);
 }
 
-static __always_inline bool claim_free(struct fds_tag *tag, __u32 number)
+static __always_inline bool claim_first_free(struct fds_tag *tag, __u32 number)
 {
     each_once
     for (int i = 0; i < FDS_SLOTS; i++)
@@ -84,8 +91,19 @@ static __always_inline bool claim_free(struct fds_tag *tag, __u32 number)
     return false;
 }
 
+static __always_inline int claim_free(struct fds_tag *tag, __u32 number, const struct fds_instance *instance)
+{
+    if (!take_share(instance))
+        return -ENOSPC;
+    if (claim_first_free(tag, number))
+        return 0;
+    give_share(instance);
+    return -EMLINK;
+}
+
 static __always_inline void free_slot(struct fds_slot *slot)
 {
+    give_share_of(slot->instance);
     *(volatile __u64 *)&slot->classes = FDS_NO_CLASSES;
     *(volatile __u64 *)&slot->instance = 0;
 }
@@ -129,27 +147,27 @@ static __always_inline struct fds_tag *made_tag(const struct file *file)
 }
 
 /* Tag a file deny-all for an instance that keeps it from now on, unless it is tagged for it. */
-static __always_inline int keep(const struct file *file, __u32 number)
+static __always_inline int keep(const struct file *file, __u32 number, const struct fds_instance *instance)
 {
     struct fds_tag *tag = made_tag(file);
 
     if (!tag)
         return -ENOSPC;
-    if (own_or_inherited_slot(tag, number) || claim_free(tag, number))
-        return 0;
-    return -EMLINK;
+    return own_or_inherited_slot(tag, number) ? 0 : claim_free(tag, number, instance);
 }
 
 static __always_inline int classify(const struct file *file, __u32 number, const struct fds_instance *instance, __u64 set)
 {
     struct fds_tag *tag = made_tag(file);
+    int refused = 0;
 
     if (!tag)
         return -ENOSPC;
-    if (!own_slot(tag, number) && !claim_inherited(tag, number, instance) && !claim_free(tag, number))
-        return -EMLINK;
-    write_classes(tag, number, set);
-    return 0;
+    if (!own_slot(tag, number) && !claim_inherited(tag, number, instance))
+        refused = claim_free(tag, number, instance);
+    if (!refused)
+        write_classes(tag, number, set);
+    return refused;
 }
 
 #endif

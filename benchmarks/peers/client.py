@@ -16,7 +16,9 @@ MOST = 512
 class Client:
     """A client process with its connection; a context manager."""
 
-    def __init__(self, command: Sequence[str | Path], complaints: Path) -> None:
+    def __init__(
+        self, command: Sequence[str | Path], complaints: Path, *, inherits: Sequence[int] = ()
+    ) -> None:
         self._complaints = complaints
         with complaints.open("ab") as stderr:
             self._popen = subprocess.Popen(
@@ -26,6 +28,7 @@ class Client:
                 stderr=stderr,
                 text=True,
                 cwd=ROOT,
+                pass_fds=inherits,
             )
 
     @property

@@ -22,10 +22,11 @@ def require_peers() -> None:
 
 def build(goal: Path) -> dict[str, Path]:
     """Compile every client into a directory; returns where each is. Raises Missing with gcc's own words."""
-    return {name: _compile(name, goal) for name in _NAMES}
+    return {name: compile_one(name, goal) for name in _NAMES}
 
 
-def _compile(name: str, goal: Path) -> Path:
+def compile_one(name: str, goal: Path) -> Path:
+    """Compile one of the programs here into a directory; returns where it is. Raises Missing with gcc's own words."""
     program = goal / name
     command = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", program, SOURCES / f"{name}.c"]
     done = subprocess.run(

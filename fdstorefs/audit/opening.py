@@ -39,30 +39,35 @@ def open_log(
     userns: tuple[int, ...] | None = None,
     memory: Memory | None = None,
 ) -> AuditLog:
-    """The log of the instance mounted at `instance`, open and begun; `userns` is the instance's user namespace.
+    """The log of the instance mounted at `instance`, open; `begin` it. `userns` is the instance's user namespace.
 
     `memory` is what it remembers, beyond its process if need be; where it goes on, `note_restart` is to be the first
     that is put on record. Raises AuditError if one of the targets cannot be written to: a server that is to keep a
     log does not serve without it.
     """
     memory = memory or Memory.new()
-    log = AuditLog(
+    return AuditLog(
         Formatter(instance, memory.run, userns, memory.key),
         _open_feeds(options),
         runner,
         numbers=memory.numbers,
     )
-    if memory.goes_on:
-        return log
+
+
+def begin(
+    log: AuditLog, options: AuditOptions, enforcement: str | None = None, why: str | None = None
+) -> None:
+    """Put the start on record: who enforces (one of ENFORCEMENT) and why; None if that was not settled."""
     log.event(
         Event.START,
         version=__version__,
         pid=os.getpid(),
         uid=os.geteuid(),
+        enforcement=enforcement,
+        enforcement_reason=why,
         targets=tuple(map(str, options.targets)),
         fsync=str(options.fsync),
     )
-    return log
 
 
 def note_restart(

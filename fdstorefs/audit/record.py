@@ -69,6 +69,9 @@ HOST = "host"
 BEYOND_POLICY = ("connect", "reach-into", "use-bpf")
 """What only the kernel sees: connecting to an instance, looking into its processes, using the enforcement's objects."""
 
+ENFORCEMENT = DAEMON, KERNEL = "daemon", "kernel"
+"""Who enforces: a server alone, or the kernel as well."""
+
 VERDICT = "verdict"
 VERDICTS = ("allow", "deny")
 
@@ -315,7 +318,15 @@ EVENT_FIELDS: dict[Event, tuple[Field, ...]] = {
         _string("version", "of fdstorefs", _SERVER),
         _integer("pid", "the server's process id", _KERNEL),
         _integer("uid", "the server's uid", _KERNEL),
-        _word("enforcement", ("daemon", "kernel"), "what is in force", _SERVER, always=False),
+        _word(
+            "enforcement",
+            ENFORCEMENT,
+            "who enforces the policy: `kernel` beside the server, or `daemon`, the server alone; "
+            "not there: it ends before that is settled",
+            _SERVER,
+            always=False,
+        ),
+        _string("enforcement_reason", "why it is so", _SERVER, always=False),
         _string("targets", "where records go", "command line", many=True),
         _string("fsync", "when a file is told to disk", "command line"),
     ),

@@ -56,7 +56,7 @@ def switch_off(pins: str, socket: str) -> str:
     """Take out of force what is pinned, and say what that was. Raises Failure while an enforcer runs."""
     from fdstorefs.bpf.kernel import switch_off as take_down
     from fdstorefs.bpf.kernel_error import KernelError
-    from fdstorefs.enforcer.running import is_running
+    from fdstorefs.enforcer.running import is_running, remove_leftover
 
     if is_running(socket):
         raise Failure(
@@ -67,6 +67,8 @@ def switch_off(pins: str, socket: str) -> str:
         hooks = take_down(pins)
     except KernelError as error:
         raise _failure(error) from error
+    # Servers take it for a sign that enforcement is in force, and wait for the enforcer.
+    remove_leftover(socket)
     if not hooks:
         return "nothing was in force"
     return f"the kernel enforces nothing any more; until now it did at {', '.join(hooks)}"

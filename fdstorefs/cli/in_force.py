@@ -87,7 +87,8 @@ def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str
 
 
 def _policy(policy: "PolicyState") -> tuple[str, ...]:
-    return visible(policy.name), visible(policy.mode), str(policy.rules), visible(policy.file or "-")
+    mode = f"{visible(policy.mode)} (switched)" if policy.switched else visible(policy.mode)
+    return visible(policy.name), mode, str(policy.rules), visible(policy.file or "-")
 
 
 def _instance(instance: "InstanceState") -> tuple[str, ...]:

@@ -141,9 +141,18 @@ def serve(options: "ServeOptions") -> int:
 
 def serve_alone(options: "ServeOptions") -> None:
     """Serve in this process, and keep nothing. Raises Failure."""
+    shut(options)
     from fdstorefs.server import instance
 
     run_server(lambda: instance.serve(options))
+
+
+def shut(options: "ServeOptions") -> None:
+    """Let nobody look into this process, if the kernel may have to guard it: the sooner, the fewer have by then."""
+    if options.enforcement != "daemon":
+        from fdstorefs.host.syscalls import set_dumpable
+
+        set_dumpable(False)
 
 
 def run_server(server: Callable[[], None]) -> None:

@@ -52,12 +52,16 @@ _KINDS: dict[str, type[StoreError]] = {
 
 
 class PolicyState(NamedTuple):
-    """A policy in force; `mode` is `enforce` or `monitor`, `file` None where the caller may not know it."""
+    """A policy in force; `mode` is `enforce` or `monitor`, `file` None where the caller may not know it.
+
+    `switched`: somebody has switched it to this mode, whatever its file says.
+    """
 
     name: str
     mode: str
     rules: int
     file: str | None = None
+    switched: bool = False
 
 
 class InstanceState(NamedTuple):
@@ -242,7 +246,8 @@ def _host_status(reply: Parameters) -> HostStatus:
 
 
 def _policy(record: Parameters) -> PolicyState:
-    return PolicyState(record["name"], record["mode"], record["rules"], record.get("file"))
+    switched = record.get("switched") is True
+    return PolicyState(record["name"], record["mode"], record["rules"], record.get("file"), switched)
 
 
 def _instance(record: Parameters) -> InstanceState:

@@ -49,9 +49,13 @@ class Agreement:
         self._replaced = [file for file in former if file not in coming]
 
     def __enter__(self) -> Self:
-        self._require(self._new)
         for file in self._replaced:
             file.hold()
+        try:
+            self._require(self._new)
+        except BaseException:
+            self._end(self._replaced)
+            raise
         return self
 
     def complete(self) -> None:
@@ -74,10 +78,14 @@ class Agreement:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        changed = self._agreed
         if kind is None:
             # Of several puts into one entry all but the last have left nothing behind.
-            changed = [*self._replaced, *(file for file in self._agreed if not file.entries)]
+            self._end([*self._replaced, *(file for file in self._agreed if not file.entries)])
+        else:
+            # What was to be replaced stays, and the guard has taken its entry for the new one's.
+            self._end([*self._agreed, *self._replaced])
+
+    def _end(self, changed: list[OpenFile]) -> None:
         if changed:
             self._guard.settle(changed)
         for file in self._replaced:

@@ -6,14 +6,18 @@ under the policies in force is worked out from them again whenever the policies 
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fdstorefs.policy.request import EntryFacts
 
 
 @dataclass(frozen=True, slots=True)
 class GuardedFile:
-    """One open file. `names` are all it has, in the instance's ids; `inodes` are its entries' in the mount."""
+    """One open file. `names` are all it has, in the instance's ids; `inodes` are its entries' in the mount.
+
+    Or those that it had last: what is kept nowhere any more, or has left the name by which it could be guarded, stays
+    guarded as it was. It has the entries that hold it now, if any.
+    """
 
     instance: int
     names: tuple[EntryFacts, ...]
@@ -32,6 +36,7 @@ class Book:
         self._files: dict[int, GuardedFile] = {}
         self._current: defaultdict[int, set[int]] = defaultdict(set)
         self._entries: dict[tuple[int, int], int] = {}
+        self._holding: defaultdict[int, set[tuple[int, int]]] = defaultdict(set)
         self._touched: dict[int, int] = {}
         self._sweep = 0
 
@@ -63,6 +68,15 @@ class Book:
         self._current[file.instance].add(number)
         self.touch(number)
 
+    def change_entries(self, number: int, inodes: frozenset[int]) -> None:
+        """Other entries hold it now, or none; its names stay as they were."""
+        self._files[number] = replace(self._files[number], inodes=inodes)
+
+    def is_current(self, number: int) -> bool:
+        """Whether it stands for an open file."""
+        file = self._files.get(number)
+        return file is not None and number in self._current.get(file.instance, ())
+
     def touch(self, number: int) -> None:
         """It is known to be in use now."""
         self._touched[number] = self._sweep
@@ -86,23 +100,38 @@ class Book:
         """The class set of an entry."""
         return self._entries.get((instance, inode))
 
+    def held_by(self, instance: int, number: int) -> list[int]:
+        """The entries of an instance that hold the open file with this class set."""
+        return [inode for owner, inode in self._holding.get(number, ()) if owner == instance]
+
     def give_entry(self, instance: int, inode: int, number: int) -> None:
         """An entry holds the open file with this class set from now on."""
+        self._drop(instance, inode)
         self._entries[instance, inode] = number
+        self._holding[number].add((instance, inode))
 
     def take_entry(self, instance: int, inode: int, number: int) -> bool:
         """The entry goes, if it still holds that file; whether it did."""
         if self._entries.get((instance, inode)) != number:
             return False
-        del self._entries[instance, inode]
+        self._drop(instance, inode)
         return True
 
     def take_entries(self, instance: int) -> list[int]:
         """All entries of an instance go."""
         gone = [inode for owner, inode in self._entries if owner == instance]
         for inode in gone:
-            del self._entries[instance, inode]
+            self._drop(instance, inode)
         return gone
+
+    def _drop(self, instance: int, inode: int) -> None:
+        number = self._entries.pop((instance, inode), None)
+        if number is None:
+            return
+        holding = self._holding[number]
+        holding.discard((instance, inode))
+        if not holding:
+            del self._holding[number]
 
     # What went without a word
 

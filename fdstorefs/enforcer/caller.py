@@ -6,7 +6,7 @@ import time
 
 from fdstorefs.core.node import Stasher
 from fdstorefs.core.subject import Subject
-from fdstorefs.enforcer.process import Process, look_at, pidfd_of
+from fdstorefs.enforcer.process import Process, has_ended, look_at, pidfd_of
 from fdstorefs.errors import NoSuchProcess, NotPermitted
 from fdstorefs.host import procfs
 from fdstorefs.host.mount_table import MountTable
@@ -15,10 +15,13 @@ from fdstorefs.server.varlink.ancillary import SO_PEERPIDFD, UCRED
 from fdstorefs.server.varlink.peer import kernel_knows_peer_pidfds
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+MOST_THREADS = 1024
+"""Of a process that is to be guarded: each is looked at, while others wait."""
 
 
 class Caller:
-    """Who connected. `instance` is the number of the one it has registered on this connection.
+    """Who connected. `instance` is the number of the one it has registered on this connection, `start` when it
+    began.
 
     A kernel before 6.5 tells a number only. It is turned into a pidfd while the connection is fresh, and a process that
     began later than it was accepted is somebody else who was given the number again.
@@ -28,6 +31,7 @@ class Caller:
         credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED.size)
         self.pid, self.uid, self.gid = UCRED.unpack(credentials)
         self.instance: int | None = None
+        self.start: int | None = None
         self._accepted = time.clock_gettime(time.CLOCK_BOOTTIME)
         self._pidfd = _pidfd(connected, self.pid)
 
@@ -45,11 +49,19 @@ class Caller:
                 hint="connect yourself",
             )
 
-    def look(self) -> tuple[Process, MountTable, int]:
-        """The process, its mounts, and a new pidfd of it. Raises NoSuchProcess, NotPermitted."""
+    def hold(self) -> int:
+        """A new pidfd of the process. Raises NoSuchProcess."""
         if self._pidfd is None:
             raise NoSuchProcess(f"process {self.pid} has ended")
-        process, mounts = look_at(self.pid, self._pidfd)
+        return os.dup(self._pidfd)
+
+    def look(self, pidfd: int) -> tuple[Process, MountTable]:
+        """The process, which `hold` has given a pidfd of, and its mounts.
+
+        It takes a while, and can be done in a thread even when the connection has ended. Raises NoSuchProcess,
+        NotPermitted, QuotaExceeded.
+        """
+        process, mounts = look_at(self.pid, pidfd)
         if process.start / TICKS_PER_SECOND > self._accepted:
             raise NoSuchProcess(f"process {self.pid} has ended, and another has its number")
         if process.uid != self.uid:
@@ -57,7 +69,7 @@ class Caller:
                 f"process {self.pid} connected as uid {self.uid} and is uid {process.uid} now",
                 hint="connect anew",
             )
-        return process, mounts, os.dup(self._pidfd)
+        return process, mounts
 
     def mark(self, subject: Subject) -> Stasher:
         """Who it was that asked, for the record."""
@@ -84,14 +96,43 @@ def _pidfd(connected: socket.socket, pid: int) -> int | None:
 
 
 def require_untraced(process: Process, pidfd: int) -> None:
-    """Raise NotPermitted if somebody traces the process, who was there before it was guarded."""
+    """Raise NotPermitted if somebody traces a thread of the process, who was there before it was guarded.
+
+    Ask when it has its role: then no further tracer can come, and a thread that was found untraced stays so. Raises
+    OSError if the process has ended.
+    """
     task = Task.hold(process.pid, pidfd)
     try:
-        tracer = task.tracer()
+        tracer = _tracer(task)
     finally:
         task.close()
+    if has_ended(pidfd):
+        raise NoSuchProcess(f"process {process.pid} has ended")
     if tracer:
         raise NotPermitted(
             f"process {process.pid} is traced by process {tracer}, who could take what it holds",
             hint="end the debugger first",
         )
+
+
+def _tracer(task: Task) -> int:
+    looked_at: set[int] = set()
+    # A tracer has those threads too that the one it traces begins: until there is no new one.
+    while new := task.threads() - looked_at:
+        looked_at |= new
+        if len(looked_at) > MOST_THREADS:
+            raise NotPermitted(
+                f"process {task.tid} has more than {MOST_THREADS} threads", hint="register while it has fewer"
+            )
+        for thread in new:
+            tracer = _tracer_of(task, thread)
+            if tracer:
+                return tracer
+    return 0
+
+
+def _tracer_of(task: Task, thread: int) -> int:
+    try:
+        return task.tracer(thread)
+    except (FileNotFoundError, ProcessLookupError):
+        return 0  # that one has ended

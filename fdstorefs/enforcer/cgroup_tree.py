@@ -10,12 +10,13 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from fdstorefs.enforcer.cgroup_owners import MOST_OF_ONE, CgroupOwners
 from fdstorefs.host.inotify import IN_CREATE, IN_IGNORED, IN_MOVED_TO, IN_Q_OVERFLOW, Inotify
 
 log = logging.getLogger(__name__)
 
 MOST: Final = 65_536
-"""Cgroups that are followed. Any user with a part of the tree of his own can make more."""
+"""Cgroups that are followed."""
 
 APPEARS = IN_CREATE | IN_MOVED_TO
 
@@ -32,12 +33,14 @@ class CgroupTree:
         appeared: Callable[[int, str], None],
         gone: Callable[[int], None],
         most: int = MOST,
+        most_of_one: int = MOST_OF_ONE,
     ) -> None:
         """Raises OSError if directories cannot be watched at all."""
         self._top = top
         self._appeared = appeared
         self._gone = gone
         self._most = most
+        self._owners = CgroupOwners(top, most_of_one)
         self._paths: dict[int, str] = {}
         self._numbers: dict[str, int] = {}
         self._watches: dict[int, str] = {}
@@ -55,12 +58,12 @@ class CgroupTree:
         """The path of each cgroup by its number."""
         return self._paths
 
-    def catch_up(self) -> None:
-        """Take note of what the kernel has told, up to as much as one read brings."""
+    def catch_up(self) -> bool:
+        """Take note of what the kernel has told, up to as much as one read brings.
+
+        False if it was more than could be told: then `look_again` is due.
+        """
         events = self._inotify.read()
-        if any(event.mask & IN_Q_OVERFLOW for event in events):
-            log.warning("cgroups: they came faster than they could be followed; all are looked at again")
-            self.look_again()
         for event in events:
             path = self._watches.get(event.number)
             if path is None:
@@ -69,17 +72,23 @@ class CgroupTree:
                 self._forget(event.number, path)
             elif event.mask & APPEARS:
                 self._add_all(_below(path, event.name))
+        return not any(event.mask & IN_Q_OVERFLOW for event in events)
 
     def look_again(self) -> None:
         """Look at the whole tree; what has gone is forgotten."""
         before = set(self._paths)
         seen: set[int] = set()
+        paths: set[str] = set()
         for path in self._walk("/"):
+            paths.add(path)
             number = self._add(path)
             if number is not None:
                 seen.add(number)
         for number in before - seen:
             self._drop(number)
+        # That these have gone we may never be told.
+        for path in self._watch_at.keys() - paths:
+            self._unwatch(path)
 
     def close(self) -> None:
         """Follow them no more."""
@@ -111,9 +120,13 @@ class CgroupTree:
             self._say_incomplete(f"there are more than {self._most}")
             return False
         try:
+            if not self._owners.admit(path):
+                return False
             number = self._inotify.add(self._directory(path), APPEARS)
         except OSError as error:
             self._complain(path, error)
+            if path not in self._watch_at:
+                self._owners.leave(path)
             return False
         self._watches[number] = path
         self._watch_at[path] = number
@@ -134,13 +147,17 @@ class CgroupTree:
         return number
 
     def _forget(self, watch: int, path: str) -> None:
-        del self._watches[watch]
         if self._watch_at.get(path) != watch:
+            del self._watches[watch]
             return  # another was made in its place meanwhile
-        del self._watch_at[path]
+        self._unwatch(path)
         number = self._numbers.get(path)
         if number is not None:
             self._drop(number)
+
+    def _unwatch(self, path: str) -> None:
+        self._watches.pop(self._watch_at.pop(path), None)
+        self._owners.leave(path)
 
     def _drop(self, number: int) -> None:
         path = self._paths.pop(number)

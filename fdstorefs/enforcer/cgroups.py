@@ -1,20 +1,23 @@
 """The host's cgroups, kept classified in the kernel as they come and go."""
 
 import logging
-import time
 from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import Protocol
 
 from fdstorefs.bpf.kernel_error import KernelError
 from fdstorefs.enforcer.cgroup_tree import CgroupTree
 from fdstorefs.host import procfs
 from fdstorefs.host.cgroups import find_hierarchy
-from fdstorefs.server.loop import Loop
+from fdstorefs.server.loop import Loop, Timer
 
 log = logging.getLogger(__name__)
 
 LOOK_AGAIN_SECONDS = 1.0
-"""Between two looks at the whole tree because of a cgroup that nobody has told of."""
+"""At least so long between two looks at the whole tree because of cgroups that nobody has told of."""
+
+REST = 10
+"""How many times as long as the look itself, during which all others wait."""
 
 
 class Classified(Protocol):
@@ -34,7 +37,8 @@ class Cgroups:
         """Raises OSError if directories cannot be watched."""
         self._loop = loop
         self._classified: Classified | None = None
-        self._looked = float("-inf")
+        self._may_look_at = float("-inf")
+        self._timer: Timer | None = None
         self._tree: CgroupTree | None = None
         hierarchy = hierarchy or find_hierarchy(procfs.mounts())
         if hierarchy is None:
@@ -58,24 +62,49 @@ class Cgroups:
         tree = self._tree
         if tree is None:
             return
-        tree.catch_up()
+        self.catch_up()
         path = tree.known.get(number)
         if path is not None:
             self._appeared(number, path)
-        elif time.monotonic() - self._looked > LOOK_AGAIN_SECONDS:
-            self._looked = time.monotonic()
-            tree.look_again()
+        elif monotonic() >= self._may_look_at:
+            self._look(tree)
+
+    def catch_up(self) -> None:
+        """Take note of what the kernel has told of; if that was not everything, look at all as soon as it may be."""
+        tree = self._tree
+        if tree is None or tree.catch_up() or self._timer is not None:
+            return
+        log.warning("cgroups: they came faster than they could be followed; all are looked at again")
+        if monotonic() >= self._may_look_at:
+            self._look(tree)
+        else:
+            self._timer = self._loop.call_at(
+                self._may_look_at, lambda: self._carefully(lambda: self._look(tree))
+            )
+
+    def _look(self, tree: CgroupTree) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        begun = monotonic()
+        tree.look_again()
+        ended = monotonic()
+        self._may_look_at = ended + max(LOOK_AGAIN_SECONDS, REST * (ended - begun))
 
     def close(self) -> None:
         """Follow them no more."""
+        if self._timer is not None:
+            self._timer.cancel()
         if self._tree is not None:
             self._loop.unregister(self._tree.fileno())
             self._tree.close()
 
     def _on_events(self, _events: int) -> None:
+        self._carefully(self.catch_up)
+
+    def _carefully(self, follow: Callable[[], None]) -> None:
         try:
-            if self._tree is not None:
-                self._tree.catch_up()
+            follow()
         except Exception:
             # The loop would drop the watch for good. What is not classified is denied, and looked for again.
             log.exception("cgroups could not be followed for a moment")

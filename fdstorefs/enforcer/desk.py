@@ -1,4 +1,4 @@
-"""The desk: accepts callers on the enforcer's socket, and bounds what each user and all together may use."""
+"""The desk: who calls on the enforcer's socket, and what each user and all together may use there."""
 
 import errno
 import fcntl
@@ -6,7 +6,6 @@ import logging
 import os
 import socket
 import stat
-import time
 from collections.abc import Callable
 
 from fdstorefs.enforcer.caller import Caller
@@ -14,23 +13,20 @@ from fdstorefs.enforcer.errors import EnforcerError
 from fdstorefs.enforcer.replies import failure
 from fdstorefs.errors import Overloaded
 from fdstorefs.host.descriptors import Descriptors
-from fdstorefs.server.loop import Loop, Timer
+from fdstorefs.server.loop import Loop
 from fdstorefs.server.subjects import Subjects
 from fdstorefs.server.varlink.activity import Activity
-from fdstorefs.server.varlink.connection import Account, Connection
-from fdstorefs.server.varlink.flight import Flight, bounds
 from fdstorefs.server.varlink.framing import Message
-from fdstorefs.server.varlink.listener import OUT_OF_DESCRIPTORS
-from fdstorefs.server.varlink.outbox import SEND_FLAGS, Outbox
+from fdstorefs.server.varlink.reception import Limits, Most, Reception
 from fdstorefs.server.varlink.reply import Reply
 from fdstorefs.server.varlink.sender import Sender
-from fdstorefs.server.varlink.shares import Share, Shares
 
-CONNECTIONS_PER_UID, CONNECTIONS = 128, 4608
-MEMORY_PER_UID, MEMORY = 1 << 25, 1 << 28
-HELD_PER_UID, HELD = 1024, 8192
-ACCEPTED_AT_ONCE = 16
-PAUSE_SECONDS = 0.1
+# Descriptors are received and never sent.
+LIMITS = Limits(Most(128, 4608), Most(1 << 25, 1 << 28), Most(1024, 8192), descriptors=0)
+MOST_STUCK = 8
+"""Threads that are stuck in closing what one user has sent; what others sent is closed by others."""
+MOST_UNCLOSED = 1024
+"""Of what one user has sent. A file of a FUSE server that does not answer stays open for as long as that likes."""
 BACKLOG = 512
 DIRECTORY_MODE, SOCKET_MODE = 0o755, 0o666
 
@@ -40,7 +36,7 @@ Answer = Callable[[Message, Sender, Caller], Reply | Activity | None]
 
 
 class Desk:
-    """All connections. `answer` carries a message out, `gone` is told when a caller's connection has ended."""
+    """All callers. `answer` carries a message out, `gone` is told when a caller's connection has ended."""
 
     def __init__(
         self,
@@ -50,90 +46,52 @@ class Desk:
         answer: Answer,
         gone: Callable[[Caller], None],
     ) -> None:
-        self.loop = loop
-        self._listening = listening
         self._descriptors = descriptors
         self._answer = answer
         self._gone = gone
-        self._subjects = Subjects()
-        self._clients: dict[Connection, None] = {}
         self._callers: dict[Sender, Caller] = {}
-        self._connections = Shares(CONNECTIONS_PER_UID, CONNECTIONS)
-        self._memory = Shares(MEMORY_PER_UID, MEMORY)
-        self._held = Shares(HELD_PER_UID, HELD)
-        self._in_flight = bounds(0)
-        self._pause: Timer | None = None
-        loop.register(listening.fileno(), self._on_clients)
+        self.failure = failure
+        self._reception = Reception(loop, listening, self, Subjects(), LIMITS)
 
     def close(self) -> None:
         """Accept no more callers and end all connections."""
-        if self._pause is not None:
-            self._pause.cancel()
-        self.loop.unregister(self._listening.fileno())
-        for client in tuple(self._clients):
-            client.close()
+        self._reception.close()
 
-    def _on_clients(self, _events: int) -> None:
-        try:
-            for _ in range(ACCEPTED_AT_ONCE):
-                self._accept(self._listening.accept()[0])
-        except (BlockingIOError, ConnectionAbortedError):
-            return
-        except OSError as error:
-            if error.errno not in OUT_OF_DESCRIPTORS:
-                raise
-            log.error("no further callers for the moment: %s", error)
-            self._rest()
+    def end_connections(self) -> None:
+        """End those that there are; who comes back finds out how things stand."""
+        self._reception.end_connections()
 
-    def _rest(self) -> None:
-        self.loop.unregister(self._listening.fileno())
-        self._pause = self.loop.call_at(time.monotonic() + PAUSE_SECONDS, self._go_on)
+    # For the reception
 
-    def _go_on(self) -> None:
-        self._pause = None
-        self.loop.register(self._listening.fileno(), self._on_clients)
+    def admits(self, uid: int) -> bool:
+        """Not who has sent too much that cannot be closed."""
+        return self._descriptors.unclosed(uid) <= MOST_UNCLOSED
 
-    def _accept(self, connected: socket.socket) -> None:
-        connected.setblocking(False)
-        sender = Sender(connected, self._subjects)
-        uid = sender.uid
-        if not self._connections.fits(uid, 1):
-            _turn_away(connected, uid)
-            sender.close()
-            return
-        self._connections.take(uid, 1)
+    def came(self, connected: socket.socket, sender: Sender) -> None:
+        """Find out who it is while the connection is fresh."""
         self._callers[sender] = Caller(connected)
-        flight = Flight(connected, self._in_flight, uid, lambda: ())
-        account = Account(Share(self._held, uid), Share(self._memory, uid))
-        self._clients[Connection(connected, self, sender, Outbox(connected, flight), account)] = None
-
-    # For the connections
 
     def answer(self, message: Message, sender: Sender) -> Reply | Activity | None:
-        """Carry out the call in a message; None if it wants no answer. Raises Malformed."""
+        """Carry out the call in a message; None if it wants no answer. Raises Malformed, Overloaded."""
+        if not self.admits(sender.uid):
+            raise Overloaded(
+                f"what uid {sender.uid} has sent cannot be closed: its file servers do not answer"
+            )
         return self._answer(message, sender, self._callers[sender])
 
-    def discard(self, descriptor: int) -> None:
+    def discard(self, descriptor: int, sender: Sender) -> None:
         """Close a descriptor that a caller sent, without waiting."""
         self._descriptors.adopt(descriptor)
-        self._descriptors.discard(descriptor, may_block=True)
+        self._descriptors.discard(descriptor, may_block=True, sender=sender.uid)
 
-    def forget(self, connection: Connection) -> None:
-        """The connection is closed."""
-        del self._clients[connection]
-        caller = self._callers.pop(connection.sender)
-        self._connections.take(connection.sender.uid, -1)
+    def waits(self, descriptor: int) -> None:
+        """The kernel withholds nothing that comes here."""
+
+    def left(self, sender: Sender) -> None:
+        """Let go of the caller."""
+        caller = self._callers.pop(sender)
         self._gone(caller)
         caller.close()
-
-
-def _turn_away(connected: socket.socket, uid: int) -> None:
-    log.warning("uid %d has too many connections; a further one is refused", uid)
-    with connected:
-        try:
-            connected.send(failure(Overloaded("too many connections", hint="close one")).data, SEND_FLAGS)
-        except OSError as error:
-            log.debug("it is gone already: %s", error)
 
 
 class Door:
@@ -164,11 +122,12 @@ class Door:
             os.close(self._lock)
             raise EnforcerError(f"cannot serve at `{path}`: {error.strerror}") from error
 
-    def close(self) -> None:
-        """Take the socket away, then let another enforcer in."""
+    def close(self, *, leave: bool = False) -> None:
+        """Let another enforcer in. The socket goes unless we `leave` it, so that servers know one is expected."""
         self.listening.close()
         try:
-            os.unlink(self._path)
+            if not leave:
+                os.unlink(self._path)
         except FileNotFoundError:
             log.debug("somebody has removed the socket")
         os.close(self._lock)
@@ -180,7 +139,7 @@ def _bound(path: str) -> socket.socket:
         # What a former enforcer left; the lock says that it is gone.
         if os.path.lexists(path):
             os.unlink(path)
-        # Accepted sockets inherit it, so even a caller's first bytes come with its credentials.
+        # As early as this: who connects before somebody is there to accept gets it from here, too.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         listening.bind(path)
         os.chmod(path, SOCKET_MODE)

@@ -58,18 +58,28 @@ class Enforcement:
     def needs_other_programs(self, generation: Generation, standings: Iterable[Standing]) -> Profile | None:
         """What programs have to be loaded before these can be in force; None: those that are there will do."""
         needed = generation.profile(generation.for_known(each) for each in standings)
-        there = self._loaded or self._kernel.profile
+        there = self._loaded or self._profile_attached
         return None if there is not None and covers(there, needed) else needed
 
     def can_take(self, in_force: InForce) -> bool:
         """Whether the programs that are there can decide by these policies."""
-        there = self._kernel.profile
+        there = self._profile_attached
         return there is not None and covers(there, profile_of([in_force.tables]))
+
+    @property
+    def _profile_attached(self) -> Profile | None:
+        """What programs can do that are there, with all their hooks."""
+        return self._kernel.profile if self._kernel.attached else None
 
     def load(self, profile: Profile, *, lockdown: bool) -> None:
         """Compile and load programs, which the next generation is for. Takes long; raises KernelError."""
         self._kernel.load(profile, lockdown=lockdown)
         self._loaded = profile
+
+    def unload(self) -> None:
+        """What was loaded is not for the next generation after all."""
+        self._kernel.unload()
+        self._loaded = None
 
     # Generations
 
@@ -141,6 +151,10 @@ class Enforcement:
         self._in_force.pop(number, None)
         if made is not None:
             self._kernel.remove_rows([key for key, _ in (*made.rows(), *self._cgroup_rows(made))])
+
+    def forget_unused(self, standings: Iterable[Standing]) -> None:
+        """Forget what the policies mean to anybody but these, who have them in force."""
+        self.generation.forget_unused(self._in_force.values(), standings)
 
     # Cgroups
 

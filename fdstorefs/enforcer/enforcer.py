@@ -7,23 +7,25 @@ import time
 from collections.abc import Sequence
 
 from fdstorefs.audit.log import AuditLog
-from fdstorefs.audit.opening import open_log
-from fdstorefs.audit.record import HOST, Event
+from fdstorefs.audit.opening import begin, open_log
+from fdstorefs.audit.record import HOST, KERNEL, Event
 from fdstorefs.bpf.kernel import Kernel
+from fdstorefs.bpf.pins import pinned
 from fdstorefs.enforcer import service
 from fdstorefs.enforcer.book import Book, GuardedFile
 from fdstorefs.enforcer.caller import Caller
 from fdstorefs.enforcer.cgroups import Cgroups
-from fdstorefs.enforcer.desk import Desk, Door
+from fdstorefs.enforcer.desk import MOST_STUCK, Desk, Door
 from fdstorefs.enforcer.enforcement import Enforcement
-from fdstorefs.enforcer.errors import EnforcerError
 from fdstorefs.enforcer.generation import Generation, Standing
 from fdstorefs.enforcer.guarding import Guarding
+from fdstorefs.enforcer.hooks_watch import HooksWatch
 from fdstorefs.enforcer.host import Host
 from fdstorefs.enforcer.instance import Instance
 from fdstorefs.enforcer.kernel_log import KernelLog
 from fdstorefs.enforcer.kernel_side import KernelSide
 from fdstorefs.enforcer.options import POLICIES, EnforceOptions
+from fdstorefs.enforcer.place import require_host
 from fdstorefs.enforcer.policy_keeper import Change, PolicyKeeper
 from fdstorefs.enforcer.policy_set import PolicySet
 from fdstorefs.enforcer.reconciling import take_over
@@ -38,9 +40,8 @@ from fdstorefs.enforcer.state import (
 )
 from fdstorefs.enforcer.status import Status
 from fdstorefs.enforcer.sweeping import Sweeper
+from fdstorefs.enforcer.switched import Switches, in_modes, taken_over
 from fdstorefs.host.descriptors import Descriptors, raise_limit
-from fdstorefs.host.task import Task, namespace_number
-from fdstorefs.host.user_database import INITIAL_USER_NAMESPACE
 from fdstorefs.server.enforcement.in_force import InForce
 from fdstorefs.server.kernel_facts import Home
 from fdstorefs.server.loop import Loop, Timer
@@ -52,19 +53,25 @@ from fdstorefs.server.varlink.sender import Sender
 
 log = logging.getLogger(__name__)
 
-INITIAL_CGROUP_NAMESPACE = 0xEFFF_FFFB
-"""The number that the kernel gives the first cgroup namespace, on every host."""
-
 STATE_NAME = "enforcer.state"
 SAVE_SECONDS = 0.2
 DRAIN_SECONDS = 2.0
 
 
 class Enforcer:
-    """Enforces on this host until it is told to stop. What is in the kernel then stays in force."""
+    """Enforces on this host until it is told to stop. What is in the kernel then stays in force.
+
+    `state` is what a former one has left, `switches` those of its modes that are in force from the start.
+    """
 
     def __init__(
-        self, options: EnforceOptions, loop: Loop, kernel: KernelSide, audit: AuditLog, state: State
+        self,
+        options: EnforceOptions,
+        loop: Loop,
+        kernel: KernelSide,
+        audit: AuditLog,
+        state: State,
+        switches: Switches,
     ) -> None:
         self._options = options
         self._loop = loop
@@ -74,7 +81,7 @@ class Enforcer:
         self._state_file = os.path.join(os.path.dirname(options.socket), STATE_NAME)
         self._saving: Timer | None = None
         self._book = Book()
-        self._descriptors = Descriptors()
+        self._descriptors = Descriptors(MOST_STUCK)
         self._cgroups = Cgroups(loop)
         self._enforcement = Enforcement(kernel, self._book, self._cgroups.known)
         self._registry = Registry(kernel, self._enforcement, self._leave, self._ended)
@@ -95,7 +102,8 @@ class Enforcer:
             instances=lambda: tuple(self._registry),
             audit=audit,
             lockdown=options.lockdown,
-            changed=self._save_soon,
+            changed=self._save,
+            switches=switches,
         )
         self._registration = Registration(
             loop, kernel, self._enforcement, self._registry, self._policies, audit, self._save_soon
@@ -115,13 +123,13 @@ class Enforcer:
             audit,
             status.told_to,
         )
-        self._kernel_log = KernelLog(audit, self, self._cgroups.look_for, kernel.lost, Home())
+        self._kernel_log = KernelLog(audit, self, self._cgroups.look_for, kernel.lost, Home(), state.reported)
 
     # The start and the end
 
     def run(self, door: Door, policy_set: PolicySet) -> None:
         """Put these policies in force and serve until told to stop."""
-        take_over(self._kernel, self._registry, self._book, self._former)
+        take_over(self._kernel, self._registry, self._guarding, self._former)
         for instance in self._registry:
             self._registration.watch(instance)
         self._put_in_force(policy_set)
@@ -130,11 +138,13 @@ class Enforcer:
         self._loop.register(self._kernel.ring.fileno(), self._on_ring)
         self._policies.start()
         desk = Desk(self._loop, door.listening, self._descriptors, self._answer, self._gone)
+        watch = HooksWatch(self._loop, self._kernel, self._audit, desk.end_connections, self._policies.change)
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal(number, self._loop.stop)
         self._loop.add_signal(signal.SIGHUP, lambda: self._policies.change(Change()))
         announce(self._options.ready_fd)
         self._loop.run()
+        watch.close()
         desk.close()
         self._close()
 
@@ -177,8 +187,6 @@ class Enforcer:
         self._policies.close()
         self._sweeper.close()
         self._cgroups.close()
-        if self._saving is not None:
-            self._saving.cancel()
         self._save(in_order=True)
         log.warning(
             "the enforcer ends; what is in force stays so, in the kernel (`fdstorefs enforce --off` ends it)"
@@ -197,15 +205,18 @@ class Enforcer:
 
     def _gone(self, caller: Caller) -> None:
         instance = None if caller.instance is None else self._registry.get(caller.instance)
-        if instance is not None and instance.pid == caller.pid:
+        if instance is not None and (instance.pid, instance.start) == (caller.pid, caller.start):
             instance.connected = False
 
     def _on_ring(self, _events: int) -> None:
+        reported = self._kernel_log.reported
         try:
             self._kernel_log.read(self._kernel.ring)
         except Exception:
             # The loop would drop the ring for good.
             log.exception("a record of the kernel could not be read")
+        if self._kernel_log.reported != reported:
+            self._save_soon()
 
     def _leave(self, instance: Instance) -> None:
         if instance.pidfd is not None:
@@ -229,7 +240,9 @@ class Enforcer:
             self._saving = self._loop.call_at(time.monotonic() + SAVE_SECONDS, self._save)
 
     def _save(self, *, in_order: bool = False) -> None:
-        self._saving = None
+        if self._saving is not None:
+            self._saving.cancel()
+            self._saving = None
         generation = self._enforcement.generation
         files: dict[int, GuardedFile] = {}
         if in_order:
@@ -240,6 +253,8 @@ class Enforcer:
             digest_of_programs(),
             {each.number: each.standing for each in self._registry},
             files,
+            self._policies.switches,
+            reported=self._kernel_log.reported,
         )
         try:
             write_state(self._state_file, state)
@@ -262,41 +277,30 @@ class Enforcer:
 
 
 def run(options: EnforceOptions) -> None:
-    """Enforce on this host until told to stop; what is in the kernel then stays in force.
+    """Enforce on this host until told to stop; what is in the kernel then stays in force, and the socket in its place.
 
-    Raises, with nothing changed: EnforcerError, PolicyError if something is wrong with the policies, AuditError, and
-    KernelError if the kernel does not do it.
+    Raises, with nothing changed: NotPermitted elsewhere than on the host, EnforcerError, PolicyError if something is
+    wrong with the policies, AuditError, and KernelError if the kernel does not do it.
     """
-    _require_host()
+    require_host()
     raise_limit()
     door = Door(options.socket)
     try:
         _run(options, door)
     finally:
-        door.close()
+        door.close(leave=pinned(options.pins) is not None)
 
 
 def _run(options: EnforceOptions, door: Door) -> None:
-    policy_set = PolicyKeeper.first(options.policies, POLICIES)
+    texts = PolicyKeeper.first(options.policies, POLICIES)
     kernel = Kernel.open(options.pins)
     loop = Loop()
     audit = open_log(options.audit, HOST, loop)
+    begin(audit, options.audit, KERNEL, "this is the host's enforcer")
     state = read_state(os.path.join(os.path.dirname(options.socket), STATE_NAME))
     try:
-        Enforcer(options, loop, kernel, audit, state).run(door, policy_set)
+        switches = taken_over(state.switches, texts)
+        Enforcer(options, loop, kernel, audit, state, switches).run(door, in_modes(texts, switches))
     except Exception as error:
         audit.close(cause=str(error))
         raise
-
-
-def _require_host() -> None:
-    task = Task(os.getpid())
-    if os.geteuid() != 0 or namespace_number(task.namespace("user")) != INITIAL_USER_NAMESPACE:
-        raise EnforcerError(
-            "the enforcer runs as root of the host", hint="not in a container, nor as another user"
-        )
-    if namespace_number(task.namespace("cgroup")) != INITIAL_CGROUP_NAMESPACE:
-        raise EnforcerError(
-            "the enforcer sees only a part of the host's cgroups",
-            hint="run it in the host's cgroup namespace",
-        )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fdstorefs.bpf.rows import IdMap, Profile, profile_of
 from fdstorefs.enforcer.id_maps import Extents
-from fdstorefs.enforcer.policy_set import PolicySet
+from fdstorefs.enforcer.policy_set import SPARE, PolicySet
 from fdstorefs.policy.compile import compile_policies
 from fdstorefs.policy.default import default_policy
 from fdstorefs.policy.diagnostic import PolicyError
@@ -78,11 +78,22 @@ class Generation:
         default = compile_policies((default_policy(),))
         return profile_of([default, self._all.tables, *(each.tables for each in more)])
 
+    def forget_unused(self, in_force: Iterable[InForce], standings: Iterable[Standing]) -> None:
+        """Forget what was worked out and nobody has: neither is among these. The latest stays for who may come yet.
+
+        Whoever makes user namespaces chooses what is worked out.
+        """
+        self.policy_set.forget_unused((each.uids, each.gids) for each in standings)
+        used = set(map(id, in_force)) | {id(self._all)}
+        unused = [key for key, found in tuple(self._made.items()) if id(found) not in used]
+        for key in unused[:-SPARE]:
+            del self._made[key]
+
     def _put_together(self, policies: Sequence[Policy]) -> InForce:
         key = tuple(policies)
         found = self._made.get(key)
         if found is None:
-            found = self._made[key] = put_together(
-                key, self.policy_set.files, generation=self.number, loaded=self.loaded
-            )
+            made = put_together(key, self.policy_set.files, generation=self.number, loaded=self.loaded)
+            # Another thread may have been here meanwhile: what is the same is one object.
+            found = self._made.setdefault(key, made)
         return found

@@ -44,7 +44,7 @@ class GuardCall:
     def stop(self) -> None:
         """Let go of what was not looked at."""
         for fd, _ in self._todo:
-            self._host.descriptors.discard(fd, may_block=True)
+            self._host.descriptors.discard(fd, may_block=True, sender=self._caller.uid)
         self._todo.clear()
 
     def _go_on(self) -> None:
@@ -66,10 +66,10 @@ class GuardCall:
         try:
             facts = classify(fd)
             may_block = facts.may_block_on_close
-            instance = self._host.registry.of_server(self._caller.instance)
+            instance = self._host.registry.of_server(self._caller)
             self._told.append(_record(self._host.guarding.guard(instance, fd, facts, file.names)))
         finally:
-            self._host.descriptors.discard(fd, may_block=may_block)
+            self._host.descriptors.discard(fd, may_block=may_block, sender=self._caller.uid)
 
 
 def _record(outcome: Outcome) -> dict[str, Any]:

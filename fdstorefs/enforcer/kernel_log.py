@@ -4,6 +4,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, Protocol
 
 from fdstorefs.audit.decision import Decision, EntryMark, Opener, PolicyMark, Reason
@@ -72,7 +73,10 @@ class Lookup(Protocol):
 
 
 class KernelLog:
-    """Puts what the kernel decided on record. `strange_cgroup` is told of cgroups that have no class yet."""
+    """Puts what the kernel decided on record. `strange_cgroup` is told of cgroups that have no class yet.
+
+    `lost` is how many records the kernel had no room for, ever, and `reported` how many of these are on record.
+    """
 
     def __init__(
         self,
@@ -81,25 +85,37 @@ class KernelLog:
         strange_cgroup: Callable[[int], None],
         lost: Callable[[], int],
         home: Home,
+        reported: int,
     ) -> None:
+        """`reported` is what a former enforcer has: what was lost since, while none ran, nobody else will tell of."""
+        self.reported = reported
         self._audit = audit
         self._lookup = lookup
         self._strange_cgroup = strange_cgroup
         self._lost = lost
-        self._lost_before = lost()
         self._home = home
         self._numbers = itertools.count(1)
 
     def read(self, source: Source) -> None:
         """Take some records."""
         events = source.read(AT_ONCE)
-        lost = self._lost()
-        if lost > self._lost_before:
-            log.warning("%d records of the kernel found no room", lost - self._lost_before)
-            self._audit.missed(lost - self._lost_before)
-            self._lost_before = lost
+        self._count_losses()
         for event in events:
-            self._take(event)
+            try:
+                self._take(event)
+            except Exception:
+                # Those after it are on record nevertheless.
+                log.exception("a record of the kernel could not be taken")
+                self._audit.missed(1)
+
+    def _count_losses(self) -> None:
+        lost = self._lost()
+        # The kernel counts anew after enforcement was switched off.
+        missed = lost if lost < self.reported else lost - self.reported
+        if missed:
+            log.warning("%d records of the kernel found no room", missed)
+            self._audit.missed(missed)
+        self.reported = lost
 
     def _take(self, event: Event) -> None:
         if event.reason == abi.Reason.STRANGE_CGROUP:
@@ -150,8 +166,9 @@ class Seen(NothingTold):
 
 
 def details_of(event: Event, home: Home) -> ProcessDetails:
-    """The process as it is now, if it is still the one that asked; else what the kernel noted of it then."""
-    return told(lambda: _details_now(event, home)) or ProcessDetails(
+    """The process as it was: as the kernel noted it, with what else is told of it now, if that still goes with it."""
+    now = told(lambda: _details_now(event, home))
+    noted = ProcessDetails(
         pid=event.tgid,
         tid=event.tid,
         start_time=event.start // TICK_NS,
@@ -167,6 +184,7 @@ def details_of(event: Event, home: Home) -> ProcessDetails:
         cgroup_id=event.cgroup or None,
         read_at=event.time,
     )
+    return noted if now is None else _completed(noted, now, event)
 
 
 def _details_now(event: Event, home: Home) -> ProcessDetails | None:
@@ -176,6 +194,35 @@ def _details_now(event: Event, home: Home) -> ProcessDetails | None:
     # The start time is read again after everything else: what came before it is the same process's.
     _, start = task.name_and_start()
     return found if start == found.start_time == event.start // TICK_NS else None
+
+
+def _completed(noted: ProcessDetails, now: ProcessDetails, event: Event) -> ProcessDetails:
+    """Whoever was denied something can have executed another program, or changed its ids or its cgroup, since."""
+    is_same_user = (event.uid, event.euid, event.gid) == (*(now.uids or ())[:2], *(now.gids or ())[:1])
+    is_same_namespace = now.userns is not None and now.userns[0] == event.userns
+    return replace(
+        noted,
+        exe=now.exe if event.comm in _names_of_programs(now, event) else None,
+        uids=now.uids if is_same_user else None,
+        gids=now.gids if is_same_user else None,
+        groups=now.groups if is_same_user else None,
+        userns=now.userns if is_same_namespace else noted.userns,
+        mntns=now.mntns if is_same_namespace else None,
+        cgroup=now.cgroup if now.cgroup_id == event.cgroup else None,
+        read_at=now.read_at,
+    )
+
+
+def _names_of_programs(now: ProcessDetails, event: Event) -> set[bytes]:
+    """As the process is called, and the thread that asked, which may have a name of its own."""
+    names = {now.comm, told(lambda: _name_of_thread(event)) or now.comm}
+    return {name.encode(errors="surrogateescape") for name in names}
+
+
+def _name_of_thread(event: Event) -> str | None:
+    task = Task(event.tid)
+    name, _ = task.name_and_start()
+    return name if task.status().tgid == event.tgid else None
 
 
 def rules_of(event: Event, in_force: InForce | None) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ class Later(Generic[T]):
         self._exchange: Exchange | None = None
 
     def start(self, exchange: Exchange) -> None:
-        """Begin. What it needs of the message is at hand only until this returns."""
+        """Begin. What came with the message is at hand no more."""
         self._exchange = exchange
         try:
             self._begin(self._done)

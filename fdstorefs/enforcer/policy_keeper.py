@@ -18,6 +18,7 @@ from fdstorefs.enforcer.generation import Generation, Standing
 from fdstorefs.enforcer.instance import Instance
 from fdstorefs.enforcer.kernel_side import KernelSide
 from fdstorefs.enforcer.policy_set import PolicySet, read_policies
+from fdstorefs.enforcer.switched import Switched, Switches, in_modes, still_meant, switch
 from fdstorefs.enforcer.turning_off import ends_unsaid
 from fdstorefs.policy.diagnostic import Diagnostic, PolicyError, Severity, render_all
 from fdstorefs.policy.model import Policy
@@ -39,14 +40,15 @@ class Change:
     """What is to be put in force: the files as they are now.
 
     `paths` replace those that are watched; `mode` switches the policy `name`; `also`: for an instance that is yet to
-    come, even if the files say what is in force already. `by` asked for it, nobody if files changed. `done` is called
-    with what went wrong.
+    come, even if the files say what is in force already; `anew`: likewise, as the hooks are not in place. `by` asked
+    for it, nobody if files changed. `done` is called with what went wrong.
     """
 
     paths: tuple[str, ...] | None = None
     name: str | None = None
     mode: Mode | None = None
     also: Standing | None = None
+    anew: bool = False
     by: Stasher | None = None
     done: Done | None = None
 
@@ -56,13 +58,14 @@ class Ready:
     """A generation that can be put in force at once."""
 
     generation: Generation
-    modes: dict[str, tuple[Mode, str | None]]
+    switches: dict[str, Switched]
 
 
 class PolicyKeeper:
     """Watches policies and puts them in force; `changed` is called when others are.
 
-    `paths` are absolute; without any, the directory `fallback` is read if there is something in it.
+    `paths` are absolute; without any, the directory `fallback` is read if there is something in it. `switches` are in
+    force already.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class PolicyKeeper:
         audit: AuditLog,
         lockdown: bool,
         changed: Callable[[], None],
+        switches: Switches | None = None,
     ) -> None:
         self._paths = tuple(paths)
         self._fallback = fallback
@@ -87,7 +91,6 @@ class PolicyKeeper:
         self._audit = audit
         self._lockdown = lockdown
         self._changed = changed
-        self._modes: dict[str, tuple[Mode, str | None]] = {}
         self._changes: deque[Change] = deque()
         self._now: Change | None = None
         self._watch: PolicyWatch | None = None
@@ -95,6 +98,8 @@ class PolicyKeeper:
         self._is_unsettled = False
         self._complaint = ""
         self.rejected: dict[str, Any] | None = None
+        self.switches: dict[str, Switched] = dict(switches or {})
+        """Modes in force that are not the files'."""
 
     @staticmethod
     def first(paths: Sequence[str], fallback: str) -> PolicySet:
@@ -156,15 +161,17 @@ class PolicyKeeper:
     def _prepare(self, change: Change, watch: PolicyWatch, former: PolicySet) -> Ready | None:
         """In a thread: what is to be put in force; None if it is already. Raises PolicyError, KernelError."""
         texts = read_policies(self._paths_now(change.paths), watch.follow)
-        modes = _modes_after(change, texts, self._modes)
-        policy_set = texts.with_modes({name: mode for name, (mode, _) in modes.items()}) if modes else texts
-        if change.also is None and policy_set.same_as(former):
+        switches = _switches_after(change, texts, self.switches)
+        policy_set = in_modes(texts, switches)
+        if change.also is None and not change.anew and policy_set.same_as(former):
             return None
         generation = Generation(policy_set, self._kernel.numbers.next_generation())
+        # Before anything is loaded; and again when it is to be put in force, as others may have come meanwhile.
+        self._require_said(generation, change)
         profile = self._enforcement.needs_other_programs(generation, self._standings(change))
         if profile is not None:
             self._enforcement.load(profile, lockdown=self._lockdown)
-        return Ready(generation, modes)
+        return Ready(generation, switches)
 
     def _standings(self, change: Change) -> list[Standing]:
         known = [instance.standing for instance in self._instances()]
@@ -190,6 +197,7 @@ class PolicyKeeper:
         error = result if isinstance(result, Exception) else self._take(result, change)
         self._settle_watch(change, error)
         if error is not None:
+            self._enforcement.unload()
             self._not_taken(error, change)
         else:
             self.rejected, self._complaint, self._is_unsettled = None, "", False
@@ -224,7 +232,7 @@ class PolicyKeeper:
             attached = self._enforcement.adopt(ready.generation, tuple(self._instances()))
         except (PolicyError, KernelError) as error:
             return error
-        self._modes = ready.modes
+        self.switches = ready.switches
         self._changed()
         if attached:
             self._audit.event(Event.ATTACH, hooks=attached, generation=ready.generation.number)
@@ -307,16 +315,14 @@ def errors_in(error: PolicyError) -> list[Diagnostic]:
     return [each for each in error.diagnostics if each.severity is Severity.ERROR]
 
 
-def _modes_after(
-    change: Change, texts: PolicySet, before: dict[str, tuple[Mode, str | None]]
-) -> dict[str, tuple[Mode, str | None]]:
-    """Modes that somebody has switched to, as long as the policy's text stays what it was then."""
-    kept = {name: (mode, text) for name, (mode, text) in before.items() if texts.text_of(name) == text}
+def _switches_after(change: Change, texts: PolicySet, before: Switches) -> dict[str, Switched]:
+    """Those that there were, as long as the policy's text stays what it was then; and the one that is asked for."""
+    kept = still_meant(before, texts)
     if change.name is not None and change.mode is not None:
-        text = texts.text_of(change.name)
-        if text is None:
+        switched = switch(change.name, change.mode, texts)
+        if switched is None:
             raise NoSuchPolicy(f"no policy is called `{change.name}`", name=change.name)
-        kept[change.name] = (change.mode, text)
+        kept[change.name] = switched
     return kept
 
 

@@ -4,7 +4,7 @@ Numbers in a policy are the instance's ids, and a `host:` id is another number i
 anew for every map that gives other answers; mostly all give the same.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from fdstorefs.bpf.rows import IDENTITY, IdMap
@@ -22,6 +22,9 @@ from fdstorefs.server.enforcement.policy_files import sources_of
 from fdstorefs.server.enforcement.settled import read_settled
 
 Answers = tuple[tuple[int | None, ...], tuple[int | None, ...]]
+
+SPARE = 16
+"""How many of what was worked out, and is of no use to any instance, are kept."""
 
 
 class PolicySet:
@@ -42,7 +45,7 @@ class PolicySet:
         self.modes = dict(modes or {})
         self._known = KnownUsers(HostNames()) if known is None else known
         self._asked: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
-        self._understood: dict[Answers, tuple[Policy, ...]] = {}
+        self._understood: dict[Answers, tuple[Policy, ...] | PolicyError] = {}
         self.warnings: tuple[Diagnostic, ...] = ()
         self.policies = self._understand(IDENTITY, IDENTITY)
 
@@ -78,12 +81,33 @@ class PolicySet:
         policies = self._understand(uids, gids)
         return applying([_decided(each) for each in policies], here) or (default_policy(),)
 
+    def forget_unused(self, maps: Iterable[tuple[IdMap, IdMap]]) -> None:
+        """Forget what the policies mean in other maps than these and the host's, but for what came last."""
+        if len(self._understood) <= SPARE:
+            return
+        used = {self._answers(uids, gids) for uids, gids in maps} | {self._answers(IDENTITY, IDENTITY)}
+        unused = [answers for answers in tuple(self._understood) if answers not in used]
+        for answers in unused[:-SPARE]:
+            del self._understood[answers]
+
     def _understand(self, uids: IdMap, gids: IdMap) -> tuple[Policy, ...]:
         found = self._understood.get(self._answers(uids, gids))
         if found is None:
-            found = self._read(uids, gids)
-            self._understood[self._answers(uids, gids)] = found
+            found = self._read_or_error(uids, gids)
+            # Another thread may have been here meanwhile: what is the same is one object.
+            found = self._understood.setdefault(self._answers(uids, gids), found)
+        if isinstance(found, PolicyError):
+            raise PolicyError(found.diagnostics)
         return found
+
+    def _read_or_error(self, uids: IdMap, gids: IdMap) -> tuple[Policy, ...] | PolicyError:
+        try:
+            return self._read(uids, gids)
+        except PolicyError as error:
+            if not self._understood:
+                raise
+            # Kept as well: it is asked for again with each change of policies, and took as long.
+            return PolicyError(error.diagnostics)
 
     def _answers(self, uids: IdMap, gids: IdMap) -> Answers:
         """What a map says of all ids that the texts ask for; which these are is known once they have been read."""

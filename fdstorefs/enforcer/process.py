@@ -3,19 +3,27 @@
 Everything is read as the initial user namespace has it.
 """
 
+import errno
 import os
 import select
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from fdstorefs.bpf.rows import IdMap
 from fdstorefs.enforcer.id_maps import Extents, extents_of
-from fdstorefs.errors import NoSuchProcess, NotPermitted
+from fdstorefs.errors import NoSuchProcess, NotPermitted, QuotaExceeded
 from fdstorefs.host import procfs
 from fdstorefs.host.mount_table import MountTable
 from fdstorefs.host.task import Status, Task
 from fdstorefs.host.user_namespaces import HeldNamespace
 
+T = TypeVar("T")
+
 CAP_SYS_ADMIN = 21
+MOST_MOUNTINFO = 1 << 20
+"""Bytes of a server's mount table, some 8,000 mounts. A user namespace can have so many that to read them takes
+seconds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,18 +68,27 @@ class Process:
 
 
 def look_at(pid: int, pidfd: int) -> tuple[Process, MountTable]:
-    """The process behind `pidfd`, whose number is `pid`, and its mounts.
+    """The process behind `pidfd`, whose number is `pid`, and its mounts. Takes a while if these are many.
 
-    Raises NoSuchProcess if it has ended, NotPermitted if it is more than one user.
+    Raises NoSuchProcess if it has ended, NotPermitted if it is more than one user, QuotaExceeded if it has so many
+    mounts that it would take too long.
     """
+    # Read by number, so it counts only if the process still has it.
+    return _as_long_as_it_is_there(pid, pidfd, lambda task: (_read(task), _mounts(pid)))
+
+
+def process_behind(pid: int, pidfd: int) -> Process:
+    """The same without its mounts, which takes no time."""
+    return _as_long_as_it_is_there(pid, pidfd, _read)
+
+
+def _as_long_as_it_is_there(pid: int, pidfd: int, read: Callable[[Task], T]) -> T:
     try:
         task = Task.hold(pid, pidfd)
     except OSError as error:
         raise _gone(pid) from error
     try:
-        found = _read(task)
-        # Read by number, so it counts only if the process still has it.
-        mounts = procfs.mounts(pid)
+        found = read(task)
         procfs.check_pidfd(pidfd, pid)
     except OSError as error:
         # What nobody has waited for yet is half there: its mount table is `invalid`, for one.
@@ -82,7 +99,19 @@ def look_at(pid: int, pidfd: int) -> tuple[Process, MountTable]:
         task.close()
     if has_ended(pidfd):
         raise _gone(pid)
-    return found, mounts
+    return found
+
+
+def _mounts(pid: int) -> MountTable:
+    try:
+        return procfs.mounts(pid, MOST_MOUNTINFO)
+    except OSError as error:
+        if error.errno != errno.EFBIG:
+            raise
+        raise QuotaExceeded(
+            f"process {pid} has too many mounts: its mount table takes more than {MOST_MOUNTINFO} bytes",
+            hint="serve in a mount namespace with fewer of them",
+        ) from error
 
 
 def has_ended(pidfd: int) -> bool:

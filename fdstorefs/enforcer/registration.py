@@ -17,10 +17,12 @@ from fdstorefs.enforcer.generation import Standing
 from fdstorefs.enforcer.instance import Instance, standing_of
 from fdstorefs.enforcer.kernel_side import KernelSide
 from fdstorefs.enforcer.policy_keeper import Change, PolicyKeeper, errors_in
-from fdstorefs.enforcer.process import Process, look_at, number_behind
+from fdstorefs.enforcer.process import Process, number_behind, process_behind
 from fdstorefs.enforcer.registry import Registry
 from fdstorefs.enforcer.serve_rule import ServeVerdict, may_serve
 from fdstorefs.enforcer.served_mount import Seen, in_the_kernel, served_by
+from fdstorefs.enforcer.turns import Turns
+from fdstorefs.host.mount_table import MountTable
 from fdstorefs.policy.diagnostic import PolicyError
 from fdstorefs.policy.request import UNKNOWN, SubjectFacts
 from fdstorefs.policy.vocabulary import Action
@@ -73,26 +75,22 @@ class Registration:
         self._audit = audit
         self._admitted = admitted
         self._numbers = itertools.count(1)
+        self.turns = Turns(loop)
 
-    def check(self, caller: Caller, path: str, root: int) -> Instance | Candidate:
-        """The caller's instance if it is registered already; else what `admit` takes.
+    def check(
+        self, path: str, root: int, process: Process, mounts: MountTable, pidfd: int
+    ) -> Instance | Candidate:
+        """The process's instance if it is registered already; else what may be admitted, as far as its mount says.
 
         `root` is a descriptor of its mount. Raises what stands in its way.
         """
-        process, mounts, pidfd = caller.look()
-        try:
-            mount = served_by(process, mounts, root, path, self._kernel.look(root, 0))
-            mounted = {in_the_kernel(each.device) for each in mounts.mounts}
-            known = self._registry.known(process, mount, pidfd, mounted)
-            if known is not None:
-                os.close(pidfd)
-                return known
-            self._registry.require_room(process, mount)
-            in_force = self._policies_for(process, mount)
-            self._require_serve(caller, process, mount, in_force)
-        except BaseException:
-            os.close(pidfd)
-            raise
+        mount = served_by(process, mounts, root, path, self._kernel.look(root, 0))
+        mounted = {in_the_kernel(each.device) for each in mounts.mounts}
+        known = self._registry.known(process, mount, pidfd, mounted)
+        if known is not None:
+            return known
+        self._registry.require_room(process, mount)
+        self._enforcement.forget_unused(each.standing for each in self._registry)
         return Candidate(process, mount, pidfd)
 
     def admit(self, candidate: Candidate, done: Done) -> None:
@@ -117,7 +115,7 @@ class Registration:
     def _admit(self, candidate: Candidate) -> Instance | Exception:
         process, mount, pidfd = candidate
         try:
-            in_force = self._policies_for(process, mount)
+            in_force = self.policies_for(candidate)
             instance = self._registry.admit(process, mount, pidfd, in_force)
         except Exception as error:  # noqa: BLE001  whatever it is, it is told to who asked
             os.close(pidfd)
@@ -139,21 +137,25 @@ class Registration:
         )
         return instance
 
-    def _policies_for(self, process: Process, mount: Seen) -> InForce:
+    def policies_for(self, candidate: Candidate) -> InForce:
+        """What is in force for a candidate. It takes a while for the first with its ids; may be called in a thread."""
         try:
-            return self._enforcement.generation.for_instance(standing_of(process, mount))
+            return self._enforcement.generation.for_instance(candidate.standing)
         except PolicyError as error:
-            log.error("policies: `%s` is not registered:\n%s", mount.path, error)
+            path = candidate.mount.path
+            log.error("policies: `%s` is not registered:\n%s", path, error)
             raise BadPolicy(
                 f"the policies make no sense for this instance: {in_one_line(error)}",
-                name=mount.path,
+                name=path,
                 hint="the enforcer's log says what is wrong",
                 errors=[each.code for each in errors_in(error)],
             ) from error
 
     # Whether it may
 
-    def _require_serve(self, caller: Caller, process: Process, mount: Seen, in_force: InForce) -> None:
+    def require_serve(self, caller: Caller, candidate: Candidate, in_force: InForce) -> None:
+        """Raise ServeDenied if the policies do not let the candidate run an instance."""
+        process, mount, _ = candidate
         verdict = may_serve(in_force.policies, _facts(process), tuple(process.userns.numbers))
         if not verdict.allowed or not verdict.decided:
             self._note_denial(caller, process, mount, in_force, verdict)
@@ -190,8 +192,14 @@ class Registration:
 
     def protect(self, instance: Instance, pidfd: int) -> None:
         """Guard the process behind a pidfd as a keeper of the instance."""
-        keeper, _ = look_at(number_behind(pidfd), pidfd)
-        self._registry.protect(instance, keeper, pidfd)
+        keeper = process_behind(number_behind(pidfd), pidfd)
+        take_back = self._registry.protect(instance, keeper, pidfd)
+        try:
+            # As of a server: when the role keeps any further one away.
+            require_untraced(keeper, pidfd)
+        except BaseException:
+            take_back()
+            raise
 
     def watch(self, instance: Instance) -> None:
         """Notice when the instance's server ends."""

@@ -1,13 +1,16 @@
 """The registry: which instances there are, from the registration of a server to the last tag that it left."""
 
 import logging
+import os
 from collections.abc import Callable, Collection, Iterator
 from typing import Protocol
 
-from fdstorefs.bpf.abi import RoleKind
+from fdstorefs.bpf.abi import Role, RoleKind
+from fdstorefs.bpf.kernel_error import KernelError
 from fdstorefs.enforcer.errors import AlreadyRegistered, NotRegistered
-from fdstorefs.enforcer.instance import Instance
+from fdstorefs.enforcer.instance import Instance, Keeper, payer_of
 from fdstorefs.enforcer.kernel_side import KernelSide
+from fdstorefs.enforcer.kinship import require_kin
 from fdstorefs.enforcer.process import Process, has_ended
 from fdstorefs.enforcer.served_mount import Seen
 from fdstorefs.errors import NotPermitted, QuotaExceeded
@@ -31,6 +34,14 @@ class Rows(Protocol):
 
     def drop(self, number: int) -> None:
         """Take them out."""
+
+
+class Speaker(Protocol):
+    """Who registered on a connection: a number may be another instance's by now, and so may a process's."""
+
+    pid: int
+    instance: int | None
+    start: int | None
 
 
 class Registry:
@@ -73,16 +84,17 @@ class Registry:
         it serves another mount.
         """
         role = self._kernel.role(pidfd)
-        if role is None:
+        found = None if role is None else self._instances.get(role.instance)
+        if role is None or found is None:
             return None
-        if role.kind != RoleKind.SERVER:
+        # A child has its parent's role, and is still nobody's server or keeper.
+        if role.kind == RoleKind.KEEPER and _is_keeper(process, found):
             raise NotPermitted("who keeps an instance's descriptors does not serve another")
-        found = self._instances.get(role.instance)
-        if found is None or found.has_ended or (found.pid, found.start) != (process.pid, process.start):
+        if found.has_ended or (found.pid, found.start) != (process.pid, process.start):
             return None
         if found.device == mount.device:
             return found
-        if found.device in mounted:
+        if found.device in mounted and self._has_mount(found):
             raise AlreadyRegistered(
                 f"process {process.pid} serves `{found.mount}` already",
                 hint="serve each mount with its own process",
@@ -95,19 +107,24 @@ class Registry:
         for other in self:
             if other.device == mount.device and not other.has_ended and not self._has_just_ended(other):
                 raise AlreadyRegistered(f"process {other.pid} serves `{mount.path}` already", name=mount.path)
-        if not self._quota.fits(process.uid, 1):
+        payer = payer_of(process.uid, tuple(process.userns.owners))
+        if not self._quota.fits(payer, 1):
             raise QuotaExceeded(
-                f"uid {process.uid} has {PER_UID} instances registered, or all have {IN_ALL}",
+                f"uid {payer} has {PER_UID} instances registered, or all have {IN_ALL}",
                 hint="end some; those that have ended count while somebody holds what they delivered",
             )
 
     def _has_just_ended(self, instance: Instance) -> bool:
-        """Whether its server is gone, which the loop may not have told yet."""
+        """Whether its server is gone, which the loop may not have told yet, or its mount, whose device is another's."""
         assert instance.pidfd is not None
-        ended = has_ended(instance.pidfd)
+        ended = has_ended(instance.pidfd) or not self._has_mount(instance)
         if ended:
             self.end(instance)
         return ended
+
+    def _has_mount(self, instance: Instance) -> bool:
+        """The kernel forgets a mount when it goes, before its device can be another's."""
+        return self._kernel.instance_on(instance.device) == instance.number
 
     def admit(self, process: Process, mount: Seen, pidfd: int, in_force: InForce) -> Instance:
         """Register an instance with these policies. The pidfd is the registry's if it succeeds.
@@ -121,18 +138,22 @@ class Registry:
         try:
             self._put(made, in_force)
         except BaseException:
+            self._kernel.remove_mount(made.device)
             if former is None:
                 self._take_out(made)
             else:
                 self._kernel.put_instance(former.number, former.record())
             raise
         if former is None:
-            self._quota.take(made.uid, 1)
+            self._quota.take(made.payer, 1)
+        else:
+            made.keeper, former.keeper = former.keeper, None
         self._instances[made.number] = made
         return made
 
     def _predecessor(self, made: Instance, in_force: InForce) -> Instance | None:
-        """An ended instance whose place the new one takes: the same user's on the same path, with the same policies.
+        """An ended instance whose place the new one takes: the same user's on the same path, with the same policies,
+        from the same cgroup.
 
         What it left tagged goes on under the same number, and is the new one's to tag anew.
         """
@@ -155,35 +176,85 @@ class Registry:
         self._kernel.set_role(made.pidfd, RoleKind.SERVER, made.number)
 
     def _take_out(self, instance: Instance) -> None:
-        self._kernel.remove_mount(instance.device)
         self._kernel.remove_instance(instance.number)
         self._rows.drop(instance.number)
 
-    def protect(self, instance: Instance, keeper: Process, pidfd: int) -> None:
-        """Guard a keeper of the instance. Raises NotPermitted for somebody who cannot be one."""
-        if (keeper.uid, keeper.userns.numbers[0]) != (instance.uid, instance.chain[0]):
-            raise NotPermitted("a keeper runs as its server's user, in the same user namespace")
+    # Keepers
+
+    def protect(self, instance: Instance, keeper: Process, pidfd: int) -> Callable[[], None]:
+        """Guard a keeper of the instance. Returns what takes that back. Raises NotPermitted for who cannot be one."""
+        require_kin(instance, keeper, pidfd)
         role = self._kernel.role(pidfd)
-        if role is not None and (role.kind, role.instance) != (RoleKind.KEEPER, instance.number):
+        if role is not None and self._is_bound(role, keeper, instance):
             raise NotPermitted("it has another role already")
         self._kernel.set_role(pidfd, RoleKind.KEEPER, instance.number)
+        former = instance.keeper
+        if former is not None and (former.pid, former.start) == (keeper.pid, keeper.start):
+            return lambda: self._dismiss(instance)
+        if former is not None:
+            self._dismiss(instance)
+        instance.keeper = Keeper(keeper.pid, keeper.start, os.dup(pidfd))
+        return lambda: self._dismiss(instance)
+
+    def _is_bound(self, role: Role, keeper: Process, instance: Instance) -> bool:
+        """Whether the role is its own, and not what it has of its parent or was to an instance that has ended."""
+        found = self._instances.get(role.instance)
+        if role.kind == RoleKind.ENFORCER:
+            return True
+        if found is None or found.has_ended or found is instance:
+            return found is instance and (keeper.pid, keeper.start) == (instance.pid, instance.start)
+        return True
+
+    def _dismiss(self, instance: Instance) -> None:
+        """The instance has no keeper any more."""
+        keeper, instance.keeper = instance.keeper, None
+        if keeper is None:
+            return
+        try:
+            self._clear(keeper.pidfd, Role(RoleKind.KEEPER, instance.number))
+        finally:
+            os.close(keeper.pidfd)
+
+    def _clear(self, pidfd: int, role: Role) -> None:
+        if self._kernel.role(pidfd) == role:
+            self._kernel.clear_role(pidfd)
 
     # Going
 
     def end(self, instance: Instance) -> None:
-        """Its server has gone. What it tagged stays as it is."""
+        """Its server has gone, or serves it no more. What it tagged stays as it is."""
         self._leave(instance)
-        instance.end()
         instance.connected = False
-        self._kernel.put_instance(instance.number, instance.record())
-        self._kernel.remove_mount(instance.device)
+        steps: tuple[Callable[[], None], ...] = (
+            lambda: self._remove_mount(instance),
+            lambda: self._clear_server(instance),
+            instance.end,
+            lambda: self._kernel.put_instance(instance.number, instance.record()),
+            lambda: self._ended(instance),
+        )
+        for step in steps:
+            try:
+                step()
+            except (KernelError, OSError):
+                # The next step counts no less.
+                log.exception("`%s` has ended, and something of it stays", instance.mount)
         log.info("the server of `%s` (process %d) has ended", instance.mount, instance.pid)
-        self._ended(instance)
+
+    def _clear_server(self, instance: Instance) -> None:
+        """It may live on, and would be a server of what comes after it."""
+        if instance.pidfd is not None:
+            self._clear(instance.pidfd, Role(RoleKind.SERVER, instance.number))
+
+    def _remove_mount(self, instance: Instance) -> None:
+        # Its device may be another's by now.
+        if self._has_mount(instance):
+            self._kernel.remove_mount(instance.device)
 
     def forget(self, instance: Instance) -> None:
         """Nothing is tagged for an ended instance any more."""
         del self._instances[instance.number]
-        self._quota.take(instance.uid, -1)
+        instance.let_go()
+        self._quota.take(instance.payer, -1)
         self._kernel.remove_instance(instance.number)
         self._rows.drop(instance.number)
 
@@ -192,13 +263,18 @@ class Registry:
     def restore(self, instance: Instance) -> None:
         """An instance that a former enforcer registered. What the kernel has of it stays."""
         self._instances[instance.number] = instance
-        self._quota.take(instance.uid, 1)
+        self._quota.take(instance.payer, 1)
 
-    def of_server(self, number: int | None) -> Instance:
-        """The instance with this number, if it lives. Raises NotRegistered."""
-        found = self._instances.get(number) if number is not None else None
-        if found is None or found.has_ended:
+    def of_server(self, caller: Speaker) -> Instance:
+        """The instance that the caller has registered, if it lives and he is its server still. Raises NotRegistered."""
+        found = self._instances.get(caller.instance) if caller.instance is not None else None
+        if found is None or found.has_ended or (found.pid, found.start) != (caller.pid, caller.start):
             raise NotRegistered(
                 "the caller serves no instance that is registered", hint="call Register first"
             )
         return found
+
+
+def _is_keeper(process: Process, instance: Instance) -> bool:
+    keeper = instance.keeper
+    return keeper is not None and (keeper.pid, keeper.start) == (process.pid, process.start)

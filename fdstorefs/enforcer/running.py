@@ -1,7 +1,9 @@
-"""Whether an enforcer runs."""
+"""Whether an enforcer runs, and what one leaves that was killed."""
 
 import errno
+import os
 import socket
+import stat
 
 _NOBODY = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ECONNREFUSED})
 
@@ -19,3 +21,12 @@ def is_running(path: str) -> bool:
                 return False
             raise
         return True
+
+
+def remove_leftover(path: str) -> None:
+    """Remove the socket of an enforcer that did not end in order, if there is one. Raises OSError."""
+    try:
+        if stat.S_ISSOCK(os.stat(path, follow_symlinks=False).st_mode):
+            os.unlink(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return

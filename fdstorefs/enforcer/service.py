@@ -15,6 +15,7 @@ from fdstorefs.enforcer.host import Host
 from fdstorefs.enforcer.instance import Instance
 from fdstorefs.enforcer.later import Later
 from fdstorefs.enforcer.policy_keeper import Change, errors_in, explicit_paths
+from fdstorefs.enforcer.register_call import RegisterCall
 from fdstorefs.enforcer.replies import failure
 from fdstorefs.errors import BadDescriptor, InvalidArgument, NotPermitted, StoreError
 from fdstorefs.host.file_kind import Kind, classify
@@ -24,7 +25,7 @@ from fdstorefs.policy.vocabulary import Mode
 from fdstorefs.server.enforcement.keeping import in_one_line
 from fdstorefs.server.varlink import parameters, standard
 from fdstorefs.server.varlink.activity import Activity
-from fdstorefs.server.varlink.call import Call, Malformed, parse
+from fdstorefs.server.varlink.call import CONSUMED, Call, Malformed, parse
 from fdstorefs.server.varlink.framing import Message
 from fdstorefs.server.varlink.reply import Reply, success
 from fdstorefs.server.varlink.sender import Sender
@@ -35,25 +36,21 @@ Verb = Callable[[Host, Caller, Call], Reply | Activity]
 log = logging.getLogger(__name__)
 
 
-def register(host: Host, caller: Caller, call: Call) -> Reply | Activity:
+def register(host: Host, caller: Caller, call: Call) -> Activity:
     """Have the caller's mount guarded."""
     parameters.only(call.parameters, frozenset({"mount", "mountDescriptor", "previous"}))
     path = parameters.text(call.parameters, "mount")
-    root = descriptor(call, "mountDescriptor")
     read.optional_number(call.parameters, "previous")
-    found = host.registration.check(caller, path, root)
-    if isinstance(found, Instance):
-        return registered(host, caller, found)
-    return Later[Instance](
-        lambda done: host.registration.admit(found, done),
-        lambda instance: registered(host, caller, instance),
-        _failed,
+    root = host.descriptors.adopt(descriptor(call, "mountDescriptor"))
+    call.descriptors[call.descriptors.index(root)] = CONSUMED
+    return RegisterCall(
+        host, caller, path, root, lambda instance: registered(host, caller, instance), _failed
     )
 
 
 def registered(host: Host, caller: Caller, instance: Instance) -> Reply:
     """The reply to Register: this connection is the instance's from now on."""
-    caller.instance = instance.number
+    caller.instance, caller.start = instance.number, instance.start
     instance.connected = True
     in_force = host.enforcement.in_force(instance.number)
     if in_force is None or not host.kernel.attached:
@@ -73,7 +70,7 @@ def protect(host: Host, caller: Caller, call: Call) -> Reply:
     """Guard a keeper."""
     parameters.only(call.parameters, frozenset({"process"}))
     pidfd = descriptor(call, "process")
-    instance = host.registry.of_server(caller.instance)
+    instance = host.registry.of_server(caller)
     if classify(pidfd).kind is not Kind.PIDFD:
         raise BadDescriptor("the descriptor is not a pidfd", hint="make one with pidfd_open(2)")
     host.registration.protect(instance, pidfd)
@@ -89,7 +86,7 @@ def guard(host: Host, caller: Caller, call: Call) -> Activity:
             raise _no_descriptor(file.descriptor, call)
     if len({file.descriptor for file in given}) != len(given):
         raise InvalidArgument("a descriptor is given twice", hint="give all its names at once")
-    host.registry.of_server(caller.instance)
+    host.registry.of_server(caller)
     return GuardCall(host, caller, given, call)
 
 
@@ -98,7 +95,7 @@ def release(host: Host, caller: Caller, call: Call) -> Reply:
     parameters.only(call.parameters, frozenset({"descriptor", "inodes"}))
     inodes = read.inodes(call.parameters)
     fd = descriptor(call, "descriptor")
-    host.guarding.release(host.registry.of_server(caller.instance), fd, inodes)
+    host.guarding.release(host.registry.of_server(caller), fd, inodes)
     return success({})
 
 

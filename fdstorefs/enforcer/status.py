@@ -78,6 +78,7 @@ class Status:
                 "mode": str(policy.mode),
                 "rules": len(policy.rules),
                 "file": self._enforcement.generation.policy_set.file_of(policy.name) if uid == ROOT else "",
+                "switched": policy.name in self._policies.switches,
             }
             for policy in everything.policies
         ]

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fdstorefs.bpf.abi import ClassSet
+from fdstorefs.bpf.abi import ClassSet, EntryKey
 from fdstorefs.enforcer.book import Book
 from fdstorefs.enforcer.guarding import Guarding
 from fdstorefs.enforcer.kernel_side import KernelSide
@@ -21,11 +21,12 @@ SOON_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is tagged: class sets and instances in use, and all class sets that there are."""
+    """What is tagged: class sets and instances in use, all class sets that there are, and entries of no mount."""
 
     sets: frozenset[int]
     instances: frozenset[int]
     known: dict[int, ClassSet]
+    astray: tuple[EntryKey, ...] = ()
 
 
 class Sweeper:
@@ -76,6 +77,7 @@ class Sweeper:
             if instance is not None:
                 self._guarding.retire_all([unused], instance)
         self._remove_strange(found.known.items(), found.sets)
+        self._remove_astray(found.astray)
         for instance in self._registry:
             if instance.has_ended and instance.number not in found.instances:
                 self._registry.forget(instance)
@@ -84,13 +86,32 @@ class Sweeper:
         """Class sets of a former enforcer, which files bore that were tagged anew since."""
         for number, class_set in known:
             if number not in in_use and number not in self._book:
+                instance = self._registry.get(class_set.instance)
+                if instance is not None:
+                    self._guarding.empty(instance, number)
                 self._kernel.remove_class_set(number)
                 for each in class_set.classes:
                     self._kernel.remove_class(each)
+
+    def _remove_astray(self, keys: Iterable[EntryKey]) -> None:
+        """Entries that nobody removed with their mount: its device is soon another's."""
+        living = {each.device for each in self._registry if not each.has_ended}
+        for key in keys:
+            if key.device not in living:
+                self._kernel.remove_entry(key.device, key.inode)
 
 
 def find(kernel: KernelSide) -> Found:
     """Look at all tags. Takes a while where there are many."""
     known = dict(kernel.class_sets())
     slots = [slot for tag in kernel.tagged() for slot in tag.slots]
-    return Found(frozenset(slot.classes for slot in slots), frozenset(slot.instance for slot in slots), known)
+    before = kernel.mounts()
+    astray = [key for key, _ in kernel.entries() if key.device not in before]
+    # Some may have come with their mount meanwhile.
+    mounts = kernel.mounts()
+    return Found(
+        frozenset(slot.classes for slot in slots),
+        frozenset(slot.instance for slot in slots),
+        known,
+        tuple(key for key in astray if key.device not in mounts),
+    )

@@ -11,7 +11,7 @@ import os
 import resource
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 
 _log = logging.getLogger(__name__)
 
@@ -27,10 +27,10 @@ class Descriptors:
     Thread-safe. Not to be used on both sides of a fork: the threads that close stay with the parent.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most_of_one: int = _MOST_CLOSERS) -> None:
         self._owned: set[int] = set()
         self._lock = threading.Lock()
-        self._closers = _Closers()
+        self._closers = _Closers(most_of_one)
 
     @property
     def open_count(self) -> int:
@@ -58,19 +58,24 @@ class Descriptors:
         """A second descriptor of the same open file, the store's own too. Raises OSError (EBADF, EMFILE)."""
         return self.adopt(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _LOWEST_COPY))
 
-    def discard(self, fd: int, may_block: bool) -> None:
+    def discard(self, fd: int, may_block: bool, sender: int = 0) -> None:
         """Close a descriptor: at once, or by another thread when that `may_block`. Never waits in that case.
 
-        Raises ValueError when the store doesn't own it, so nothing is ever closed twice.
+        `sender` is the uid of who sent it: no more than `most_of_one` threads are stuck with what one has sent.
+        Raises ValueError when the store does not own it, so nothing is ever closed twice.
         """
         with self._lock:
             if fd not in self._owned:
                 raise ValueError(f"descriptor {fd} is not the store's, or was discarded before")
             self._owned.remove(fd)
         if may_block:
-            self._closers.submit(fd)
+            self._closers.submit(fd, sender)
         else:
             _close(fd)
+
+    def unclosed(self, sender: int) -> int:
+        """How many descriptors that this one sent were discarded and are not closed yet."""
+        return self._closers.unclosed(sender)
 
     def drain(self, deadline_seconds: float) -> int:
         """Wait, for so long at most, until all that was discarded is closed. Returns how many are not."""
@@ -101,13 +106,16 @@ class _Closers:
     the rest by `_STUCK_AFTER_SECONDS` each.
     """
 
-    def __init__(self) -> None:
-        self._queue: deque[int] = deque()
+    def __init__(self, most_of_one: int) -> None:
+        self._most_of_one = most_of_one
+        self._queues: dict[int, deque[int]] = {}
+        self._waiting = 0
         lock = threading.Lock()
         self._work = threading.Condition(lock)
         self._all_closed = threading.Condition(lock)
         # By thread, not by descriptor: a number is reused before the thread that freed it has said so.
         self._started_at: dict[int, float] = {}
+        self._closing: Counter[int] = Counter()
         self._threads = 0
 
     @property
@@ -115,9 +123,14 @@ class _Closers:
         with self._work:
             return self._unclosed()
 
-    def submit(self, fd: int) -> None:
+    def unclosed(self, sender: int) -> int:
         with self._work:
-            self._queue.append(fd)
+            return len(self._queues.get(sender, ())) + self._closing[sender]
+
+    def submit(self, fd: int, sender: int) -> None:
+        with self._work:
+            self._queues.setdefault(sender, deque()).append(fd)
+            self._waiting += 1
             if not self._threads:
                 self._add_thread()
             self._work.notify()
@@ -128,7 +141,7 @@ class _Closers:
             return self._unclosed()
 
     def _unclosed(self) -> int:
-        return len(self._queue) + len(self._started_at)
+        return self._waiting + len(self._started_at)
 
     def _add_thread(self) -> None:
         self._threads += 1
@@ -136,28 +149,45 @@ class _Closers:
 
     def _run(self) -> None:
         while True:
-            fd = self._next()
+            fd, sender = self._next()
             _close(fd)
-            self._done()
+            self._done(sender)
 
-    def _next(self) -> int:
+    def _next(self) -> tuple[int, int]:
         with self._work:
-            while not (self._queue and self._may_start()):
-                self._work.wait(_STUCK_AFTER_SECONDS if self._queue else None)
-            fd = self._queue.popleft()
+            while (sender := self._whose_turn()) is None or not self._may_start():
+                self._work.wait(None if sender is None else _STUCK_AFTER_SECONDS)
+            fd = self._taken_from(sender)
             self._started_at[threading.get_ident()] = time.monotonic()
             if self._threads == len(self._started_at) < _MOST_CLOSERS:
                 self._add_thread()
-            return fd
+            return fd, sender
+
+    def _whose_turn(self) -> int | None:
+        """The first who has something to be closed, and not all of his threads stuck."""
+        return next((each for each in self._queues if self._closing[each] < self._most_of_one), None)
+
+    def _taken_from(self, sender: int) -> int:
+        queue = self._queues.pop(sender)
+        fd = queue.popleft()
+        if queue:
+            # The rest comes after what others have sent.
+            self._queues[sender] = queue
+        self._waiting -= 1
+        self._closing[sender] += 1
+        return fd
 
     def _may_start(self) -> bool:
         """Whether nobody is in the middle of a close that may well end soon."""
         stuck_if_before = time.monotonic() - _STUCK_AFTER_SECONDS
         return all(started <= stuck_if_before for started in self._started_at.values())
 
-    def _done(self) -> None:
+    def _done(self, sender: int) -> None:
         with self._work:
             del self._started_at[threading.get_ident()]
+            self._closing[sender] -= 1
+            if not self._closing[sender]:
+                del self._closing[sender]
             if not self._unclosed():
                 self._all_closed.notify_all()
 

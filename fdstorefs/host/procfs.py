@@ -197,9 +197,9 @@ def open_mountinfo() -> int:
     return os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
 
 
-def mounts(pid: int | str = "self") -> MountTable:
-    """The mount table of a task's mount namespace, read now."""
-    return mount_table.parse(_read(f"/proc/{pid}/mountinfo"))
+def mounts(pid: int | str = "self", most: int | None = None) -> MountTable:
+    """The mount table of a task's mount namespace, read now. OSError (EFBIG): it takes more than `most` bytes."""
+    return mount_table.parse(_read(f"/proc/{pid}/mountinfo", most))
 
 
 def _comm_and_start_time(tid: int) -> tuple[str, int]:
@@ -264,21 +264,26 @@ def _add(found: Fdinfo, key: str, value: str) -> None:
         earlier.append(value)
 
 
-def _read(path: str) -> bytes:
+def _read(path: str, most: int | None = None) -> bytes:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return read_all(fd)
+        return read_all(fd, most)
     finally:
         os.close(fd)
 
 
-def read_all(fd: int) -> bytes:
-    """The whole of a /proc file from its start: such files give a page at a time and no size."""
+def read_all(fd: int, most: int | None = None) -> bytes:
+    """The whole of a /proc file from its start: such files give a page at a time and no size.
+
+    Raises OSError (EFBIG) as soon as it is more than `most` bytes.
+    """
     parts = []
     offset = 0
     while part := os.pread(fd, 65536, offset):
         parts.append(part)
         offset += len(part)
+        if most is not None and offset > most:
+            raise OSError(errno.EFBIG, f"it has more than {most} bytes")
     return b"".join(parts)
 
 

@@ -43,6 +43,7 @@ _PIDFD_THREAD = os.O_EXCL
 _F_DUPFD_QUERY = 1027
 _KCMP_FILE = 0
 _KCMP_FILES = 2
+_PR_SET_DUMPABLE = 4
 _AT_FDCWD = -100
 _SYS_OPEN_TREE = 428
 _SYS_PIDFD_OPEN = 434
@@ -239,6 +240,14 @@ def set_timer(fd: int, when: int | None) -> None:
     # All zeros are no moment, so the first one that there is has to do.
     spec = _TimerSpec(0, 0, *divmod(max(when, 1), 1_000_000_000)) if when is not None else _TimerSpec()
     _check(_libc.timerfd_settime(fd, _TFD_TIMER_ABSTIME, spec, None), "set a timer")
+
+
+def set_dumpable(dumpable: bool) -> None:
+    """Open this process to what runs with its user's ids, as most are, or close it to all but the privileged.
+
+    Closed, nobody else opens its /proc/PID/mem and fd, or traces it. From prctl(2), PR_SET_DUMPABLE.
+    """
+    _check(_libc.prctl(_PR_SET_DUMPABLE, int(dumpable), 0, 0, 0), "say who may look into this process")
 
 
 def _syscall(what: str, number: int, *arguments: int) -> int:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from fdstorefs.host import cgroups, procfs
 from fdstorefs.host.cgroups import Place
 
+_PARENT_FIELD = 1
 _FLAGS_FIELD = 6
 _PF_EXITING = 0x4
 _LET_GO = -1
@@ -86,9 +87,23 @@ class Task:
             cap_effective=int(_field(text, b"\nCapEff:\t"), 16),
         )
 
-    def tracer(self) -> int:
-        """The process that traces it, 0 if none does."""
-        return int(_field(self._read("status"), b"\nTracerPid:\t"))
+    def parent(self) -> int:
+        """The number of the process that started it, or has taken it in since."""
+        return int(procfs.parse_stat(self._read("stat"))[1][_PARENT_FIELD])
+
+    def threads(self) -> set[int]:
+        """The numbers of the process's threads."""
+        fd = os.open(
+            f"{self._prefix}task", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._directory
+        )
+        try:
+            return set(map(int, os.listdir(fd)))
+        finally:
+            os.close(fd)
+
+    def tracer(self, thread: int) -> int:
+        """The process that traces a thread of this process, 0 if none does."""
+        return int(_field(self._read(f"task/{thread}/status"), b"\nTracerPid:\t"))
 
     def name_and_start(self) -> tuple[str, int]:
         """The name of its program, and when it started, in clock ticks since boot."""
@@ -102,6 +117,11 @@ class Task:
     def namespace(self, kind: str) -> str:
         """A namespace of it as the kernel writes it: `user:[4026531837]`."""
         return os.readlink(f"{self._prefix}ns/{kind}", dir_fd=self._directory)
+
+    def root(self) -> tuple[int, int]:
+        """Device and inode of its root directory. PermissionError for whoever may not look into it."""
+        found = os.stat(f"{self._prefix}root", dir_fd=self._directory)
+        return found.st_dev, found.st_ino
 
     def open_user_namespace(self) -> int:
         """A new descriptor of its user namespace."""

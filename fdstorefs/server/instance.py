@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 from fdstorefs import __version__
 from fdstorefs.audit.log import AuditLog
-from fdstorefs.audit.opening import note_restart, open_log
+from fdstorefs.audit.opening import begin, note_restart, open_log
+from fdstorefs.audit.record import DAEMON, KERNEL
 from fdstorefs.core.limits import Limits
 from fdstorefs.core.store import Store
-from fdstorefs.host import procfs
+from fdstorefs.host import procfs, syscalls
 from fdstorefs.host.descriptors import Descriptors, raise_limit
 from fdstorefs.host.recursion import RecursionGuard
 from fdstorefs.server import doorway, fuse, varlink
@@ -23,7 +24,7 @@ from fdstorefs.server.enforcement.keeping import PolicyKeeper, Ready, least, mak
 from fdstorefs.server.enforcement.loading import load_policies
 from fdstorefs.server.guarding.asking import Ask
 from fdstorefs.server.guarding.asking import ask as ask_kernel
-from fdstorefs.server.guarding.choosing import DAEMON, KERNEL, Choice, choose
+from fdstorefs.server.guarding.choosing import Choice, choose
 from fdstorefs.server.guarding.guarding import Guarding, Introduced
 from fdstorefs.server.intake import Intake
 from fdstorefs.server.keeping.keeping import Keeping
@@ -92,7 +93,9 @@ class Instance:
             authority=authority,
         )
         authority.govern(store.tree)
-        self._subjects.capabilities_wanted = lambda: bool(authority.in_force.tables.assume)
+        # Some policies ask for those of stashers, and so does the enforcer: for whom it may guard a file.
+        guards = self._choice.line is not None
+        self._subjects.capabilities_wanted = lambda: guards or bool(authority.in_force.tables.assume)
         myself = self._subjects.subject(os.getpid(), os.geteuid(), os.getegid())
         store.root.stasher = self._subjects.stasher(myself, with_capabilities=True)
         context = Context(
@@ -198,6 +201,8 @@ class Instance:
             self._end()
             return
         self._guarding.begin(result)
+        # Our role keeps others out from now on, root too, and has it on record that they tried.
+        syscalls.set_dumpable(True)
         if self._keeping is not None:
             self._keeping.remember(registered=result[1].instance)
         if not self._ending:
@@ -339,7 +344,7 @@ def serve(options: ServeOptions, ask: Ask = ask_kernel, kept: Kept | None = None
     loop, subjects = Loop(), Subjects()
     audit = open_log(options.audit, mount, loop, subjects.userns, kept.memory if kept is not None else None)
     try:
-        choice = choose(options)
+        choice = _choose(options, audit, kept)
         mounted = mount_instance(mount, kept.device if kept is not None else None)
     except MountError as error:
         audit.close(cause=error.message)
@@ -352,6 +357,19 @@ def serve(options: ServeOptions, ask: Ask = ask_kernel, kept: Kept | None = None
         unmount(mount, lazy=True)
         raise MountError(f"what is kept cannot be taken up: {error.strerror}") from error
     made.run()
+
+
+def _choose(options: ServeOptions, audit: AuditLog, kept: Kept | None) -> Choice:
+    """Who enforces, which is on record from the start. Raises EnforcementError."""
+    if kept is not None and kept.memory.goes_on:
+        return choose(options)
+    try:
+        choice = choose(options)
+    except MountError:
+        begin(audit, options.audit)
+        raise
+    begin(audit, options.audit, choice.enforcement, choice.why)
+    return choice
 
 
 def _mark(in_force: InForce) -> dict[str, Any]:

@@ -32,7 +32,8 @@ class Intake:
         self.limit = limit
         self.files = 0
         self.unkept: Callable[[int], None] | None = None
-        """Told of each open file, by a descriptor, that came and that nobody was ever asked to guard."""
+        """Told of each open file, by a descriptor, that came and that nobody was ever asked to guard, and of each
+        further copy of one that is kept unguarded: the kernel withholds whatever comes until it is told better."""
         self.let_go: Callable[[OpenFile], None] | None = None
         """Told of each open file that the journal keeps and that is about to be closed."""
         self.released: Callable[[OpenFile], None] | None = None
@@ -72,6 +73,7 @@ class Intake:
         self._check_recursion(descriptor, facts)
         known = self._identities.find(descriptor, facts.dev, facts.ino)
         if known is not None:
+            self._tell_unguarded(descriptor, known)
             # Not the last copy, but closing it may still flush.
             self._descriptors.discard(descriptor, may_block=facts.may_block_on_close)
             return known
@@ -139,14 +141,27 @@ class Intake:
     def discard_stray(self, descriptor: int) -> None:
         """Close a descriptor that a client sent and no call wanted."""
         self._descriptors.adopt(descriptor)
+        self.let_wait(descriptor)
+        self._descriptors.discard(descriptor, may_block=True)
+
+    def let_wait(self, descriptor: int) -> None:
+        """A descriptor that a client sent waits for a call, which may come never: until then it is not kept."""
         if self.unkept is not None:
             found = syscalls.statx_cached(descriptor)
             self._tell_unkept(descriptor, found.dev, found.ino)
-        self._descriptors.discard(descriptor, may_block=True)
 
     def _tell_unkept(self, descriptor: int, device: int, inode: int) -> None:
-        """Unless it is a copy of what the store holds."""
-        if self.unkept is not None and self._identities.find(descriptor, device, inode) is None:
+        """Unless it is a copy of what the store holds guarded."""
+        if self.unkept is None:
+            return
+        known = self._identities.find(descriptor, device, inode)
+        if known is None:
+            self.unkept(descriptor)
+        else:
+            self._tell_unguarded(descriptor, known)
+
+    def _tell_unguarded(self, descriptor: int, known: OpenFile) -> None:
+        if self.unkept is not None and known.unguarded is not None:
             self.unkept(descriptor)
 
     def _release(self, file: OpenFile) -> None:

@@ -3,8 +3,10 @@
 - `enforcer`: the host's enforcer, one for all tests, with the policies ASKS_FOR_EVERYTHING and ONLY_THE_SERVICE
 - `control_groups`: its control groups, by SERVICE and ELSEWHERE
 - `instance(who=ALICE, compromised=False, joins=None, directory=ATTACKED)`: start an instance that the kernel guards
-- `scene`: an instance with a stored file, somebody who may have it, and an attacker of the `kind` that the test has
-- `siege`: the same, with an attacker who has as much power over the server as the kernel itself leaves him
+- `child(parent)`: a child of an actor, or of a server
+- `new_scene(kind, directory=ATTACKED)`: an instance with a stored file, somebody who may have it, and an attacker
+- `scene`: the same with an attacker of the `kind` that the test has; `scenes`: one for each of them
+- `siege`: such a scene with an attacker who has as much power over the server as the kernel itself leaves him
 """
 
 import itertools
@@ -15,8 +17,9 @@ from pathlib import Path
 import pytest
 
 from tests.kernel import attempts, cgroups, policies
-from tests.kernel.actor import Actor
-from tests.kernel.attackers import NAME, SECRET, Attacker, Scene, Siege
+from tests.kernel.actor import Actor, Obedient
+from tests.kernel.attackers import EVERYBODY, NAME, SECRET, Attacker, Scene, Siege
+from tests.kernel.children import Child
 from tests.kernel.enforcer_process import EnforcerProcess
 from tests.kernel.fork_server import ForkServer
 from tests.kernel.guarded_instance import GuardedInstance
@@ -79,20 +82,49 @@ def instance(
 
 
 @pytest.fixture
-def scene(
-    kind: Attacker,
+def child() -> Iterator[Callable[[Obedient], Child]]:
+    """Children of processes of the test, which end with it."""
+    born: list[Child] = []
+
+    def bear(parent: Obedient) -> Child:
+        born.append(Child(parent))
+        return born[-1]
+
+    yield bear
+    for each in born:
+        each.end()
+
+
+@pytest.fixture
+def new_scene(
     enforcer: EnforcerProcess,
     control_groups: ControlGroups,
     instance: Callable[..., GuardedInstance],
     actor: Callable[..., Actor],
-) -> Scene:
+) -> Callable[..., Scene]:
     """Alice's instance keeps what only her service may have, and somebody else of hers is after it."""
-    server = instance(compromised=kind is Attacker.COMPROMISED_SERVER)
-    service = actor(ALICE, cgroup=control_groups[SERVICE])
-    service.call(attempts.stash, server.mount, NAME, SECRET)
-    in_namespace = kind is Attacker.ROOT_IN_NAMESPACE
-    attacker = actor(ALICE, cgroup=control_groups[ELSEWHERE], namespace=in_namespace)
-    return Scene(server, service, attacker, enforcer.log())
+
+    def make(kind: Attacker, directory: str = ATTACKED) -> Scene:
+        server = instance(compromised=kind is Attacker.COMPROMISED_SERVER, directory=directory)
+        service = actor(ALICE, cgroup=control_groups[SERVICE])
+        service.call(attempts.stash, server.mount, NAME, SECRET)
+        in_namespace = kind is Attacker.ROOT_IN_NAMESPACE
+        attacker = actor(ALICE, cgroup=control_groups[ELSEWHERE], namespace=in_namespace)
+        return Scene(server, service, attacker, enforcer.log())
+
+    return make
+
+
+@pytest.fixture
+def scene(kind: Attacker, new_scene: Callable[..., Scene]) -> Scene:
+    """A scene with the attacker that the test has."""
+    return new_scene(kind)
+
+
+@pytest.fixture
+def scenes(new_scene: Callable[..., Scene]) -> list[Scene]:
+    """One for each attacker, for tests that take too long to be run for each."""
+    return [new_scene(kind) for kind in EVERYBODY]
 
 
 @pytest.fixture
@@ -102,6 +134,7 @@ def siege(
     control_groups: ControlGroups,
     instance: Callable[..., GuardedInstance],
     actor: Callable[..., Actor],
+    child: Callable[[Obedient], Child],
 ) -> Siege:
     """Server and keeper, and somebody of the same user whom nothing but the enforcement keeps out.
 
@@ -112,7 +145,7 @@ def siege(
     joined = outsider.pid if kind is Attacker.ROOT_IN_NAMESPACE else None
     server = instance(joins=joined)
     attacker = instance(compromised=True).inside if kind is Attacker.COMPROMISED_SERVER else outsider
-    keeper, ordinary = actor(ALICE, joins=joined), actor(ALICE, joins=joined)
+    keeper, ordinary = child(server.inside), actor(ALICE, joins=joined)
     server.protect(keeper.pid)
     service = actor(ALICE, cgroup=control_groups[SERVICE], joins=joined)
     service.call(attempts.stash, server.mount, NAME, SECRET)

@@ -72,7 +72,7 @@ class Scene:
 class Siege(Scene):
     """With a `keeper` that is guarded as the server is, and an `ordinary` process that is not."""
 
-    keeper: Actor
+    keeper: Obedient
     ordinary: Actor
 
     def besieged(self, way: reaching.Way) -> dict[str, list[int]]:

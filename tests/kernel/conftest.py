@@ -19,10 +19,13 @@ import pytest
 from tests.kernel import cgroups, machine, people
 from tests.kernel.actor import Actor
 from tests.kernel.attack_fixtures import (  # noqa: F401 - as those of tests/mount below
+    child,
     control_groups,
     enforcer,
     instance,
+    new_scene,
     scene,
+    scenes,
     siege,
 )
 from tests.kernel.fork_server import ForkServer

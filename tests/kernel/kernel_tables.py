@@ -1,12 +1,15 @@
 """The kernel's tables as root of the host can break them: behind the enforcer's back, through what is pinned."""
 
+import ctypes
 import os
+import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from fdstorefs.bpf import syscall
-from fdstorefs.bpf.abi import Key, Table
+from fdstorefs.bpf.abi import Event, Key, Table
+from fdstorefs.bpf.ring import Ring
 from fdstorefs.enforcer.options import PINS
 
 Element = tuple[bytes, bytes]
@@ -16,6 +19,9 @@ OF_CLASSES = {Table.TERMS, Table.STASHER_SAME, Table.OPENER_SAME}
 
 _ROOT = Path(PINS, "v1")
 _ONLY = bytes(4)
+_SYS_BPF, _MAP_DELETE_BATCH, _ATTR_SIZE = 321, 27, 64
+_BATCH = 4096
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Map:
@@ -82,15 +88,42 @@ class Map:
         finally:
             syscall.update(self._fd, key, value)
 
+    def value(self, key: bytes, size: int) -> bytes:
+        """What is under a key, `size` bytes of it."""
+        value = syscall.lookup(self._fd, key, size)
+        assert value is not None
+        return value
+
     @contextmanager
-    def with_more(self, elements: list[Element]) -> Iterator[None]:
-        """These are there as well, until the end of the block."""
-        syscall.update_many(self._fd, elements)
+    def full(self) -> Iterator[None]:
+        """There is no room for more until the end of the block: what fills it means nothing."""
+        used = sum(1 for _ in syscall.keys(self._fd, self.info.key_size))
+        numbers = range(1, self.info.max_entries - used + 1)
+        keys = [number.to_bytes(self.info.key_size, "little") for number in numbers]
+        syscall.update_many(self._fd, [(key, bytes(self.info.value_size)) for key in keys])
         try:
             yield
         finally:
-            for key, _ in elements:
-                syscall.delete(self._fd, key)
+            self._delete_many(keys)
+
+    def _delete_many(self, keys: list[bytes]) -> None:
+        for start in range(0, len(keys), _BATCH):
+            part = keys[start : start + _BATCH]
+            buffer = ctypes.create_string_buffer(b"".join(part))
+            attr = struct.pack("=QQQQIIQQ", 0, 0, ctypes.addressof(buffer), 0, len(part), self._fd, 0, 0)
+            command = ctypes.create_string_buffer(attr, _ATTR_SIZE)
+            deleted = _LIBC.syscall(_SYS_BPF, _MAP_DELETE_BATCH, command, _ATTR_SIZE)
+            assert deleted == 0, os.strerror(ctypes.get_errno())
+
+
+def take_records(most: int) -> list[Event]:
+    """Take so many records out of the ring. There can be one reader only: the enforcer must not run meanwhile."""
+    with Map.shared("events") as events:
+        ring = Ring(events._fd, events.info.max_entries)
+        try:
+            return ring.read(most)
+        finally:
+            ring.close()
 
 
 @contextmanager

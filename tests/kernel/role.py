@@ -49,15 +49,15 @@ class Role:
         os.setgroups(self.groups)
         os.setresgid(gid, gid, gid)
         os.setresuid(self.uid, self.uid, self.uid)
-        _be_as_from_a_login()
+        be_as_from_a_login()
         if self.namespace:
             enter_new_user_namespace(map_root=True)
         if self.joins is not None:
             _enter_namespaces_of(self.joins)
-            _be_as_from_a_login()
+            be_as_from_a_login()
 
 
-def _be_as_from_a_login() -> None:
+def be_as_from_a_login() -> None:
     """A process that was another user's is closed to its own user, unlike one that a login has started."""
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
 

@@ -8,7 +8,7 @@ import pytest
 
 from fdstorefs.host import syscalls
 from tests.kernel import attempts
-from tests.kernel.actor import Actor
+from tests.kernel.actor import Actor, Obedient
 from tests.kernel.attackers import NAME, SECRET, Attacker, Scene, by_each
 from tests.kernel.enforcer_process import EnforcerProcess
 from tests.kernel.guarded_instance import GuardedInstance
@@ -42,7 +42,7 @@ def see_no_further() -> None:
     syscalls.unshare(CLONE_NEWCGROUP)
 
 
-def given_to(who: Actor, group: Path) -> Path:
+def given_to(who: Obedient, group: Path) -> Path:
     """A control group in which somebody is, and that is his to make others in."""
     (group / "cgroup.procs").write_text(str(who.pid))
     for path in (group, group / "cgroup.procs"):

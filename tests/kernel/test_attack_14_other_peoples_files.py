@@ -10,6 +10,7 @@ import pytest
 from fdstorefs import connect
 from fdstorefs.bpf import abi
 from fdstorefs.enforcer.options import SOCKET
+from fdstorefs.errors import EntryExists
 from fdstorefs.host import syscalls
 from fdstorefs.server.guarding.finding import find
 from tests.kernel import attempts
@@ -20,9 +21,11 @@ from tests.kernel.guarded_instance import GuardedInstance
 from tests.kernel.handing import handed
 from tests.kernel.people import ALICE, BOB
 from tests.kernel.policies import ELSEWHERE
+from tests.mount.waiting import wait_for
 
 SHARED, TEXT = "shared", "what root shares with everyone"
-OWN = "own"
+OWN, ROOTS = "own", "roots"
+SECONDS = 120
 
 
 def open_one(name: str, text: str) -> None:
@@ -38,20 +41,42 @@ def keep(name: str, line: int) -> None:
     attempts._held[name] = files[0]
 
 
-def stash_kept(mount: str, name: str) -> list[Any]:
+def stash_kept(mount: str, name: str, under: str | None = None) -> list[Any]:
     """Stash what one has, and say whether it is guarded, and why not."""
     with connect(mount) as store:
+        store.stash(under or name, attempts._held[name])
+        entry = store.describe(under or name).entry
+    return [entry.guarded, entry.unguarded]
+
+
+def stash_in_vain(mount: str, name: str) -> None:
+    """Stash it once more, where there is something."""
+    with connect(mount) as store, pytest.raises(EntryExists):
         store.stash(name, attempts._held[name])
-        entry = store.describe(name).entry
+
+
+def discard(mount: str, name: str) -> list[Any]:
+    """Discard a name, and say whether what the attacker stashed is guarded then."""
+    with connect(mount) as store:
+        store.discard(name)
+        entry = store.describe(SHARED).entry
     return [entry.guarded, entry.unguarded]
 
 
 def have_it_withheld(mount: str, name: str) -> list[Any]:
-    """For a server: have the enforcer keep a file from everybody, and give it the enforcer's orders oneself."""
+    """For a server: have the enforcer keep a file from everybody else, as if one's own user and root had stashed it;
+    and give it the enforcer's orders oneself.
+    """
+    userns = [os.stat("/proc/self/ns/user").st_ino]
+    facts = {"gid": None, "capabilities": (1 << 41) - 1, "userns": userns}
+    names = [
+        {"path": f"{name}{uid}", "inode": 1 << 40 | uid, "label": None, "stasher": {"uid": uid, **facts}}
+        for uid in (os.getuid(), 0)
+    ]
     fd, root = attempts._held[name], os.open(mount, os.O_PATH | os.O_DIRECTORY)
     line = find(SOCKET)
     line.call("Register", {"mount": mount, "mountDescriptor": 0, "previous": None}, [root], patience=60)
-    told = line.call("Guard", {"files": [{"descriptor": 0, "names": []}]}, [fd], patience=60)["files"][0]
+    told = line.call("Guard", {"files": [{"descriptor": 0, "names": names}]}, [fd], patience=60)["files"][0]
     for order in (abi.TAG, abi.UNTAG, abi.LOOK):
         syscalls.set_descriptor_flags(fd, abi.TOKEN << 32 | order)
     line.close()
@@ -99,3 +124,40 @@ def test_root_can_still_share_it(
     for giver in (root, attacker):
         assert [TEXT] == handed(giver, bystander, SHARED)[0]["texts"]
     assert [] == handed(attacker, bystander, OWN)[0]["texts"]
+
+
+@pytest.mark.parametrize(
+    "namespace", [False, True], ids=[Attacker.SAME_UID.value, Attacker.ROOT_IN_NAMESPACE.value]
+)
+def test_roots_own_instance_is_of_no_use(
+    instance: Callable[..., GuardedInstance],
+    actor: Callable[..., Actor],
+    control_groups: ControlGroups,
+    namespace: bool,
+) -> None:
+    """Its server has authority over what root opened, and who stashes that there has not. What root stashes is guarded
+    from then on, as root wanted it.
+    """
+    mount = instance(0).mount
+    root, bystander = actor(cgroup=control_groups[ELSEWHERE]), actor(BOB)
+    root.call(os.chmod, mount, 0o777)
+    attacker = actor(ALICE, cgroup=control_groups[ELSEWHERE], namespace=namespace)
+    root.call(open_one, SHARED, TEXT)
+    attacker.call(open_one, OWN, TEXT)
+    give(root, attacker)
+
+    def shared() -> list[list[str]]:
+        return [handed(giver, bystander, SHARED)[0]["texts"] for giver in (root, attacker)]
+
+    assert [False, "authority"] == attacker.call(stash_kept, mount, SHARED)
+    assert [[TEXT], [TEXT]] == shared()
+    assert [True, None] == attacker.call(stash_kept, mount, OWN)
+    assert [] == handed(attacker, bystander, OWN)[0]["texts"]
+
+    attacker.call(stash_in_vain, mount, SHARED)
+    wait_for(lambda: shared() == [[TEXT], [TEXT]], SECONDS, "the file to be nobody's business again")
+
+    assert [True, None] == root.call(stash_kept, mount, SHARED, ROOTS)
+    assert [[], []] == shared()
+    assert [True, None] == root.call(discard, mount, ROOTS)
+    assert [[], []] == shared()

@@ -1,14 +1,18 @@
 """The enforcer ends in whatever way, and what it has put in force stays; the next one goes on with it."""
 
+import json
 import os
 import signal
 import socket
 from array import array
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from fdstorefs.client.enforcer import InstanceState
+from fdstorefs.client.enforcer import InstanceState, NoEnforcer
+from fdstorefs.enforcer.options import PINS, SOCKET
+from fdstorefs.server.guarding.finding import Gone, find
 from tests.kernel import attempts
 from tests.kernel.actor import Actor
 from tests.kernel.attack_fixtures import ControlGroups
@@ -20,6 +24,7 @@ from tests.kernel.policies import ATTACKED, ELSEWHERE, SERVICE
 from tests.mount.waiting import wait_for
 
 SECONDS = 120
+ROOT = Path(PINS, "v1")
 EVERYBODY = f"""\
 version: 1
 name: everybody
@@ -154,6 +159,16 @@ def test_after_an_end_in_order_nothing_has_to_be_named_anew(stage: Stage) -> Non
     assert [] == stage.given_to(stage.stranger)
 
 
+def test_servers_are_told_that_one_is_expected(stage: Stage) -> None:
+    """What begins while it is away does not go on without it, as if there had never been one."""
+    assert 0 == stage.enforcer.stop()
+    with pytest.raises(Gone):
+        find(SOCKET)
+    stage.enforcer.start()
+
+    find(SOCKET).close()
+
+
 def test_there_is_one_for_each_host(enforcer: EnforcerProcess) -> None:
     """A second one does not start, and does no harm."""
     generation = enforcer.status().generation
@@ -162,3 +177,29 @@ def test_there_is_one_for_each_host(enforcer: EnforcerProcess) -> None:
         EnforcerProcess(enforcer._new_actor).start()
 
     assert generation == enforcer.status().generation
+
+
+def attached_and_detached(enforcer: EnforcerProcess) -> list[str]:
+    """What the audit log has of hooks, in order."""
+    records = map(json.loads, enforcer.audit.read_text().splitlines())
+    return [each["type"] for each in records if each["type"] in ("attach", "detach")]
+
+
+def test_a_hook_that_root_unpins_is_put_in_place_again(stage: Stage) -> None:
+    """It is on record that the kernel stopped guarding, and that it guards anew; the server comes back."""
+    before = stage.enforcer.status()
+    (link,) = ROOT.glob("programs-*/link-file_receive")
+    link.unlink()
+
+    def guards_anew() -> bool:
+        try:
+            found = stage.enforcer.status()
+        except NoEnforcer:
+            return False  # all connections end when it is noticed
+        return found.generation > before.generation and "file_receive" in found.hooks
+
+    wait_for(guards_anew, 2 * SECONDS, "the hooks to be in place again")
+    stage.wait_for_server()
+
+    assert ["attach", "detach", "attach"] == attached_and_detached(stage.enforcer)[-3:]
+    assert ([], [SECRET]) == (stage.given_to(stage.stranger), stage.given_to(stage.colleague))

@@ -407,6 +407,17 @@ def numbers_of_versions() -> list[str]:
     return sorted(path.name.removeprefix("programs-") for path in Path(PINS, "v1").glob("programs-*"))
 
 
+def test_a_hook_that_is_missing(enforcing: None) -> None:
+    """Nothing is in force, as far as anybody is told: what is left guards nothing. Loading puts all in force again."""
+    (number,) = numbers_of_versions()
+    Path(PINS, "v1", f"programs-{number}", "link-file_receive").unlink()
+    with opened() as kernel:
+        found = kernel.attached
+        enforce(kernel, NARROW, lockdown=True)
+
+        assert ((), HOOKS) == (found, kernel.attached)
+
+
 def test_killed_before_all_is_in_place(enforcing: None) -> None:
     """What was never finished is dropped; the version before it has been in force throughout."""
     (number,) = numbers_of_versions()

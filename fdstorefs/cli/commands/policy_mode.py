@@ -15,8 +15,8 @@ EXAMPLES = """\
   fdstorefs policy mode web enforce            now refuse it
 
 The switch is the enforcer's, takes root, and is in force when the command returns. It leaves the
-policy's file alone: what the file says is in force again when the file is changed or the enforcer
-starts anew. For good, write it there.
+policy's file alone: what the file says is in force again when the file is changed or the machine
+boots; the next enforcer keeps to the switch. For good, write it into the file.
 
 Exit codes: 0 switched, 1 no such policy, 3 not root, 5 no enforcer runs.
 """

@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+import stat
 from struct import Struct
 
 from fdstorefs.host import procfs
@@ -21,21 +22,30 @@ class NobodyThere(Exception):
     """No enforcer listens."""
 
 
+class Gone(NobodyThere):
+    """One did, and its socket is still there: what it had the kernel enforce is in force."""
+
+
 def find(path: str) -> Line:
-    """A line to the enforcer that listens at `path`. Raises NobodyThere, or EnforcementError for an impostor.
+    """A line to the enforcer that listens at `path`. Raises NobodyThere (Gone), or EnforcementError for an impostor.
 
     What tells the real one in the end is that the kernel knows this instance after it was registered; nobody else can
     bring that about.
     """
     connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    is_socket = False
     try:
-        _check_owner(path, os.stat(path).st_uid)
+        found = os.stat(path)
+        is_socket = stat.S_ISSOCK(found.st_mode)
+        _check_owner(path, found.st_uid)
         connected.settimeout(PATIENCE)
         connected.connect(path)
         credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
         _check_owner(path, _UCRED.unpack(credentials)[1])
     except OSError as error:
         connected.close()
+        if error.errno == errno.ECONNREFUSED and is_socket:
+            raise Gone(f"the enforcer that listened at {path} is gone") from error
         if error.errno in _NOBODY_THERE:
             raise NobodyThere(f"no enforcer listens at {path}") from error
         raise EnforcementError(

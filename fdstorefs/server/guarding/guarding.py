@@ -67,7 +67,7 @@ class Guarding:
         self._timer: Timer | None = None
         self._todo: deque[OpenFile] = deque()
         self._closed = False
-        self._releases = Releases(loop, descriptors)
+        self._releases = Releases(loop, descriptors, self._probe)
         self.standing = Standing(audit)
         self.guard = KernelGuard(self.standing, self._releases, ask, self._probe, self._on_away)
 

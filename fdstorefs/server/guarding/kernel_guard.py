@@ -6,6 +6,7 @@ with its answers, and without them:
 - Nothing is delivered unless the kernel says, for this very open file, that it enforces the policy on it. What it is
   not to enforce it on (the file is not the instance's to guard) it must at least have looked at: nobody at home is
   never taken for permission.
+- What is guarded once stays so, whatever names it has left: the enforcer answers that it is.
 - After every absence of the enforcer it is told all names again, a few at a time.
 """
 
@@ -60,6 +61,9 @@ class KernelGuard:
             for file, answer in zip(files, answers, strict=True):
                 self._note(file, answer, coming[file])
             return
+        for file, answer in zip(files, answers, strict=True):
+            if answer.why == AUTHORITY:
+                self._unguarded.note(file, {named.number for named in coming[file]})
         self.settle(files)
         raise next(
             _why_not(answer, coming[file])
@@ -89,7 +93,7 @@ class KernelGuard:
             self._standing.found()
 
     def release(self, descriptor: int, entries: Sequence[int] = ()) -> None:
-        """Have the kernel forget an open file that is not kept; later, if the enforcer is away.
+        """Say that an open file is not kept; later, if the enforcer is away. What was classified stays guarded.
 
         `entries` are the numbers of those that held it unguarded.
         """

@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 from fdstorefs.errors import StoreError
 from fdstorefs.server.loop import Loop
-from fdstorefs.server.varlink.reply import Reply, failure, success
+from fdstorefs.server.varlink.reply import Reply, success
 
 T = TypeVar("T")
 
@@ -32,6 +32,9 @@ class Line(Protocol):
     @property
     def backlog(self) -> int:
         """Bytes that wait for the client to read."""
+
+    def failure(self, error: StoreError) -> Reply:
+        """The error reply that stands for an exception."""
 
     def send(self, data: bytes) -> None:
         """Send, or queue what the kernel does not take. May close the connection."""
@@ -84,7 +87,7 @@ class Exchange:
 
     def fail(self, error: StoreError) -> None:
         """An error instead of the last reply."""
-        self.finish(failure(error))
+        self.finish(self._line.failure(error))
 
     def soon(self, function: Callable[[], None]) -> None:
         """Go on with `function` in the next turn of the loop."""

@@ -25,7 +25,7 @@ from fdstorefs.server.varlink.call import CONSUMED, Malformed
 from fdstorefs.server.varlink.framing import Framing, Message
 from fdstorefs.server.varlink.landing import Landing
 from fdstorefs.server.varlink.outbox import Outbox
-from fdstorefs.server.varlink.reply import Landed, Reply, failure
+from fdstorefs.server.varlink.reply import Landed, Reply
 from fdstorefs.server.varlink.sender import Sender
 from fdstorefs.server.varlink.shares import Share
 
@@ -44,10 +44,19 @@ class Desk(Protocol):
     loop: Loop
 
     def answer(self, message: Message, sender: Sender) -> Reply | Activity | None:
-        """Carry out the call in a message; None if it wants no answer. Raises Malformed."""
+        """Carry out the call in a message; None if it wants no answer.
 
-    def discard(self, descriptor: int) -> None:
+        What it raises ends the connection: Malformed, Overloaded.
+        """
+
+    def failure(self, error: StoreError) -> Reply:
+        """The error reply that stands for an exception, in the words of what is served here."""
+
+    def discard(self, descriptor: int, sender: Sender) -> None:
         """Close a descriptor that a client sent, without waiting."""
+
+    def waits(self, descriptor: int) -> None:
+        """A descriptor that a client sent is here, and no call may take it for as long as the client likes."""
 
     def forget(self, connection: "Connection") -> None:
         """The connection is closed."""
@@ -75,6 +84,7 @@ class Connection:
         self._account = account
         self._framing = Framing()
         self._inbox: deque[Message] = deque()
+        self._just_came: list[int] = []
         self._exchange: Exchange | None = None
         self._room_wanted = 0
         self._resuming = False
@@ -145,6 +155,7 @@ class Connection:
             credentials, descriptors = unpack(ancillary)
             if descriptors:
                 self._hold(len(descriptors))
+                self._just_came = descriptors.copy()
             lost = flags & DESCRIPTORS_LOST != 0
             self._inbox += self._framing.feed(piece, credentials, descriptors, lost)
         self._advance()
@@ -186,6 +197,8 @@ class Connection:
             self._check_share()
         if self._ending and not self._inbox and not self._is_busy:
             self._finish()
+        if self._just_came and not self._resuming:
+            self._tell_of_waiting()
         self._await()
 
     @property
@@ -199,6 +212,17 @@ class Connection:
             if not inbox or self._is_busy:
                 return
         self._resume_later()
+
+    def _tell_of_waiting(self) -> None:
+        # Nothing more is received before what came is served or told of, so each is told of once.
+        came, self._just_came = self._just_came, []
+        here = {
+            *self._framing.pending_descriptors,
+            *(each for one in self._inbox for each in one.descriptors),
+        }
+        for descriptor in came:
+            if descriptor in here:
+                self._desk.waits(descriptor)
 
     def _resume_later(self) -> None:
         # Others first: a client that pipelines its calls has no advantage over them.
@@ -218,6 +242,10 @@ class Connection:
             self._empty_inbox()
             self._end_with(InvalidArgument(f"the message is no call: {error}"))
             return
+        except Overloaded as error:
+            self._empty_inbox()
+            self._end_with(error)
+            return
         finally:
             if message.descriptors:
                 self._let_go(message.descriptors)
@@ -234,7 +262,7 @@ class Connection:
         try:
             taken = self._send_with_descriptors(reply.data, reply.descriptors)
         except StoreError as error:
-            self.outbox.send(failure(error).data)
+            self.outbox.send(self.failure(error).data)
             return
         if not taken:
             self._inbox.appendleft(message)
@@ -263,6 +291,10 @@ class Connection:
         """Bytes that wait for the client to read."""
         return self.outbox.backlog
 
+    def failure(self, error: StoreError) -> Reply:
+        """The error reply that stands for an exception."""
+        return self._desk.failure(error)
+
     def send(self, data: bytes) -> None:
         """Send for an activity, and wait for room if need be. Closes the connection if the client is gone."""
         self._guarded(lambda: self._send(data))
@@ -290,7 +322,7 @@ class Connection:
         self._hold(-len(descriptors))
         for descriptor in descriptors:
             if descriptor != CONSUMED:
-                self._desk.discard(descriptor)
+                self._desk.discard(descriptor, self.sender)
         descriptors.clear()
 
     def _check_share(self) -> None:
@@ -321,7 +353,7 @@ class Connection:
     def _finish(self) -> None:
         error, self._last_words = self._last_words, None
         if error is not None:
-            self.outbox.send(failure(error).data)
+            self.outbox.send(self.failure(error).data)
         if not self.outbox.backlog:
             self.close()
 

@@ -50,6 +50,11 @@ class Framing:
         """How much of an unfinished message has come."""
         return len(self._partial)
 
+    @property
+    def pending_descriptors(self) -> list[int]:
+        """Those that belong to no whole message yet."""
+        return self._descriptors
+
     def abandon(self) -> list[int]:
         """Give up the descriptors that belong to no whole message; the caller closes them."""
         left, self._descriptors = self._descriptors, []

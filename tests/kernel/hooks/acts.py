@@ -5,6 +5,8 @@ import os
 import socket
 from pathlib import Path
 
+from tests.kernel.messages import receive_rights
+
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PTRACE_TRACEME, _PTRACE_ATTACH, _PTRACE_DETACH = 0, 16, 17
 _PIDFD_GETFD = 438
@@ -12,9 +14,9 @@ _PR_SET_KEEPCAPS = 8
 
 
 def received(flags: int, line: int) -> list[object]:
-    """What comes through a socket: how many descriptors of the file system as inode numbers, and the flags."""
+    """What comes through a socket: the inode numbers of the descriptors, and the flags."""
     with socket.socket(fileno=line) as end:
-        _, descriptors, found, _ = socket.recv_fds(end, 8, 4, flags)
+        _, descriptors, found = receive_rights(end, 8, flags)
     inodes = [os.fstat(fd).st_ino for fd in descriptors]
     for fd in descriptors:
         os.close(fd)
@@ -59,6 +61,11 @@ def look_at(path: str) -> None:
             entry.readlink()
     else:
         os.close(os.open(path, os.O_RDWR))
+
+
+def listed(path: str) -> list[str]:
+    """The names in a directory."""
+    return os.listdir(path)
 
 
 def attach(pid: int) -> None:

@@ -48,7 +48,7 @@ class Instance:
             PROFILE,
         )
         self._record = InstanceRecord(
-            INITIAL, uid, flags, 0, 0, 0, lineage, EVERYBODY, EVERYBODY, Chain((INITIAL,)), (0,)
+            INITIAL, uid, flags, 0, 0, 0, lineage, EVERYBODY, EVERYBODY, Chain((INITIAL,)), (0,), uid
         )
         kernel.put_instance(self.number, self._record)
 

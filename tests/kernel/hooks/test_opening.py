@@ -11,6 +11,7 @@ import pytest
 import fdstorefs
 from fdstorefs.bpf import abi
 from fdstorefs.bpf.abi import EntryKey, Event, Hook, Reason
+from fdstorefs.server.mounting import mount_instance, unmount
 from tests.kernel.actor import Actor
 from tests.kernel.hooks import acts
 from tests.kernel.hooks.instance import Instance, may
@@ -145,3 +146,15 @@ def test_connecting(actor: Start, mounted: Mounted) -> None:
 
     assert (errno.EACCES, Hook.CONNECTED, 0) == (refused, event.hook, event.uid)
     assert (mounted.key.device, FUSE) == (event.device, event.magic)
+
+
+def test_a_mount_that_has_gone(instance: Instance, tmp_path: Path) -> None:
+    """Its device number may be another's next, so it is nobody's from then on."""
+    mount = mount_instance(str(tmp_path))
+    device = os.major(mount.device) << 20 | os.minor(mount.device)
+    instance.kernel.put_mount(device, instance.number)
+    before = device in instance.kernel.mounts()
+    unmount(str(tmp_path), lazy=True)
+    os.close(mount.device_fd)
+
+    assert (True, False) == (before, device in instance.kernel.mounts())

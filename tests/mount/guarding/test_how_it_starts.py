@@ -6,10 +6,16 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
+
+import pytest
 
 import fdstorefs
+from tests.mount.conftest import await_readiness
 from tests.mount.guarding.conftest import Serve
 from tests.mount.guarding.fake_enforcer import FakeEnforcer
+from tests.mount.instance import Instance
+from tests.mount.waiting import wait_for
 
 Fail = Callable[..., str]
 
@@ -63,6 +69,35 @@ def test_kernel_does_not_serve_without(absent_enforcer: FakeEnforcer, fail_to_se
     assert "hint: start it (`fdstorefs enforce`)" in said
 
 
+@pytest.fixture
+def gone_enforcer(absent_enforcer: FakeEnforcer) -> FakeEnforcer:
+    """One that has left its socket."""
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(absent_enforcer.path)
+    return absent_enforcer
+
+
+def test_auto_waits_for_one_that_has_crashed(
+    gone_enforcer: FakeEnforcer, begin: Callable[..., tuple[Instance, int]]
+) -> None:
+    """What it had the kernel enforce is in force."""
+    instance, ready = begin("auto")
+    wait_for(lambda: "is gone; it is waited for" in instance.said(), 20)
+    os.unlink(gone_enforcer.path)
+    gone_enforcer.start()
+    with os.fdopen(ready) as announcement:
+        await_readiness(instance, announcement)
+
+    assert "kernel" == status(instance.mount).enforcement
+
+
+def test_auto_does_not_serve_if_it_stays_away(gone_enforcer: FakeEnforcer, fail_to_serve: Fail) -> None:
+    """Nor does it do without."""
+    said = fail_to_serve("auto")
+
+    assert f"error: the enforcer that listened at {gone_enforcer.path} is gone, and has not come" in said
+
+
 def test_who_is_refused_does_not_serve(enforcer: FakeEnforcer, fail_to_serve: Fail) -> None:
     """Not even where it may do without an enforcer: there is one, and it says no."""
     enforcer.error = "Denied"
@@ -114,6 +149,52 @@ def test_who_listens_as_somebody_else_is_an_impostor(directory: str, fail_to_ser
         said = fail_to_serve("auto")
 
     assert "it belongs to uid 1, not to root\n" in said
+
+
+def start_record(directory: str) -> dict[str, Any]:
+    """The first record of the audit log."""
+    with open(f"{directory}/audit", encoding="ascii") as log:
+        first: dict[str, Any] = json.loads(log.readline())
+    assert "start" == first["type"]
+    return first
+
+
+@pytest.mark.parametrize("enforcement", ["auto", "kernel"])
+def test_that_the_kernel_enforces_is_on_record(
+    enforcer: FakeEnforcer, serve: Serve, directory: str, enforcement: str
+) -> None:
+    """From the first record on, with why."""
+    why = {
+        "auto": f"the enforcer listens at {enforcer.path}",
+        "kernel": "as it was told (`--enforcement kernel`)",
+    }
+    assert 0 == serve(enforcement).stop()
+    start = start_record(directory)
+
+    assert ("kernel", why[enforcement]) == (start["enforcement"], start["enforcement_reason"])
+
+
+def test_that_the_server_alone_enforces_is_on_record(
+    absent_enforcer: FakeEnforcer, serve: Serve, directory: str
+) -> None:
+    """Likewise."""
+    assert 0 == serve("auto").stop()
+    start = start_record(directory)
+
+    assert ("daemon", f"no enforcer listens at {absent_enforcer.path}") == (
+        start["enforcement"],
+        start["enforcement_reason"],
+    )
+
+
+def test_what_never_began_is_on_record(
+    absent_enforcer: FakeEnforcer, fail_to_serve: Fail, directory: str
+) -> None:
+    """Without saying who enforces: nobody had to."""
+    fail_to_serve()
+    start = start_record(directory)
+
+    assert not {"enforcement", "enforcement_reason"} & start.keys()
 
 
 def test_what_began_is_on_record(enforcer: FakeEnforcer, serve: Serve, directory: str) -> None:

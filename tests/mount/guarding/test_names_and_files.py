@@ -92,6 +92,27 @@ def test_entries_of_unguarded_files_are_named_when_they_go(
     assert [[inodes["a"]], []] == [call["inodes"] for call in enforcer.of("Release")]
 
 
+def test_what_is_refused_beside_an_unguarded_one_names_the_entries(
+    store: fdstorefs.Store, enforcer: FakeEnforcer, some_file: int
+) -> None:
+    """The enforcer has noted an entry for each, and nothing came of it."""
+    other = os.memfd_create("other")
+    enforcer.why = {"a": "authority", "b": "no-room"}
+    with pytest.raises(NotGuarded):
+        store.stash_many({"a": some_file, "b": other})
+    os.close(other)
+    enforcer.await_call("Release", 2)
+    (number,) = [
+        name["inode"]
+        for call in enforcer.of("Guard")
+        for file in call["files"]
+        for name in file["names"]
+        if name["path"] == "a"
+    ]
+
+    assert [number] == [inode for call in enforcer.of("Release") for inode in call["inodes"]]
+
+
 @pytest.mark.parametrize(
     ("why", "error"),
     [("too-many-names", TooManyNames), ("too-many-instances", NotGuarded), ("no-room", NotGuarded)],

@@ -38,7 +38,9 @@ def send_until_nothing_more_is_read(client: RawClient, data: bytes) -> int:
 
 def in_flight(served: ServedStore) -> int:
     """Descriptors under way, as the server counts them."""
-    return served.ask(lambda: sum(client.outbox.flight._count for client in served.server._clients))
+    return served.ask(
+        lambda: sum(client.outbox.flight._count for client in served.server._reception._clients)
+    )
 
 
 def test_replies_wait_and_all_come(connect: Connect) -> None:
@@ -145,7 +147,7 @@ def test_a_full_socket_delays_a_take(
     served = start()
     late, other = RawClient(served.path), RawClient(served.path)
     other.stash("precious", some_file)
-    served.ask(lambda: [_shrink(client._socket) for client in served.server._clients])
+    served.ask(lambda: [_shrink(client._socket) for client in served.server._reception._clients])
     long_name = "x" * 200
     boxes = "/".join([long_name] * 15)
     for depth in range(1, 16):

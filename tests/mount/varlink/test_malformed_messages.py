@@ -212,7 +212,7 @@ def test_a_half_sent_message_leaves_nothing_behind(
     before = open_descriptors()
     client = connect()
     client.send(encode("Stash")[:10], [some_file] * 200)
-    while served.ask(lambda: served.server._held.used) < 200:
+    while served.ask(lambda: served.server._reception._held.used) < 200:
         other.call("List")
     if ending == "close":
         client.socket.close()
@@ -260,7 +260,7 @@ def test_one_user_cannot_pile_up_descriptors_in_unfinished_messages(
     for client in clients:
         client.send(b" ", [some_file] * 253)
         served.ask(lambda: None)
-    held = served.ask(lambda: served.server._held.used)
+    held = served.ask(lambda: served.server._reception._held.used)
     for client in clients:
         client.socket.setblocking(False)
         try:

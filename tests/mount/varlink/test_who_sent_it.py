@@ -208,7 +208,7 @@ def test_a_message_without_credentials_is_refused(served: ServedStore, connect: 
     served.ask(
         lambda: [
             each._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
-            for each in served.server._clients
+            for each in served.server._reception._clients
         ]
     )
     client.send(encode("List"))

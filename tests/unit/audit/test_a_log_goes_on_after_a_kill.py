@@ -9,7 +9,7 @@ import pytest
 
 from fdstorefs.audit import outlet
 from fdstorefs.audit.memory import RECORD, SETTLED, Memory
-from fdstorefs.audit.opening import note_restart, open_log
+from fdstorefs.audit.opening import begin, note_restart, open_log
 from fdstorefs.audit.options import AuditOptions
 from fdstorefs.audit.outlet import Feed, Line, Outlet
 from fdstorefs.audit.reader import Record
@@ -59,6 +59,7 @@ def test_numbers_go_on(loop: Loop, options: AuditOptions) -> None:
     """The same run; the records that were in the dead server's queue are accounted for."""
     first = Memory.new()
     log = open_log(options, "/x", loop, memory=first)
+    begin(log, options, "daemon", "it was told so")
     for number in range(3):
         log.verdict(decision(number))
     # What was handed over is known to be written once the next are handed over.

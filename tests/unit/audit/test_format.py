@@ -184,6 +184,7 @@ SAMPLES: dict[Event, dict[str, EventValue]] = {
         "pid": 1,
         "uid": 0,
         "enforcement": "daemon",
+        "enforcement_reason": "no enforcer listens at /\n",
         "targets": ("stderr",),
         "fsync": "never",
     },

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import fdstorefs
-from fdstorefs.audit.opening import AuditError, open_log
+from fdstorefs.audit.opening import AuditError, begin, open_log
 from fdstorefs.audit.options import AuditOptions, Fsync
 from fdstorefs.audit.target import Target
 from fdstorefs.server.loop import Loop
@@ -33,6 +33,7 @@ def test_a_log_from_beginning_to_end(loop: Loop, tmp_path: Path, fsync: Fsync) -
     runs = []
     for _ in range(2):
         log = open_log(options, "/run/fdstore", loop, (4_026_531_837,))
+        begin(log, options, "daemon", "it was told so")
         log.verdict(decision())
         loop.call_at(time.monotonic() + 0.03, loop.stop)
         loop.run()
@@ -49,6 +50,7 @@ def test_a_log_from_beginning_to_end(loop: Loop, tmp_path: Path, fsync: Fsync) -
         start["pid"],
         start["fsync"],
     )
+    assert ("daemon", "it was told so") == (start["enforcement"], start["enforcement_reason"])
     assert [f"file:{path}", f"file:{tmp_path}/second"] == start["targets"]
     assert [[]] * 6 == [faults(record) for record in records]
     assert path.read_text() == (tmp_path / "second").read_text()

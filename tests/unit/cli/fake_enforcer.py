@@ -23,8 +23,8 @@ STATUS: dict[str, Any] = {
     "warnings": 2,
     "rejected": {"when": NOON, "message": "/p/web.yaml:3:5: error"},
     "policies": [
-        {"name": "web", "mode": "enforce", "rules": 3, "file": "/p/web.yaml"},
-        {"name": "trial", "mode": "monitor", "rules": 1, "file": "/p/a\nb.yaml"},
+        {"name": "web", "mode": "enforce", "rules": 3, "file": "/p/web.yaml", "switched": False},
+        {"name": "trial", "mode": "monitor", "rules": 1, "file": "/p/a\nb.yaml", "switched": True},
     ],
     "instances": [
         {

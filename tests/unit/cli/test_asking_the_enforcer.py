@@ -19,7 +19,7 @@ def test_its_state(fake_enforcer: FakeEnforcer) -> None:
 
     assert [("Status", {})] == fake_enforcer.calls
     assert STATUS["hooks"] == list(status.hooks)
-    assert PolicyState("trial", "monitor", 1, "/p/a\nb.yaml") == status.policies[1]
+    assert PolicyState("trial", "monitor", 1, "/p/a\nb.yaml", switched=True) == status.policies[1]
     expected = InstanceState(1, "/run/fdstore", 77, 1000, ("web", "trial"), 12, True, False)
     assert expected == status.instances[0]
     assert STATUS["rejected"] == status.rejected

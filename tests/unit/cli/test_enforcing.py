@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -142,6 +143,18 @@ def test_switching_off(taken_down: list[str], capsys: pytest.CaptureFixture[str]
         "the kernel enforces nothing any more; until now it did at file_receive, file_fcntl",
         "nothing was in force",
     ] == capsys.readouterr().out.splitlines()
+
+
+def test_what_a_crashed_enforcer_has_left_is_removed(taken_down: list[str], tmp_path: Path) -> None:
+    """Otherwise servers would wait for it. What is no socket stays."""
+    left = tmp_path / "enforcer.sock"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(left))
+    other = tmp_path / "other"
+    other.touch()
+
+    assert [0, 0] == [main(["enforce", "--off", "--socket", str(each)]) for each in (left, other)]
+    assert [other] == list(tmp_path.iterdir())
 
 
 def test_not_while_an_enforcer_runs(taken_down: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,9 +48,9 @@ audit          journald: 7 written, 1 lost
 lost           9 records that the kernel had no room for
 pinned at      /sys/fs/bpf/fdstorefs/v1
 
-POLICY  MODE     RULES  FILE
-web     enforce  3      /p/web.yaml
-trial   monitor  1      /p/a\\nb.yaml
+POLICY  MODE                RULES  FILE
+web     enforce             3      /p/web.yaml
+trial   monitor (switched)  1      /p/a\\nb.yaml
 
 INSTANCE  MOUNT                SERVER                 OWNER  GUARDED  POLICIES
 1         /run/fdstore         pid 77                 ann    12       web, trial

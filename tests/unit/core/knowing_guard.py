@@ -11,10 +11,14 @@ OPENER = Opener(1000, 1000, 0, (1,))
 
 
 class KnowingGuard:
-    """`known` are the names that it guards each file by. `refuses`: it consents to nothing new."""
+    """`known` are the names that it guards each file by, `entries` the file that it takes to be in each entry.
+
+    `refuses`: it consents to nothing new.
+    """
 
     def __init__(self, store: Store) -> None:
         self.known: dict[OpenFile, list[Named]] = {}
+        self.entries: dict[int, OpenFile] = {}
         self.asked: list[list[Named]] = []
         self.refuses = False
         self.delivers = True
@@ -27,21 +31,36 @@ class KnowingGuard:
             raise NotGuarded("the guard refuses")
         for file, names in coming.items():
             self.known[file] = list(names)
+            self._fill(file, names)
             file.opener, file.guarded = OPENER, True
 
     def settle(self, files: Iterable[OpenFile]) -> None:
         """All has changed when it is told, and nothing is closed yet."""
         for file in files:
             assert file.holds > 0 or not file.entries
+            self._empty({entry.ino for entry in file.entries}, file)
             if file.entries:
                 self.known[file] = names_of(file)
+                self._fill(file, names_of(file))
             else:
                 self.known.pop(file, None)
+
+    def _fill(self, file: OpenFile, names: Iterable[Named]) -> None:
+        self.entries |= {named.number: file for named in names}
+
+    def _empty(self, still: set[int], file: OpenFile) -> None:
+        gone = [number for number, each in self.entries.items() if each is file and number not in still]
+        for number in gone:
+            del self.entries[number]
 
     def require_delivery(self, file: OpenFile) -> None:
         """What it does not know isn't delivered."""
         if not self.delivers or file not in self.known:
             raise NotGuarded("the guard sleeps")
+
+    def filled(self) -> dict[int, OpenFile]:
+        """What it ought to take to be in entries."""
+        return {named.number: file for file, names in self.stored().items() for named in names}
 
     def stored(self) -> dict[OpenFile, list[Named]]:
         """What it ought to know: the names of all open files in the store."""

@@ -18,8 +18,19 @@ class Guarded(Driven):
     """A store with a guard."""
 
     def __init__(self, check: Check = mode_bits) -> None:
-        super().__init__(check)
+        self.denies = False
+        self._check = check
+        super().__init__(self._judge)
         self.guard = self.store.guard = KnowingGuard(self.store)
+
+    def _judge(self, subject: Subject, action: Action, target: Target) -> None:
+        if self.denies and target.coming is not None and target.coming.file is not None:
+            raise Denied("denied")
+        self._check(subject, action, target)
+
+    def deny(self, denies: bool) -> None:
+        """Let no open file get a name, or let them."""
+        self.denies = denies
 
     def refuse(self, refuses: bool) -> None:
         """Have the guard refuse from now on, or consent."""
@@ -27,7 +38,7 @@ class Guarded(Driven):
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.lists(STEPS | st.tuples(st.just("refuse"), st.booleans()), max_size=25))
+@given(st.lists(STEPS | st.tuples(st.sampled_from(("refuse", "deny")), st.booleans()), max_size=25))
 def test_the_guard_knows_what_the_store_knows(steps: list[tuple[object, ...]]) -> None:
     """After every step, also one that was refused, halfway or at once."""
     guarded = Guarded()
@@ -42,6 +53,7 @@ def test_the_guard_knows_what_the_store_knows(steps: list[tuple[object, ...]]) -
             assert before == guarded.picture()
 
         assert by_path(guarded.guard.stored()) == by_path(guarded.guard.known)
+        assert guarded.guard.filled() == guarded.guard.entries
 
 
 @pytest.fixture
@@ -142,6 +154,17 @@ def test_a_new_file_that_is_denied_is_guarded_no_more() -> None:
     with pytest.raises(Denied):
         guarded.stash("y", 0)
     assert (1, {}) == (len(guarded.guard.asked), guarded.guard.known)
+
+
+def test_what_a_denied_one_was_to_replace_is_guarded_as_it_was(guarded: Guarded) -> None:
+    """The guard has taken its entry for the new one's meanwhile."""
+    guarded.stash("x", 0)
+    known, entries = by_path(guarded.guard.known), dict(guarded.guard.entries)
+    guarded.deny(True)
+
+    with pytest.raises(Denied):
+        guarded.stash("x", 1)
+    assert (known, entries) == (by_path(guarded.guard.known), guarded.guard.entries)
 
 
 def test_of_several_a_denied_one_takes_back_all_and_no_stored_one() -> None:

@@ -24,6 +24,9 @@ from fdstorefs.server.enforcement.applies import Whereabouts
 from tests.unit.enforcer.fake_kernel import FakeKernel
 
 IDENTITY = (Extent(0, 0, 2**32 - 1),)
+HERE = os.stat("/proc/self/ns/user").st_ino
+ELSEWHERE = 7
+KNOWN = KNOWS_UID | KNOWS_CAPABILITIES | KNOWS_USERNS
 POLICY = """\
 version: 1
 name: p
@@ -53,9 +56,16 @@ def standing(mount: str = "/m", cgroup: str | None = "/c") -> Standing:
     return Standing(Whereabouts(mount, 0, cgroup), IDENTITY, IDENTITY)
 
 
-def name(path: str, inode: int, uid: int = 1000, label: str | None = None) -> Name:
+def name(
+    path: str,
+    inode: int,
+    uid: int | None = 1000,
+    *,
+    capabilities: int | None = 0,
+    userns: tuple[int, ...] | None = (HERE,),
+) -> Name:
     """A name that a user has stashed something under."""
-    return Name(path, inode, label, uid, 0, (7,))
+    return Name(path, inode, None, uid, capabilities, userns)
 
 
 class Enforced:
@@ -102,14 +112,28 @@ class Enforced:
         in_force = self.enforcement.generation.for_instance(standing(mount))
         return self.registry.admit(process, Seen(mount, device), pidfd, in_force)
 
-    def open_file(self, *, authority: bool = True, uid: int = 1000) -> int:
-        """A memfd that the kernel says was opened by a user."""
+    def open_file(
+        self,
+        *,
+        authority: bool = True,
+        uid: int = 1000,
+        known: int = KNOWN,
+        above: Mapping[int, int] | None = None,
+    ) -> int:
+        """A memfd that the kernel says was opened by a user, in the namespace that this process is in.
+
+        Or in the first of `above`: user namespaces and their makers, each in the one after it, all below that one.
+        """
         fd = os.memfd_create("test")
         self._descriptors.append(fd)
-        known = KNOWS_UID | KNOWS_CAPABILITIES | KNOWS_USERNS
-        opener = Who(uid=uid, userns=7, capabilities=0, known=known, gid=uid)
+        chain = {**(above or {}), HERE: 0}
+        opener = Who(uid=uid, userns=next(iter(chain)), capabilities=0, known=known, gid=uid)
         self.kernel.files[os.fstat(fd).st_ino] = Order(
-            0, authority=int(authority), opener=opener, chain=Chain((7,))
+            0,
+            authority=int(authority),
+            opener=opener,
+            chain=Chain(tuple(chain)),
+            owners=tuple(chain.values()),
         )
         return fd
 

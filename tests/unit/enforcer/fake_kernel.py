@@ -87,7 +87,7 @@ class FakeKernel:
         self.is_broken = False
         self.roles: dict[int, Role] = {}
         self.known_instances: dict[int, InstanceRecord] = {}
-        self.mounts: dict[int, int] = {}
+        self.known_mounts: dict[int, int] = {}
         self.known_entries: dict[tuple[int, int], int] = {}
         self.classes: dict[int, ClassRecord] = {}
         self.sets: dict[int, ClassSet] = {}
@@ -103,6 +103,9 @@ class FakeKernel:
     def load(self, profile: Profile, *, lockdown: bool) -> None:
         self.loads += 1
         self.loaded, self.lockdown = profile, lockdown
+
+    def unload(self) -> None:
+        self.loaded = None
 
     def publish(self, rows: Iterable[tuple[Key, Row]], generation: int) -> None:
         made = dict(rows)
@@ -140,6 +143,9 @@ class FakeKernel:
     def role(self, pidfd: int) -> Role | None:
         return self.roles.get(pidfd_of(pidfd))
 
+    def clear_role(self, pidfd: int) -> None:
+        self.roles.pop(pidfd_of(pidfd), None)
+
     def put_instance(self, number: int, record: InstanceRecord) -> None:
         record.pack()
         self.known_instances[number] = record
@@ -151,10 +157,16 @@ class FakeKernel:
         self.known_instances.pop(number, None)
 
     def put_mount(self, device: int, instance: int) -> None:
-        self.mounts[device] = instance
+        self.known_mounts[device] = instance
 
     def remove_mount(self, device: int) -> None:
-        self.mounts.pop(device, None)
+        self.known_mounts.pop(device, None)
+
+    def mounts(self) -> dict[int, int]:
+        return dict(self.known_mounts)
+
+    def instance_on(self, device: int) -> int | None:
+        return self.known_mounts.get(device)
 
     def put_entry(self, device: int, inode: int, class_set: int) -> None:
         self.known_entries[device, inode] = class_set
@@ -181,6 +193,7 @@ class FakeKernel:
 
     def remove_class_set(self, number: int) -> None:
         assert number not in self.sets_in_use(), "a file is still tagged with it"
+        assert number not in self.known_entries.values(), "an entry is still judged by it"
         self.sets.pop(number, None)
 
     def class_sets(self) -> Iterator[tuple[int, ClassSet]]:

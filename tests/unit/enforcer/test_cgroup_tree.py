@@ -1,22 +1,26 @@
 """Cgroups are known from the moment they are told of, and forgotten when they go."""
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from fdstorefs.enforcer import cgroup_owners
 from fdstorefs.enforcer.cgroup_tree import CgroupTree
 
 
 class Told:
     """What a tree says of a directory that stands for the hierarchy."""
 
-    def __init__(self, top: Path, most: int = 1000) -> None:
+    def __init__(self, top: Path, most: int = 1000, most_of_one: int = 1000) -> None:
         self.top = top
         self.news: list[str] = []
         self.gone: list[int] = []
-        self.tree = CgroupTree(str(top), lambda _number, path: self.news.append(path), self.gone.append, most)
+        self.tree = CgroupTree(
+            str(top), lambda _number, path: self.news.append(path), self.gone.append, most, most_of_one
+        )
 
     def number(self, path: str) -> int:
         """The number that a cgroup must have."""
@@ -137,3 +141,73 @@ def test_there_is_a_bound(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> N
     told.tree.close()
     assert 4 == len(told.tree.known)
     assert 1 == len(caplog.records)
+
+
+@pytest.fixture
+def owners(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """Who owns a directory, by its name; the others are root's."""
+    found: dict[str, int] = {}
+    monkeypatch.setattr(
+        cgroup_owners, "owner_of", lambda directory: found.get(os.path.basename(directory), 0)
+    )
+    return found
+
+
+@pytest.fixture
+def bounded(tmp_path: Path, owners: dict[str, int]) -> Iterator[Told]:
+    """A hierarchy in which `alice` is one user's, `bob` another's, and each may have three cgroups."""
+    owners |= {"alice": 1000, "bob": 1001}
+    for path in ("alice", "bob", "system"):
+        (tmp_path / path).mkdir()
+    made = Told(tmp_path, most_of_one=3)
+    yield made
+    made.tree.close()
+
+
+def make(told: Told, *paths: str) -> list[str]:
+    """Make cgroups; those that are known then, of these."""
+    for path in paths:
+        (told.top / path).mkdir()
+    told.tree.catch_up()
+    return [path for path in paths if f"/{path}" in told.tree.known.values()]
+
+
+def test_nobody_uses_up_the_room_of_others(bounded: Told, caplog: pytest.LogCaptureFixture) -> None:
+    """Each user has his share, root has no bound, and the log says once whose cgroups are not followed."""
+    assert ["alice/a", "alice/b"] == sorted(make(bounded, "alice/a", "alice/b", "alice/c", "alice/d"))[:2]
+    assert ["bob/a", "bob/a/b"] == make(bounded, "bob/a", "bob/a/b")
+    assert 5 == len(make(bounded, *(f"system/{name}" for name in "abcde")))
+    assert 3 == len([path for path in bounded.tree.known.values() if path.startswith("/alice")])
+    assert ["uid 1000 has more than the 3"] == [
+        record.getMessage()[9:37] for record in caplog.records if record.levelno == logging.ERROR
+    ]
+
+
+def test_whose_the_part_of_the_tree_is_pays(bounded: Told, owners: dict[str, int]) -> None:
+    """To whomever he gives what he makes in it: he may have many uids, root's of a namespace among them."""
+    owners |= {"b": 100_000, "c": 100_001, "d": 0}
+
+    assert ["alice/b", "alice/c"] == make(bounded, "alice/b", "alice/c", "alice/d")
+
+
+def test_what_is_given_away_later_is_found_out(bounded: Told, owners: dict[str, int]) -> None:
+    """When something is made in it."""
+    make(bounded, "carol")
+    owners |= {"carol": 1002, "b": 100_000, "c": 100_001}
+
+    assert ["carol/a", "carol/b"] == make(bounded, "carol/a", "carol/b", "carol/c")
+
+
+def test_there_is_room_again_when_some_have_gone(bounded: Told) -> None:
+    """Whether the kernel has told of it or not."""
+    make(bounded, "alice/a", "alice/b", "alice/c")
+    (bounded.top / "alice/b").rmdir()
+    bounded.tree.catch_up()
+    assert ["alice/d"] == make(bounded, "alice/d")
+
+    (bounded.top / "alice/d").rmdir()
+    (bounded.top / "alice/c").rmdir()
+    bounded.tree.look_again()
+    bounded.tree.catch_up()
+
+    assert ["alice/e"] == make(bounded, "alice/e", "alice/f")

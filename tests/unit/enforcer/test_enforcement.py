@@ -4,7 +4,10 @@ import pytest
 
 from fdstorefs.bpf.abi import Key, Table
 from fdstorefs.bpf.kernel_error import KernelError
-from fdstorefs.enforcer.generation import NOTHING_ALLOWED
+from fdstorefs.bpf.rows import Extent
+from fdstorefs.enforcer.generation import NOTHING_ALLOWED, Standing
+from fdstorefs.enforcer.policy_set import SPARE
+from fdstorefs.server.enforcement.applies import Whereabouts
 from tests.unit.enforcer.enforced import IDENTITY, POLICY, Enforced, standing
 
 SERVED_FROM_A_CGROUP = POLICY.replace("rules:", "instances: [{cgroup: /web}]\nrules:")
@@ -113,3 +116,21 @@ def test_what_logs_allowed_ones_has_the_kernel_tell_of_them(enforced: Enforced) 
     enforced.adopt(POLICY.replace("id: own,", "id: own, log: true,"))
 
     assert enforced.kernel.records_allowed
+
+
+def test_what_no_instance_uses_is_forgotten(enforced: Enforced) -> None:
+    """Compiled policies are large, and whoever makes user namespaces chooses for how many."""
+    text = POLICY.replace(
+        "rules:", "rules:\n  - {id: h, effect: forbid, actions: [take], subject: {uid: ['host:1000']}}"
+    )
+    generation = enforced.adopt(text)
+    instance = enforced.admit()
+    mine = enforced.enforcement.in_force(instance.number)
+    for number in range(3 * SPARE):
+        extents = (Extent(0, number, 65536),)
+        generation.for_instance(Standing(Whereabouts("/m", 0, "/c"), extents, extents))
+
+    enforced.enforcement.forget_unused([instance.standing])
+
+    assert SPARE + 1 == len(generation._made)
+    assert mine is generation.for_instance(instance.standing)

@@ -9,16 +9,18 @@ import pytest
 
 from fdstorefs.audit.format import Formatter
 from fdstorefs.audit.log import AuditLog
+from fdstorefs.bpf.abi import Key, Table
 from fdstorefs.bpf.kernel_error import KernelError
 from fdstorefs.enforcer.enforcement import Enforcement
 from fdstorefs.enforcer.errors import NoSuchPolicy
 from fdstorefs.enforcer.generation import Generation
 from fdstorefs.enforcer.policy_keeper import Change, PolicyKeeper, explicit_paths
+from fdstorefs.enforcer.switched import Switched, Switches, in_modes, taken_over
 from fdstorefs.policy.diagnostic import PolicyError
 from fdstorefs.policy.vocabulary import Mode
 from fdstorefs.server.loop import Loop
 from tests.unit.enforcer.enforced import Enforced
-from tests.unit.enforcer.fake_kernel import FakeKernel
+from tests.unit.enforcer.fake_kernel import HOOKS, FakeKernel
 
 PATIENCE = 20.0
 TEXT = """\
@@ -43,22 +45,31 @@ class Kept:
         paths = () if fallback else (str(directory),)
         first = PolicyKeeper.first(paths, str(directory))
         self.enforcement.adopt(Generation(first, self.kernel.numbers.next_generation()), ())
+        self.on_change: Callable[[], object] = lambda: None
+        self._paths = paths
+        self._enforced = enforced
+        self.start({})
+
+    def start(self, switches: Switches) -> None:
+        """Keep them in force, after whoever has left these switches."""
         self.keeper = PolicyKeeper(
-            paths,
-            str(directory),
+            self._paths,
+            str(self.directory),
             loop=self.loop,
             kernel=self.kernel,
             enforcement=self.enforcement,
-            instances=lambda: tuple(enforced.registry),
+            instances=lambda: tuple(self._enforced.registry),
             audit=AuditLog(Formatter("host", "0" * 16), [], self.loop),
             lockdown=False,
             changed=self._changed,
+            switches=switches,
         )
         self.keeper.start()
         self.change(Change())
 
     def _changed(self) -> None:
         self.changes += 1
+        self.on_change()
 
     def write(self, name: str, mode: str = "enforce", glob: str = "a") -> None:
         """A policy file."""
@@ -171,17 +182,57 @@ def test_the_last_that_enforces_does_not_go_by_itself(kept: Kept) -> None:
     assert {"p": "monitor", "q": "monitor"} == kept.modes
 
 
-def test_a_mode_is_switched(kept: Kept) -> None:
-    """Until the policy's own file changes."""
-    assert None is kept.change(Change(name="p", mode=Mode.MONITOR))
-    assert {"p": "monitor", "q": "enforce"} == kept.modes
-
+def assert_p_monitors_until_its_file_changes(kept: Kept) -> None:
+    """Another policy's file has no say."""
     kept.write("q", glob="b")
     kept.change(Change())
     assert {"p": "monitor", "q": "enforce"} == kept.modes
     kept.write("p", glob="b")
     kept.change(Change())
     assert {"p": "enforce", "q": "enforce"} == kept.modes
+
+
+def test_a_mode_is_switched(kept: Kept) -> None:
+    """Until the policy's own file changes."""
+    assert None is kept.change(Change(name="p", mode=Mode.MONITOR))
+    assert {"p": "monitor", "q": "enforce"} == kept.modes
+
+    assert_p_monitors_until_its_file_changes(kept)
+
+
+def test_a_switch_lasts_until_another_enforcer_and_beyond(kept: Kept) -> None:
+    """It is kept by the policy's text: with that, it counts from the start, and with another it does not."""
+    kept.change(Change(name="p", mode=Mode.MONITOR))
+    switches = dict(kept.keeper.switches)
+    texts = PolicyKeeper.first((str(kept.directory),), "")
+
+    assert switches == taken_over(switches, texts)
+    assert {"p": Mode.MONITOR, "q": Mode.ENFORCE} == {
+        each.name: each.mode for each in in_modes(texts, switches).policies
+    }
+    kept.write("p", glob="b")
+    assert {} == taken_over(switches, PolicyKeeper.first((str(kept.directory),), ""))
+    (kept.directory / "p.yaml").unlink()
+    assert {} == taken_over(switches, PolicyKeeper.first((str(kept.directory),), ""))
+
+
+def test_a_switch_taken_over_stays(kept: Kept) -> None:
+    """When the files are read again, and until the policy's own one changes."""
+    kept.change(Change(name="p", mode=Mode.MONITOR))
+    switches = kept.keeper.switches
+    kept.keeper.close()
+    kept.start(switches)
+
+    assert_p_monitors_until_its_file_changes(kept)
+
+
+def test_a_switch_is_kept_before_it_is_answered(kept: Kept) -> None:
+    """So that it cannot be lost once somebody relies on it."""
+    seen: list[dict[str, Switched]] = []
+    kept.on_change = lambda: seen.append(dict(kept.keeper.switches))
+    kept.change(Change(name="p", mode=Mode.MONITOR))
+
+    assert [Mode.MONITOR] == [each["p"].mode for each in seen]
 
 
 def test_a_mode_of_a_policy_that_there_is_not(kept: Kept) -> None:
@@ -226,3 +277,65 @@ def test_paths_are_absolute() -> None:
     assert ("/a/b",) == explicit_paths(["/a//b/"])
     with pytest.raises(ValueError, match="b"):
         explicit_paths(["/a", "b"])
+
+
+OTHER_PROGRAMS = """\
+version: 1
+name: p
+mode: {mode}
+rules:
+  - {{id: r, effect: allow, actions: [retrieve], entries: [a], subject: {{capabilities: [CAP_NET_ADMIN]}}}}
+"""
+
+
+def test_nothing_is_loaded_for_what_is_not_said(kept: Kept) -> None:
+    """To compile takes seconds, and what enforced would end by itself."""
+    kept.write("q", mode="monitor")
+    kept.change(Change())
+    before = kept.kernel.loads
+    (kept.directory / "p.yaml").unlink()
+    (kept.directory / "q.yaml").write_text(
+        OTHER_PROGRAMS.format(mode="monitor").replace("name: p", "name: q")
+    )
+
+    assert isinstance(kept.change(Change()), PolicyError)
+
+    assert before == kept.kernel.loads
+
+
+def test_programs_of_a_change_that_is_not_taken_are_given_up(kept: Kept) -> None:
+    """Else the next generation would go into programs that nobody calls, and pass for the one in force."""
+    kept.kernel.is_broken = True
+    (kept.directory / "p.yaml").write_text(OTHER_PROGRAMS.format(mode="enforce"))
+
+    assert isinstance(kept.change(Change()), KernelError)
+
+    assert None is kept.kernel.loaded
+    kept.kernel.is_broken = False
+    assert None is kept.change(Change())
+    assert kept.kernel.profile is not None
+    assert 1 << 12 == kept.kernel.profile.capabilities
+
+
+def test_rows_have_room_again_after_a_change_that_was_not_taken(enforced: Enforced, kept: Kept) -> None:
+    """A generation that is full is published anew as before."""
+    instance = enforced.admit()
+    kept.kernel.is_broken = True
+    (kept.directory / "p.yaml").write_text(OTHER_PROGRAMS.format(mode="enforce"))
+    kept.change(Change())
+    kept.kernel.is_broken = False
+    kept.kernel.room = len(kept.kernel.rows)
+
+    kept.enforcement.add_rows([(Key(Table.CGROUP, instance.number, 99), (0, 0))])
+
+    assert Key(Table.CGROUP, instance.number, 99) in kept.kernel.rows
+
+
+def test_hooks_are_put_in_place_anew(kept: Kept) -> None:
+    """With the policies that are in force already."""
+    loads = kept.kernel.loads
+    kept.kernel.attached = ()
+
+    assert None is kept.change(Change(anew=True))
+
+    assert (loads + 1, HOOKS) == (kept.kernel.loads, kept.kernel.attached)

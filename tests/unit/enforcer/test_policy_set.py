@@ -3,6 +3,7 @@
 import pytest
 
 from fdstorefs.bpf.rows import IDENTITY, Extent, IdMap
+from fdstorefs.enforcer.policy_set import SPARE
 from fdstorefs.policy.diagnostic import PolicyError
 from fdstorefs.policy.model import Policy
 from fdstorefs.policy.vocabulary import Mode
@@ -110,3 +111,38 @@ def test_it_knows_where_each_came_from() -> None:
 
     assert ("/p/1.yaml", text("q")) == (found.file_of("q"), found.text_of("q"))
     assert ("", None) == (found.file_of("x"), found.text_of("x"))
+
+
+def shifted(by: int) -> IdMap:
+    """A container whose ids begin there."""
+    return IdMap([Extent(0, by, 65536)])
+
+
+def test_what_no_instance_uses_is_forgotten() -> None:
+    """Whoever makes user namespaces chooses how many answers there are."""
+    found = policy_set(text(uid="host:1000"))
+    mine = found._understand(shifted(999), shifted(999))
+    for number in range(3 * SPARE):
+        found._understand(shifted(number), shifted(number))
+
+    found.forget_unused([(shifted(999), shifted(999))])
+
+    assert SPARE + 2 == len(found._understood)
+    assert mine is found._understand(shifted(999), shifted(999))
+
+
+def test_what_makes_no_sense_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked for with each change, and would be read where everybody waits."""
+    found = policy_set(text(uid="host:1000"))
+    reads: list[object] = []
+
+    def fail(*_arguments: object) -> None:
+        reads.append(None)
+        raise PolicyError(())
+
+    monkeypatch.setattr(found, "_read", fail)
+    for _ in range(2):
+        with pytest.raises(PolicyError):
+            found.for_instance(HERE, CONTAINER, CONTAINER)
+
+    assert 1 == len(reads)

@@ -5,10 +5,11 @@ import os
 import pytest
 
 from fdstorefs.bpf.abi import Order
+from fdstorefs.enforcer import process
 from fdstorefs.enforcer.errors import NotAMount
-from fdstorefs.enforcer.process import has_ended, look_at, number_behind
+from fdstorefs.enforcer.process import has_ended, look_at, number_behind, process_behind
 from fdstorefs.enforcer.served_mount import FUSE_MAGIC, in_the_kernel, served_by
-from fdstorefs.errors import NoSuchProcess
+from fdstorefs.errors import NoSuchProcess, QuotaExceeded
 from fdstorefs.host import procfs
 from fdstorefs.host.mount_table import Mount, MountTable
 from tests.unit.enforcer.enforced import this_process
@@ -51,6 +52,17 @@ def test_a_pidfd_of_another() -> None:
     with pytest.raises(NoSuchProcess):
         look_at(os.getpid(), pidfd)
     assert os.getppid() == number_behind(pidfd)
+    os.close(pidfd)
+
+
+def test_one_with_too_many_mounts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused before they are all read."""
+    pidfd = os.pidfd_open(os.getpid())
+    monkeypatch.setattr(process, "MOST_MOUNTINFO", 10)
+
+    with pytest.raises(QuotaExceeded):
+        look_at(os.getpid(), pidfd)
+    assert os.getpid() == process_behind(os.getpid(), pidfd).pid
     os.close(pidfd)
 
 

@@ -1,17 +1,20 @@
 """Instances come when everything is there for them, and go when nothing of theirs is left."""
 
 import os
+from dataclasses import dataclass, replace
 
 import pytest
 
-from fdstorefs.bpf.abi import ENDED, Key, Role, RoleKind, Table
+from fdstorefs.bpf.abi import ENDED, UNGUARDED, Key, Role, RoleKind, Table
+from fdstorefs.bpf.kernel_error import KernelError
 from fdstorefs.enforcer.errors import AlreadyRegistered, NotRegistered
+from fdstorefs.enforcer.instance import payer_of
 from fdstorefs.enforcer.served_mount import Seen
 from fdstorefs.enforcer.sweeping import Found, Sweeper, find
-from fdstorefs.errors import NotPermitted, QuotaExceeded
+from fdstorefs.errors import QuotaExceeded
 from fdstorefs.server.loop import Loop
 from fdstorefs.server.varlink.shares import Shares
-from tests.unit.enforcer.enforced import POLICY, Enforced, name, this_process
+from tests.unit.enforcer.enforced import POLICY, Enforced, name, standing, this_process
 
 
 def test_its_role_comes_last(enforced: Enforced) -> None:
@@ -19,7 +22,7 @@ def test_its_role_comes_last(enforced: Enforced) -> None:
     instance = enforced.admit()
 
     assert Role(RoleKind.SERVER, instance.number) == enforced.kernel.roles[os.getpid()]
-    assert instance.number == enforced.kernel.mounts[77]
+    assert instance.number == enforced.kernel.known_mounts[77]
 
 
 def test_without_its_role_nothing_is_left(enforced: Enforced, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,7 +35,7 @@ def test_without_its_role_nothing_is_left(enforced: Enforced, monkeypatch: pytes
     with pytest.raises(ProcessLookupError):
         enforced.admit()
 
-    assert ({}, {}) == (enforced.kernel.known_instances, enforced.kernel.mounts)
+    assert ({}, {}) == (enforced.kernel.known_instances, enforced.kernel.known_mounts)
     assert not [key for key in enforced.kernel.rows if key.of]
     assert 0 == len(enforced.registry)
 
@@ -88,11 +91,11 @@ def test_the_end_of_a_server(enforced: Enforced) -> None:
     enforced.registry.end(instance)
 
     assert enforced.kernel.known_instances[instance.number].flags & ENDED
-    assert {} == enforced.kernel.mounts
+    assert {} == enforced.kernel.known_mounts
     assert enforced.set_of(instance, fd) in enforced.kernel.sets
     assert ([instance], [instance]) == (enforced.left, enforced.ended)
     with pytest.raises(NotRegistered):
-        enforced.registry.of_server(instance.number)
+        enforced.registry.of_server(Who(instance.number, instance.pid, instance.start))
 
 
 def test_who_comes_after_it_takes_its_place(enforced: Enforced) -> None:
@@ -118,6 +121,133 @@ def test_another_does_not(enforced: Enforced, mount: str) -> None:
     assert former.number != enforced.admit(mount, 99).number
 
 
+def test_in_another_control_group_it_is_another(enforced: Enforced) -> None:
+    """The policy may well keep from it what the former had: of the same user is not enough. Unknown is another."""
+    former = enforced.admit()
+    enforced.registry.end(former)
+    numbers = [former.number]
+    for device, cgroup in ((78, "/else"), (79, None), (80, None)):
+        pidfd = os.pidfd_open(os.getpid())
+        process = replace(this_process(), cgroup=cgroup, start=this_process().start + device)
+        in_force = enforced.enforcement.generation.for_instance(standing())
+        later = enforced.registry.admit(process, Seen("/m", device), pidfd, in_force)
+        numbers.append(later.number)
+        enforced.registry.end(later)
+
+    assert 4 == len(set(numbers))
+    lineages = [each.lineage for each in enforced.kernel.known_instances.values()]
+    assert 4 == len(set(lineages))
+
+
+def test_a_mount_that_has_gone_is_nobodys(enforced: Enforced) -> None:
+    """Its server may live on, and the number of its device be another's."""
+    former = enforced.admit()
+    enforced.kernel.known_mounts.clear()
+
+    later = enforced.admit("/other")
+
+    assert (True, {77: later.number}) == (former.has_ended, enforced.kernel.known_mounts)
+
+
+def test_a_process_may_serve_another_when_the_kernel_has_forgotten_the_first(enforced: Enforced) -> None:
+    """Whatever lies on that device by now."""
+    instance = enforced.admit()
+    enforced.kernel.known_mounts.clear()
+    pidfd = os.pidfd_open(os.getpid())
+
+    found = enforced.registry.known(this_process(), Seen("/other", 78), pidfd, {77, 78})
+    os.close(pidfd)
+
+    assert (None, True) == (found, instance.has_ended)
+
+
+def test_the_end_leaves_anothers_mount(enforced: Enforced) -> None:
+    """Which has come to have the number of its device."""
+    instance = enforced.admit()
+    enforced.kernel.known_mounts[77] = 99
+
+    enforced.registry.end(instance)
+
+    assert {77: 99} == enforced.kernel.known_mounts
+
+
+def test_who_serves_no_more_is_no_server(enforced: Enforced) -> None:
+    """He may live on, and would be one of what comes after it."""
+    instance = enforced.admit()
+
+    enforced.registry.end(instance)
+
+    assert {} == enforced.kernel.roles
+
+
+def test_the_end_is_done_as_far_as_it_can_be(enforced: Enforced, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails keeps nothing else from being done."""
+
+    def fail(*_arguments: object) -> None:
+        raise KernelError("update", "cannot", where="maps", why="broken", hint="mend it")
+
+    instance = enforced.admit()
+    for broken in ("remove_mount", "put_instance", "clear_role"):
+        monkeypatch.setattr(enforced.kernel, broken, fail)
+
+    enforced.registry.end(instance)
+
+    assert (True, [instance]) == (instance.has_ended, enforced.ended)
+
+
+def test_an_heir_that_cannot_come_leaves_no_mount(
+    enforced: Enforced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that dies while it is registered."""
+
+    def fail(*_arguments: object) -> None:
+        raise ProcessLookupError
+
+    former = enforced.admit()
+    enforced.registry.end(former)
+    monkeypatch.setattr(enforced.kernel, "set_role", fail)
+
+    with pytest.raises(ProcessLookupError):
+        enforced.admit(device=99)
+
+    assert {} == enforced.kernel.known_mounts
+    assert enforced.kernel.known_instances[former.number].flags & ENDED
+
+
+@dataclass
+class Who:
+    """Who has registered on a connection."""
+
+    instance: int | None
+    pid: int
+    start: int | None
+
+
+def test_a_connection_speaks_for_who_registered(enforced: Enforced) -> None:
+    """Not for whoever has the number of instance or process now."""
+    instance = enforced.admit()
+    number, pid, start = instance.number, instance.pid, instance.start
+
+    assert instance is enforced.registry.of_server(Who(number, pid, start))
+    for who in (Who(None, pid, None), Who(9, pid, start), Who(number, 1, start), Who(number, pid, start + 1)):
+        with pytest.raises(NotRegistered):
+            enforced.registry.of_server(who)
+
+
+def test_entries_of_no_mount_go(enforced: Enforced) -> None:
+    """Their device is soon another's."""
+    instance = enforced.admit()
+    enforced.guard(instance, enforced.open_file(), name("a", 5))
+    enforced.kernel.put_entry(99, 5, UNGUARDED)
+    loop = Loop()
+    sweeper = Sweeper(loop, enforced.kernel, enforced.book, enforced.guarding, enforced.registry)
+
+    sweeper.sweep(enforced.book.begin_sweep(), find(enforced.kernel))
+    loop.close()
+
+    assert {(77, 5)} == enforced.kernel.known_entries.keys()
+
+
 def test_one_user_cannot_fill_the_table(enforced: Enforced, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that have ended count while something is tagged for them."""
     monkeypatch.setattr(enforced.registry, "_quota", Shares(1, 10))
@@ -130,22 +260,20 @@ def test_one_user_cannot_fill_the_table(enforced: Enforced, monkeypatch: pytest.
     enforced.admit("/other", 78)
 
 
-def test_a_keeper_is_the_servers_own(enforced: Enforced) -> None:
-    """Of the same user, in the same user namespace, and nobody who has another role."""
+@pytest.mark.parametrize(
+    ("owners", "payer"), [((0,), 1000), ((1001, 0), 1001), ((7, 1002, 0), 1002)], ids=["host", "one", "two"]
+)
+def test_who_pays(owners: tuple[int, ...], payer: int) -> None:
+    """Who made the outermost user namespace: in there he is as many users as he likes."""
+    assert payer == payer_of(1000, owners)
+
+
+def test_the_kernel_is_told_who_pays(enforced: Enforced) -> None:
+    """It counts tags by it."""
     instance = enforced.admit()
-    pidfd = os.pidfd_open(os.getpid())
+    instance.chain, instance.owners = (9, 8, 7), (0, 1002, 0)
 
-    with pytest.raises(NotPermitted):
-        enforced.registry.protect(instance, this_process(), pidfd)
-    enforced.kernel.roles.clear()
-    instance.uid += 1
-    with pytest.raises(NotPermitted):
-        enforced.registry.protect(instance, this_process(), pidfd)
-    instance.uid -= 1
-    enforced.registry.protect(instance, this_process(), pidfd)
-    os.close(pidfd)
-
-    assert Role(RoleKind.KEEPER, instance.number) == enforced.kernel.roles[os.getpid()]
+    assert 1002 == instance.record().payer
 
 
 def test_what_has_gone_without_a_word(enforced: Enforced) -> None:

@@ -3,6 +3,7 @@
 import array
 import json
 import os
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -14,22 +15,31 @@ import pytest
 from fdstorefs.audit.format import Formatter
 from fdstorefs.audit.log import AuditLog
 from fdstorefs.bpf.abi import Order
-from fdstorefs.enforcer import registration, service
+from fdstorefs.enforcer import desk, registration, service
+from fdstorefs.enforcer.caller import Caller
 from fdstorefs.enforcer.desk import Desk
 from fdstorefs.enforcer.host import Host
 from fdstorefs.enforcer.policy_keeper import PolicyKeeper
-from fdstorefs.enforcer.registration import Registration
+from fdstorefs.enforcer.registration import Candidate, Registration
 from fdstorefs.enforcer.registry import Registry
 from fdstorefs.enforcer.served_mount import Seen
 from fdstorefs.enforcer.status import Status
+from fdstorefs.errors import NotPermitted
 from fdstorefs.host.descriptors import Descriptors
-from fdstorefs.interface.enforcer import description
+from fdstorefs.interface.enforcer import NAME, description
 from fdstorefs.server.loop import Loop
+from fdstorefs.server.varlink import standard
+from fdstorefs.server.varlink.reception import Most
 from tests.mount.waiting import wait_for
-from tests.unit.enforcer.enforced import Enforced
+from tests.unit.enforcer.enforced import HERE, POLICY, Enforced
+from tests.unit.enforcer.relatives import Relative
 
 PATIENCE = 20.0
-WITHOUT = {"uid": None, "gid": None, "capabilities": None, "userns": None}
+ERRORS = {
+    interface: re.findall(r"^error (\w+)", text, re.MULTILINE)
+    for interface, text in ((NAME, description()), (standard.STANDARD, standard.DESCRIPTION))
+}
+STASHER = {"uid": 1000, "gid": 1000, "capabilities": None, "userns": [HERE]}
 
 
 class Served:
@@ -121,7 +131,7 @@ class Line:
         self.socket.sendmsg([message + b"\0"], beside)
 
     def reply(self) -> dict[str, Any]:
-        """The next one."""
+        """The next one. An error is one that the enforcer's interface has, or every Varlink service."""
         data = b""
         while not data.endswith(b"\0"):
             piece = self.socket.recv(1 << 16)
@@ -130,7 +140,8 @@ class Line:
         found = json.loads(data[:-1])
         told: dict[str, Any] = found["parameters"]
         if "error" in found:
-            told["error"] = found["error"].rpartition(".")[2]
+            interface, _, told["error"] = found["error"].rpartition(".")
+            assert told["error"] in ERRORS[interface]
         return told
 
 
@@ -165,7 +176,7 @@ def a_file(descriptor: int = 0, path: str = "a") -> dict[str, Any]:
     """A file of Guard with one name."""
     return {
         "descriptor": descriptor,
-        "names": [{"path": path, "inode": 5, "label": None, "stasher": WITHOUT}],
+        "names": [{"path": path, "inode": 5, "label": None, "stasher": STASHER}],
     }
 
 
@@ -185,7 +196,7 @@ def test_a_server_registers_and_guards(served: Served, line: Line) -> None:
     told = line.call("Guard", {"files": [a_file(1, "x"), a_file(0, "y")]}, mine, theirs)
 
     assert [(False, "authority"), (True, None)] == [(each["guarded"], each["why"]) for each in told["files"]]
-    assert {"uid": 1000, "gid": 1000, "capabilities": 0, "userns": [7]} == told["files"][1]["opener"]
+    assert {"uid": 1000, "gid": 1000, "capabilities": 0, "userns": [HERE]} == told["files"][1]["opener"]
 
 
 def test_to_register_again_is_the_same_instance(served: Served, line: Line) -> None:
@@ -249,6 +260,38 @@ def test_only_a_pidfd_is_a_process(served: Served, line: Line) -> None:
     register(served, line)
 
     assert "BadDescriptor" == line.call("Protect", {"process": 0}, served.enforced.open_file())["error"]
+
+
+def test_a_keeper_that_somebody_traces_is_none(
+    served: Served, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked when it has its role, which it loses again."""
+
+    def fail(*_arguments: object) -> None:
+        raise NotPermitted("it is traced")
+
+    register(served, line)
+    keeper = Relative()
+    before = dict(served.enforced.kernel.roles)
+    try:
+        with monkeypatch.context() as traced:
+            traced.setattr(registration, "require_untraced", fail)
+            refused = line.call("Protect", {"process": 0}, keeper.pidfd)
+        roles = dict(served.enforced.kernel.roles)
+        done = line.call("Protect", {"process": 0}, keeper.pidfd)
+    finally:
+        keeper.end()
+
+    assert ("NotPermitted", before, {}) == (refused["error"], roles, done)
+
+
+def test_a_connection_does_not_speak_for_what_came_after(served: Served, line: Line) -> None:
+    """Its process serves it no more, and another has the instance's number."""
+    register(served, line)
+    (instance,) = served.host.registry
+    instance.start -= 1
+
+    assert "NotRegistered" == line.call("Guard", {"files": []})["error"]
 
 
 def test_who_was_given_a_connection_is_not_its_caller(served: Served, line: Line) -> None:
@@ -320,3 +363,157 @@ def test_nonsense_ends_a_connection_and_nothing_else(served: Served, line: Line,
 
     assert b"" == line.socket.recv(1)
     assert "error" not in other.call("Status")
+
+
+def test_one_connection_too_many(enforced: Enforced, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told why, and ended; when another has gone there is room."""
+    monkeypatch.setattr(desk, "LIMITS", desk.LIMITS._replace(connections=Most(1, 1)))
+    served = Served(enforced, tmp_path)
+    first, second = served.connect(), served.connect()
+
+    assert "error" not in first.call("Status")
+    assert "Overloaded" == second.reply()["error"]
+    assert b"" == second.socket.recv(1)
+    first.socket.close()
+
+    def has_room() -> bool:
+        line = served.connect()
+        with line.socket:
+            return "error" not in line.call("Status")
+
+    wait_for(has_room, PATIENCE, "room")
+    served.close()
+
+
+def test_more_than_is_kept_for_anybody(
+    enforced: Enforced, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is received and not asked for yet counts, and too much of it ends the connection."""
+    monkeypatch.setattr(desk, "LIMITS", desk.LIMITS._replace(memory=Most(8, 8)))
+    served = Served(enforced, tmp_path)
+    line = served.connect()
+
+    line.socket.send(b'{"method":')
+    assert "Overloaded" == line.reply()["error"]
+    assert b"" == line.socket.recv(1)
+    served.close()
+
+
+def test_what_nobody_has_thought_of(served: Served, line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ends the call, and is told in the words of this interface."""
+    register(served, line)
+
+    def fail(*_arguments: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(served.host.guarding, "guard", fail)
+
+    assert "Failed" == line.call("Guard", {"files": [a_file()]}, served.enforced.open_file())["error"]
+
+
+class SlowLook:
+    """Callers are looked at once they may; `most` is how many were looked at together."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.may_go_on = threading.Event()
+        self.begun = self.most = self.now = 0
+        self._lock = threading.Lock()
+        self._look = Caller.look
+
+        def look(caller: Caller, pidfd: int) -> Any:
+            return self._wait(caller, pidfd)
+
+        monkeypatch.setattr(Caller, "look", look)
+
+    def _wait(self, caller: Caller, pidfd: int) -> Any:
+        with self._lock:
+            self.begun += 1
+            self.now += 1
+            self.most = max(self.most, self.now)
+        try:
+            assert self.may_go_on.wait(PATIENCE)
+            return self._look(caller, pidfd)
+        finally:
+            with self._lock:
+                self.now -= 1
+
+
+def begin_to_register(served: Served, line: Line) -> None:
+    """Send the call."""
+    root = os.open("/", os.O_PATH | os.O_DIRECTORY)
+    served.enforced.kernel.files[os.fstat(root).st_ino] = Order(0)
+    call = {"method": f"{NAME}.Register", "parameters": {"mount": "/m", "mountDescriptor": 0}}
+    line.send(json.dumps(call).encode(), root)
+    os.close(root)
+
+
+def test_others_do_not_wait_for_a_registration(
+    served: Served, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A caller can have so many mounts that to look at it takes seconds; and it has one turn at a time."""
+    slow = SlowLook(monkeypatch)
+    lines = [line, served.connect(), served.connect()]
+    for each in lines:
+        begin_to_register(served, each)
+    wait_for(lambda: slow.begun == 1, PATIENCE, "the first to be looked at")
+
+    assert "error" not in served.connect().call("Status")
+    slow.may_go_on.set()
+    assert [1, 1, 1] == [each.reply()["instance"] for each in lines]
+    assert 1 == slow.most
+
+
+def test_a_caller_that_goes_before_it_is_registered(
+    served: Served, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing comes of it, and nothing stays open; whether it was its turn or not."""
+    line.call("Status")
+    before = open_descriptors()
+    slow = SlowLook(monkeypatch)
+    for _ in range(2):
+        going = served.connect()
+        begin_to_register(served, going)
+        wait_for(lambda: slow.begun == 1, PATIENCE, "the first to be looked at")
+        going.socket.close()
+    line.call("Status")
+    slow.may_go_on.set()
+
+    wait_for(lambda: open_descriptors() <= before, PATIENCE, "what it sent to be closed")
+    assert 0 == len(served.host.registry)
+    assert 1 == slow.begun
+
+
+def test_policies_that_come_while_somebody_registers(
+    served: Served, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in force then is what counts."""
+    meant = Registration.policies_for
+    generations: list[int] = []
+
+    def understand(registration: Registration, candidate: Candidate) -> Any:
+        found = meant(registration, candidate)
+        if not generations:
+            done = threading.Event()
+            served.loop.post(lambda: (served.enforced.adopt(POLICY), done.set())[1])
+            assert done.wait(PATIENCE)
+        generations.append(found.mark.generation)
+        return found
+
+    monkeypatch.setattr(Registration, "policies_for", understand)
+
+    assert 2 == register(served, line)["generation"]
+    assert [1, 2, 2] == generations
+
+
+def test_who_sends_what_cannot_be_closed(served: Served, line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """His file server keeps every close waiting: his connections end, and no further ones come."""
+    other = served.connect()
+    assert "error" not in other.call("Status")
+    unclosed = {os.getuid(): desk.MOST_UNCLOSED + 1}
+    monkeypatch.setattr(served.host.descriptors, "unclosed", lambda sender: unclosed.get(sender, 0))
+
+    assert "Overloaded" == other.call("Status")["error"]
+    assert b"" == other.socket.recv(1)
+    assert "Overloaded" == served.connect().reply()["error"]
+    unclosed.clear()
+    assert "error" not in served.connect().call("Status")

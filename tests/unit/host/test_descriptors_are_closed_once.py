@@ -207,3 +207,20 @@ def test_threads_may_discard_at_once() -> None:
     assert errors == []
     assert descriptors.drain(10) == 0
     assert descriptors.open_count == 0
+
+
+def test_what_one_has_sent_holds_up_nothing_of_others(hostile_file: Path) -> None:
+    """He has so many threads that may be stuck, and what is left of his waits for these."""
+    anna, berta, before = 1, 2, _closers()
+    descriptors = Descriptors(3)
+    for _ in range(100):
+        fd = descriptors.adopt(os.open(hostile_file, os.O_RDONLY))
+        descriptors.discard(fd, may_block=True, sender=anna)
+    reader, writer = os.pipe()
+    descriptors.discard(descriptors.adopt(writer), may_block=True, sender=berta)
+
+    assert b"" == os.read(reader, 1)
+    assert 100 == descriptors.unclosed(anna)
+    wait_until(lambda: descriptors.unclosed(berta) == 0)
+    assert _closers() - before <= 5
+    os.close(reader)

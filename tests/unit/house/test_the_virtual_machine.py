@@ -33,6 +33,7 @@ def run(*argv: str | Path, **environment: str) -> "subprocess.CompletedProcess[s
         (["6.6", "true"], "no kernel `6.6`: there are 6.1, 6.12 and 7.2"),
         (["6x1", "true"], "no kernel `6x1`"),
         (["6.12"], "no command for kernel 6.12 to run"),
+        (["--systemd"], "which kernel?"),
         (["--limit"], "--limit takes a number of seconds, not ``"),
         (["--limit", "soon", "6.1", "true"], "--limit takes a number of seconds, not `soon`"),
         (["--memory", "much", "6.1", "true"], "--memory takes a size such as 1G, not `much`"),

@@ -174,3 +174,16 @@ def test_what_somebody_was_asked_to_guard_is_his_to_let_go_of(intake: Intake) ->
     file.drop()
 
     assert [] == unkept
+
+
+def test_a_further_copy_of_what_is_kept_unguarded_is_told(intake: Intake) -> None:
+    """The kernel has withheld the file from everybody when it came again, stashed or not."""
+    unkept = told_of_unkept(intake)
+    file = intake.accept(os.memfd_create("x")).hold()
+    file.opener, file.unguarded = Opener(0, 0, 0, (1,)), "authority"
+    inode = os.fstat(file.descriptor).st_ino
+    intake.discard_stray(os.dup(file.descriptor))
+    intake.reject(intake.accept(os.dup(file.descriptor)))
+
+    assert [inode, inode] == unkept
+    file.drop()

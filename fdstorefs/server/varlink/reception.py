@@ -1,0 +1,170 @@
+"""The reception of a service: accepts its clients, and bounds what each user and all together may use."""
+
+import errno
+import logging
+import socket
+import time
+from typing import NamedTuple, Protocol
+
+from fdstorefs.errors import Overloaded, StoreError
+from fdstorefs.server.loop import Loop, Timer
+from fdstorefs.server.subjects import Subjects
+from fdstorefs.server.varlink.activity import Activity
+from fdstorefs.server.varlink.connection import Account, Connection
+from fdstorefs.server.varlink.flight import Flight, bounds
+from fdstorefs.server.varlink.framing import Message
+from fdstorefs.server.varlink.outbox import SEND_FLAGS, Outbox
+from fdstorefs.server.varlink.reply import Reply
+from fdstorefs.server.varlink.sender import Sender
+from fdstorefs.server.varlink.shares import Share, Shares
+
+ACCEPTED_AT_ONCE = 16
+PAUSE_SECONDS = 0.1
+OUT_OF_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+log = logging.getLogger(__name__)
+
+
+class Most(NamedTuple):
+    """The most that one user may have, and all users together."""
+
+    per_uid: int
+    total: int
+
+
+class Limits(NamedTuple):
+    """What clients may use: connections, bytes kept for them, and descriptors that they sent and nobody took yet.
+
+    `descriptors` is how many the process may have, of which those sent to clients get a part.
+    """
+
+    connections: Most
+    memory: Most
+    held: Most
+    descriptors: int
+
+
+class Service(Protocol):
+    """What clients come for."""
+
+    def admits(self, uid: int) -> bool:
+        """Whether a user may have one more connection, as far as it is not a matter of how many there are."""
+
+    def came(self, connected: socket.socket, sender: Sender) -> None:
+        """Somebody has connected, and may stay."""
+
+    def answer(self, message: Message, sender: Sender) -> Reply | Activity | None:
+        """Carry out the call in a message; None if it wants no answer.
+
+        What it raises ends the connection: Malformed, Overloaded.
+        """
+
+    def failure(self, error: StoreError) -> Reply:
+        """The error reply that stands for an exception."""
+
+    def discard(self, descriptor: int, sender: Sender) -> None:
+        """Close a descriptor that a client sent, without waiting."""
+
+    def waits(self, descriptor: int) -> None:
+        """A descriptor that a client sent is here, and no call may take it for as long as the client likes."""
+
+    def left(self, sender: Sender) -> None:
+        """Somebody's connection has ended."""
+
+
+class Reception:
+    """All connections to one service. The listening socket remains its owner's."""
+
+    def __init__(
+        self, loop: Loop, listening: socket.socket, service: Service, subjects: Subjects, limits: Limits
+    ) -> None:
+        self.loop = loop
+        self._listening = listening
+        self._service = service
+        self._subjects = subjects
+        self._clients: dict[Connection, None] = {}
+        self._connections = Shares(*limits.connections)
+        self._memory = Shares(*limits.memory)
+        self._held = Shares(*limits.held)
+        self._in_flight = bounds(limits.descriptors)
+        self._pause: Timer | None = None
+        self.answer = service.answer
+        self.failure = service.failure
+        self.discard = service.discard
+        self.waits = service.waits
+        listening.setblocking(False)
+        # Accepted sockets inherit it, so whatever a client sends names its sender.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        loop.register(listening.fileno(), self._on_clients)
+
+    @property
+    def connections(self) -> int:
+        """How many clients are connected."""
+        return len(self._clients)
+
+    def close(self) -> None:
+        """Accept no more clients and end all connections."""
+        if self._pause is not None:
+            self._pause.cancel()
+        self.loop.unregister(self._listening.fileno())
+        self.end_connections()
+
+    def end_connections(self) -> None:
+        """End those that there are now."""
+        for client in tuple(self._clients):
+            client.close()
+
+    def forget(self, connection: Connection) -> None:
+        """The connection is closed."""
+        del self._clients[connection]
+        self._connections.take(connection.sender.uid, -1)
+        self._service.left(connection.sender)
+
+    # Accepting
+
+    def _on_clients(self, _events: int) -> None:
+        try:
+            for _ in range(ACCEPTED_AT_ONCE):
+                self._accept(self._listening.accept()[0])
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            if error.errno not in OUT_OF_DESCRIPTORS:
+                raise
+            log.error("no further clients for the moment: %s", error)
+            self._rest()
+
+    def _rest(self) -> None:
+        # The client waits in the backlog and would be reported again at once.
+        self.loop.unregister(self._listening.fileno())
+        self._pause = self.loop.call_at(time.monotonic() + PAUSE_SECONDS, self._go_on)
+
+    def _go_on(self) -> None:
+        self._pause = None
+        self.loop.register(self._listening.fileno(), self._on_clients)
+
+    def _accept(self, connected: socket.socket) -> None:
+        connected.setblocking(False)
+        sender = Sender(connected, self._subjects)
+        uid = sender.uid
+        if not self._connections.fits(uid, 1) or not self._service.admits(uid):
+            self._turn_away(connected, uid)
+            sender.close()
+            return
+        self._service.came(connected, sender)
+        self._connections.take(uid, 1)
+        flight = Flight(connected, self._in_flight, uid, lambda: self._flights_of(uid))
+        account = Account(Share(self._held, uid), Share(self._memory, uid))
+        self._clients[Connection(connected, self, sender, Outbox(connected, flight), account)] = None
+
+    def _flights_of(self, uid: int) -> list[Flight]:
+        return [client.outbox.flight for client in self._clients if client.sender.uid == uid]
+
+    def _turn_away(self, connected: socket.socket, uid: int) -> None:
+        log.warning("uid %d has too much under way; a further connection is refused", uid)
+        error = Overloaded("too many connections, or too much under way", hint="close one first")
+        with connected:
+            try:
+                connected.send(self.failure(error).data, SEND_FLAGS)
+            except OSError as gone:
+                log.debug("it is gone already: %s", gone)
