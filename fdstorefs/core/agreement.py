@@ -45,16 +45,16 @@ class Agreement:
         self._new = {file: names for file, names in coming.items() if not file.entries}
         self._stored = {file: names for file, names in coming.items() if file.entries}
         self._agreed: list[OpenFile] = []
-        former = dict.fromkeys(file for file in map(_there, puts) if file is not None)
-        self._replaced = [file for file in former if file not in coming]
+        self._former = list(dict.fromkeys(file for file in map(_there, puts) if file is not None))
+        self._replaced = [file for file in self._former if file not in coming]
 
     def __enter__(self) -> Self:
-        for file in self._replaced:
+        for file in self._former:
             file.hold()
         try:
             self._require(self._new)
         except BaseException:
-            self._end(self._replaced)
+            self._end(self._former)
             raise
         return self
 
@@ -82,13 +82,13 @@ class Agreement:
             # Of several puts into one entry all but the last have left nothing behind.
             self._end([*self._replaced, *(file for file in self._agreed if not file.entries)])
         else:
-            # What was to be replaced stays, and the guard has taken its entry for the new one's.
-            self._end([*self._agreed, *self._replaced])
+            # What was to be replaced stays, even what was to go elsewhere; the guard has taken its entry for another's.
+            self._end(list(dict.fromkeys([*self._agreed, *self._former])))
 
     def _end(self, changed: list[OpenFile]) -> None:
         if changed:
             self._guard.settle(changed)
-        for file in self._replaced:
+        for file in self._former:
             file.drop()
 
 

@@ -167,6 +167,17 @@ def test_what_a_denied_one_was_to_replace_is_guarded_as_it_was(guarded: Guarded)
     assert (known, entries) == (by_path(guarded.guard.known), guarded.guard.entries)
 
 
+def test_a_denied_move_of_what_is_there_changes_nothing(guarded: Guarded) -> None:
+    """What is replaced in one place was to be put into another at once."""
+    guarded.stash("a", 1)
+    known, entries = by_path(guarded.guard.known), dict(guarded.guard.entries)
+    guarded.deny(True)
+
+    with pytest.raises(Denied):
+        guarded.stash_two("b", "a", 1, 0)
+    assert (known, entries) == (by_path(guarded.guard.known), guarded.guard.entries)
+
+
 def test_of_several_a_denied_one_takes_back_all_and_no_stored_one() -> None:
     """The one that was stored before is guarded as it was."""
     guarded = Guarded(deny_at_y)
