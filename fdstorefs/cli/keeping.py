@@ -7,6 +7,7 @@ from typing import Any
 
 from fdstorefs.cli import serving
 from fdstorefs.cli.failure import Failure, report
+from fdstorefs.host.syscalls import set_dumpable
 from fdstorefs.keeper.holding import Held, Holding
 from fdstorefs.keeper.keeper import Keeper
 from fdstorefs.keeper.replacement import HowToStart
@@ -22,10 +23,13 @@ Failed = Callable[[Failure], int]
 
 def keep(options: ServeOptions, failed: Failed = report) -> int:
     """Keep until the instance ends for good, and return the exit code."""
+    serving.shut(options)
     inherited = () if options.ends_with is None else (options.ends_with,)
     return Keeper(
         lambda held: _serve(options, held, failed),
         lambda: announce(options.ready_fd),
+        # Its role keeps others out from now on, and has it on record that they tried.
+        lambda: set_dumpable(True),
         holding=Holding(inherited),
     ).run()
 
@@ -37,6 +41,7 @@ def serve_again(told: dict[str, Any], held: Held) -> int:
 
 
 def _serve(options: ServeOptions, held: Held, failed: Failed) -> int:
+    serving.shut(options)
     # The keeper says when it serves, for it is the process that everybody knows.
     os.environ.pop("NOTIFY_SOCKET", None)
     if options.ready_fd is not None and not held.restarts:

@@ -64,6 +64,13 @@ class Holding:
         for descriptor in descriptors:
             self._closers.close(descriptor)
 
+    def close(self) -> None:
+        """Close everything, in a process that is to hold nothing."""
+        for descriptor in (*self.files.values(), *self.inherited):
+            _close(descriptor)
+        if self.journal is not None:
+            _close(self.journal)
+
     def held(self, line: int, **told: Any) -> Held:
         """All of it, after a fork, for the new server, with the rest as `Held` has it."""
         closing = tuple(self._closers.waiting)

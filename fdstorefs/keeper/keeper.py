@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import NamedTuple, NoReturn
 
 from fdstorefs.keeper import wire
+from fdstorefs.keeper.ending import FAILED, exit_code, how, is_dying, status_of
 from fdstorefs.keeper.holding import Held, Holding
 from fdstorefs.keeper.wire import Message, NotUnderstood, Verb
 
@@ -19,9 +20,7 @@ _PAUSES = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 """Seconds before the next start, after so many in a row that came to nothing."""
 
 _FORWARDED = (signal.SIGTERM, signal.SIGINT)
-_FAILED = 70
 _LOOK_MILLISECONDS = 1000
-_PF_EXITING = 0x4  # of the flags in /proc/PID/stat
 
 StartServer = Callable[[Held], int]
 """In a child of the keeper: serve, and return the exit code. Called with SIGTERM and SIGINT blocked."""
@@ -35,20 +34,31 @@ class Server(NamedTuple):
     line: socket.socket
 
 
+class _Succession(Exception):
+    """In a spare's process: it is the `keeper` now, and what is on the stack is its predecessor's."""
+
+    def __init__(self, keeper: "Keeper") -> None:
+        super().__init__()
+        self.keeper = keeper
+
+
 class Keeper:
-    """Keeps one instance until its server ends for good. `announce` is called once, when it serves first.
+    """Keeps one instance until its server ends for good. `announce` is called once, when it serves first, and `guarded`
+    when the kernel guards this process as a keeper.
 
     `server` is one that runs already and whose keeper was killed, after `restarts` restarts. A process that is not
     `warm` yet, but a program that has just begun, has that called when there is nothing else to do.
 
-    One that is warm begins by forking its spare, a process that holds nothing and waits: if the keeper is killed, the
-    server makes that its keeper, and a new server is still a fork away.
+    One that is warm forks its spare, a process that holds nothing and waits: if the keeper is killed, the server makes
+    that its keeper, and a new server is still a fork away. The spare is to the kernel what the keeper is when it is
+    forked, so the first keeper waits until that is settled.
     """
 
     def __init__(
         self,
         start_server: StartServer,
         announce: Callable[[], None],
+        guarded: Callable[[], None] | None = None,
         *,
         holding: Holding | None = None,
         server: Server | None = None,
@@ -57,10 +67,12 @@ class Keeper:
     ) -> None:
         self._start_server = start_server
         self._announce = announce
+        self._guarded = guarded or _nothing
         self._holding = holding or Holding()
         self._server = server
         self._restarts = restarts
         self._warm = warm
+        self._is_cold = warm is not None
         self._has_served = self._serves = server is not None
         self._failures = 0
         self._told_to_end = False
@@ -78,18 +90,20 @@ class Keeper:
         """
         _fill_standard_streams()
         keeper = self
-        # A spare begins here anew: on top of its predecessor's stack there would be no end of successors.
-        while (successor := keeper._fork_spare()) is not None:
-            keeper = successor
-        return keeper._keep()
+        while True:
+            try:
+                return keeper._keep()
+            except _Succession as succession:
+                keeper = succession.keeper
 
     def _keep(self) -> int:
         raise_limit()
         self._catch_signals()
+        if self._server is not None:
+            self._have_spare()
         while True:
             code = self._start() if self._server is None else None
             if self._server is not None:
-                self._tell_of_spare(self._server.line)
                 code = self._attend(self._server)
             if code is not None:
                 return code
@@ -104,45 +118,57 @@ class Keeper:
 
     # A spare
 
-    def _fork_spare(self) -> "Keeper | None":
-        """Before there is anything that it must not have. In the child it returns when that is to be the keeper."""
-        if self._warm is not None:
-            return None
+    def _have_spare(self) -> None:
+        """Fork one, while there is next to nothing that it must not have. Raises _Succession in its process."""
+        if self._is_cold or self._spare is not None:
+            return
         ours, its = wire.line()
         _flush()
         gc.freeze()  # so that a child's collector leaves shared pages alone
         pid = os.fork()
         if pid == 0:
             ours.close()
-            return self._wait_as_spare(its)
+            self._wait_as_spare(its)
         its.close()
         self._spare = pid, ours
-        return None
+        self._tell_of_spare()
 
-    def _wait_as_spare(self, line: socket.socket) -> "Keeper":
+    def _wait_as_spare(self, line: socket.socket) -> NoReturn:
         try:
-            if self._server is not None:
-                self._server.line.close()
-                os.close(self._server.pidfd)
-            for number in _FORWARDED:
-                signal.signal(number, signal.SIG_DFL)
+            self._let_go()
             waiting = select.poll()
             waiting.register(line, select.POLLIN)
             waiting.poll()
             keeper = adopt(line, self._start_server)
         except BaseException as error:  # noqa: BLE001 (nothing may get past the fork)
             sys.excepthook(type(error), error, error.__traceback__)
-            os._exit(_FAILED)
+            os._exit(FAILED)
         if keeper is None:
             os._exit(0)
         line.close()
-        return keeper
+        raise _Succession(keeper)
 
-    def _tell_of_spare(self, line: socket.socket) -> None:
-        if self._spare is not None:
+    def _let_go(self) -> None:
+        """Of all that is a keeper's."""
+        self._ignore_signals()
+        self._holding.close()
+        if self._server is not None:
+            self._server.line.close()
+            os.close(self._server.pidfd)
+
+    def _ignore_signals(self) -> None:
+        """In a child: they are its own affair."""
+        signal.set_wakeup_fd(-1)
+        for number in _FORWARDED:
+            signal.signal(number, signal.SIG_DFL)
+        for end in self._signals:
+            os.close(end)
+
+    def _tell_of_spare(self) -> None:
+        if self._spare is not None and self._server is not None:
             pid, its_line = self._spare
             try:
-                wire.send(line, Verb.SPARE, (pid,), (its_line.fileno(),))
+                wire.send(self._server.line, Verb.SPARE, (pid,), (its_line.fileno(),))
             except OSError:
                 return  # the server is dead, or does without
 
@@ -157,6 +183,7 @@ class Keeper:
                 raise
             self._failures += 1
             return self._pause(f"no server can be started: {error.strerror}")
+        self._tell_of_spare()
         return None
 
     def _fork(self) -> Server:
@@ -175,13 +202,9 @@ class Keeper:
         return Server(pid, os.pidfd_open(pid), ours)
 
     def _become_server(self, line: int) -> NoReturn:
-        code = _FAILED
+        code = FAILED
         try:
-            signal.set_wakeup_fd(-1)
-            for number in _FORWARDED:
-                signal.signal(number, signal.SIG_DFL)
-            for end in self._signals:
-                os.close(end)
+            self._ignore_signals()
             if self._spare is not None:
                 self._spare[1].close()
             held = self._holding.held(
@@ -210,7 +233,7 @@ class Keeper:
             ready = {descriptor for descriptor, _ in watched.poll(self._patience())}
             if not ready:
                 self._warm_up()
-                if self._looks and _is_dying(server.pid):
+                if self._looks and is_dying(server.pid):
                     return self._bury(server)
             if self._signals[0] in ready:
                 self._forward(server)
@@ -262,12 +285,19 @@ class Keeper:
     def _take(self, message: Message) -> None:
         if message.verb is Verb.READY:
             self._note_that_it_serves()
+        elif message.verb is Verb.SETTLED:
+            self._settle(guarded=message.numbers == (1,))
         elif message.verb is Verb.LOOK:
             self._looks = True
         elif message.verb is Verb.ENDING:
             self._ending = message.numbers[0]
         elif not self._holding.take(message):
             _say("some of what the server sent did not arrive, and is not held")
+
+    def _settle(self, *, guarded: bool) -> None:
+        if guarded:
+            self._guarded()
+        self._have_spare()
 
     def _note_that_it_serves(self) -> None:
         self._serves, self._failures = True, 0
@@ -285,17 +315,17 @@ class Keeper:
         self._read(server.line)
         server.line.close()
         os.close(server.pidfd)
-        status = _status_of(server.pid)
+        status = status_of(server.pid)
         self._server = None
         # One that took over and could not serve has told why; the next may fare better.
         has_ended = self._serves and self._ending is not None
         if has_ended or self._told_to_end or not self._has_served:
-            return _exit_code(status, self._ending)
+            return exit_code(status, self._ending)
         if self._serves:
-            self._died, self._cause = died, _how(status)
+            self._died, self._cause = died, how(status)
         self._failures = 0 if self._serves else self._failures + 1
         self._restarts += 1
-        return self._pause(f"the server (pid {server.pid}) {_how(status)}")
+        return self._pause(f"the server (pid {server.pid}) {how(status)}")
 
     def _pause(self, why: str) -> int | None:
         """Wait before the next start. Returns an exit code if told to end."""
@@ -329,7 +359,7 @@ def adopt(
 
 
 def _nothing() -> None:
-    """It has been announced long ago that it serves."""
+    """What is to be said or done has been, long ago."""
 
 
 def raise_limit() -> None:
@@ -343,37 +373,6 @@ def _fill_standard_streams() -> None:
     while (nowhere := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(nowhere, True)
     os.close(nowhere)
-
-
-def _status_of(pid: int) -> int | None:
-    """How it ended: an exit code, or the negative number of a signal. None if nobody tells us, or not yet."""
-    try:
-        ended, status = os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        return None
-    return os.waitstatus_to_exitcode(status) if ended else None
-
-
-def _is_dying(pid: int) -> bool:
-    """Whether it will do nothing any more, but is not dead: the close of one of its files may take for ever."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stat:
-            fields = stat.read().rpartition(b")")[2].split()
-    except OSError:
-        return False
-    return bool(int(fields[6]) & _PF_EXITING)
-
-
-def _exit_code(status: int | None, told: int | None) -> int:
-    if status is None:
-        return _FAILED if told is None else told
-    return status if status >= 0 else 128 - status
-
-
-def _how(status: int | None) -> str:
-    if status is None:
-        return "has ended"
-    return f"ended with exit code {status}" if status >= 0 else f"was ended by signal {-status}"
 
 
 def _drained(pipe: int) -> bytes:

@@ -27,9 +27,10 @@ class Verb(enum.IntEnum):
     """`KEEP` numbers and as many descriptors; `DROP` numbers, `DROP_SLOW` those whose close may block; `JOURNAL` and a
     memfd, instead of the former one; `NOTE` JSON that the next server gets, instead of the former; `READY`: it serves;
     `ENDING` and an exit code: it ends for good, and so does the keeper; `LOOK`: from now on there are files whose close
-    may block, and with it the server's death: look after it.
+    may block, and with it the server's death: look after it. `SETTLED`, and 1 if the kernel guards this keeper from now
+    on, 0 if it is not to: before anything is kept that is a client's.
 
-    `SPARE`, a pid and a line: what a keeper says, once, to each server. At the other end of that line waits who is to
+    `SPARE`, a pid and a line: what a keeper says to each server. At the other end of that line waits who is to
     be keeper when this one is gone. `ADOPT` is for him: JSON, a pidfd of the server, our end of a line to it, and
     descriptors for every server to come.
     """
@@ -44,6 +45,7 @@ class Verb(enum.IntEnum):
     SPARE = 8
     ADOPT = 9
     LOOK = 10
+    SETTLED = 11
 
 
 class Message(NamedTuple):

@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 2.0
 FIRST_GENERATION = 1
+_REGISTERED = "registered"
+"""What is remembered of an instance that the kernel guards: its number."""
 _WATCH_HINT = "if this user watches too much: raise the sysctl fs.inotify.max_user_instances"
 
 
@@ -146,6 +148,8 @@ class Instance:
 
     def _make_guarding(self, ask: Ask) -> Guarding | None:
         if self._choice.line is None:
+            if self._kept is not None:
+                self._kept.line.settled(guarded=False)
             return None
         store, intake = self._context.store, self._context.intake
         guarding = Guarding(
@@ -160,11 +164,11 @@ class Instance:
             ask=ask,
             files=lambda: intake.stored,
             keeper=(lambda: kept.line.pid) if (kept := self._kept) is not None else None,
-            previous=kept.facts.get("registered") if kept is not None else None,
+            previous=kept.facts.get(_REGISTERED) if kept is not None else None,
         )
         guarding.guard.guarded = sum(file.guarded for file in intake.stored)
         if kept is not None:
-            kept.line.replaced = guarding.keeper_changed
+            kept.line.may_keep = guarding.may_keep
         store.guard, intake.unkept = guarding.guard, guarding.guard.release
         return guarding
 
@@ -200,11 +204,13 @@ class Instance:
             self._failure = wrong
             self._end()
             return
+        if self._kept is not None:
+            self._kept.line.settled(guarded=True)
         self._guarding.begin(result)
         # Our role keeps others out from now on, root too, and has it on record that they tried.
         syscalls.set_dumpable(True)
         if self._keeping is not None:
-            self._keeping.remember(registered=result[1].instance)
+            self._keeping.remember(**{_REGISTERED: result[1].instance})
         if not self._ending:
             self._bind()
 
@@ -362,7 +368,7 @@ def serve(options: ServeOptions, ask: Ask = ask_kernel, kept: Kept | None = None
 def _choose(options: ServeOptions, audit: AuditLog, kept: Kept | None) -> Choice:
     """Who enforces, which is on record from the start. Raises EnforcementError."""
     if kept is not None and kept.memory.goes_on:
-        return choose(options)
+        return choose(options, again=_REGISTERED in kept.facts)
     try:
         choice = choose(options)
     except MountError:

@@ -42,7 +42,8 @@ class KeeperLine:
     """To the keeper that started this server, or the one that came after it. All in one thread.
 
     `everything` gives number and descriptor of all that a new keeper is to hold, `journal_descriptor` the journal;
-    whoever has them sets them. `replaced` is called when there is a new keeper, before it gets anything.
+    whoever has them sets them. `may_keep` is asked about a process, by its number, that is to be the new keeper, before
+    it gets anything. A child of ours may be it in any case.
     """
 
     def __init__(self, held: Held, how: HowToStart) -> None:
@@ -63,7 +64,7 @@ class KeeperLine:
         self._belongs_to(held.keeper, os.pidfd_open(held.keeper))
         self.everything: Callable[[], Pairs] = tuple
         self.journal_descriptor: Callable[[], int | None] = lambda: None
-        self.replaced: Callable[[], None] | None = None
+        self.may_keep: Callable[[int], bool] = lambda _pid: True
 
     # What a server has to say
 
@@ -99,6 +100,10 @@ class KeeperLine:
         """Leave a note to the next server, with what has been noted before. Raises Overloaded."""
         self._note = {**self._note, **told}
         self._say(Verb.NOTE, told=self._note)
+
+    def settled(self, *, guarded: bool) -> None:
+        """Whether the kernel guards the keeper is settled, before anything of a client's is kept. Raises Overloaded."""
+        self._say(Verb.SETTLED, (int(guarded),))
 
     def ready(self) -> None:
         """Serving. Raises Overloaded."""
@@ -182,12 +187,17 @@ class KeeperLine:
         """The spare, or one that has to start first. Raises OSError."""
         self._listen()  # it may have been told of, and not been heard of yet
         spare, self._spare = self._spare, None
+        if spare is not None and not self.may_keep(spare.pid):
+            spare.line.close()
+            spare = None
         if spare is not None:
             try:
                 return make_keeper(spare, self._restarts, self._inherited)
             except OSError as error:
                 log.warning("the spare keeper (pid %d) is gone, too: %s", spare.pid, error.strerror)
-        return make_keeper(start_cold(self._how), self._restarts, self._inherited)
+        cold = start_cold(self._how)
+        self.may_keep(cold.pid)
+        return make_keeper(cold, self._restarts, self._inherited)
 
     def _begin_with(self, new: Replacement) -> None:
         if self._loop is not None:
@@ -199,8 +209,6 @@ class KeeperLine:
             self._loop.register(self._socket.fileno(), self._on_event)
 
     def _hand_over(self) -> int:
-        if self.replaced is not None:
-            self.replaced()
         journal = self.journal_descriptor()
         if journal is not None:
             self._send(Verb.JOURNAL, (), (journal,), patience=_HANDING_OVER_SECONDS)

@@ -60,6 +60,7 @@ class Guarding:
         self._ask = ask
         self._files = files
         self._keeper = keeper
+        self._protected: int | None = None
         self._previous = previous
         self._probe = os.eventfd(0, os.EFD_CLOEXEC)
         self._line: Line | None = None
@@ -93,22 +94,23 @@ class Guarding:
 
     def _protect_keeper(self, enforcer: Enforcer) -> None:
         """Before anything is guarded that it is to have. Raises Refusal, LineLost."""
-        if self._keeper is None:
-            return
-        pidfd = os.pidfd_open(self._keeper())
-        try:
-            enforcer.protect(pidfd)
-        finally:
-            os.close(pidfd)
+        if self._keeper is not None:
+            self._protected = self._keeper()
+            _protect(enforcer, self._protected)
 
-    def keeper_changed(self) -> None:
-        """Another process keeps from now on: it may be given what is guarded. While the enforcer is away it may not."""
+    def may_keep(self, pid: int) -> bool:
+        """Have the enforcer accept another process as the keeper, before it gets anything. Whether it does.
+
+        While the enforcer is away nobody can tell; to the kernel a child of this process is what we are.
+        """
         if self._enforcer is None:
-            return
+            return False
         try:
-            self._protect_keeper(self._enforcer)
+            _protect(self._enforcer, pid)
         except (Refusal, LineLost, OSError) as error:
-            log.error("enforcement: the new keeper may not hold what is guarded: %s", error)
+            log.warning("enforcement: process %d is not accepted as the keeper: %s", pid, error)
+            return False
+        return True
 
     def begin(self, introduced: Introduced) -> None:
         """Guard from now on, with this enforcer; what is stored already it is told of anew."""
@@ -119,6 +121,8 @@ class Guarding:
         self._line, self._enforcer = enforcer.line, enforcer
         self._loop.register(self._line.fileno(), self._on_line)
         self.standing.guarding(registered)
+        if self._keeper is not None and self._keeper() != self._protected:
+            self.may_keep(self._keeper())  # it came while we were being registered
         self.guard.connected(enforcer)
         self._todo = deque(self._files())
         if self._todo:
@@ -179,3 +183,11 @@ class Guarding:
         some = [self._todo.popleft() for _ in range(min(len(self._todo), FILES_AT_ONCE))]
         self.guard.guard_again([file for file in some if file.entries])
         return bool(self._todo)
+
+
+def _protect(enforcer: Enforcer, pid: int) -> None:
+    pidfd = os.pidfd_open(pid)
+    try:
+        enforcer.protect(pidfd)
+    finally:
+        os.close(pidfd)

@@ -48,6 +48,7 @@ class _Server:
         self.listening.listen()
         self.loop.register(self.listening.fileno(), self._accept)
         self.loop.add_signal(15, self._on_sigterm)
+        self.line.settled(guarded=False)
         self.line.ready()
         self.loop.run()
         if self.code >= 0:
@@ -92,6 +93,7 @@ class _Server:
             "journal": None if self.journal is None else os.pread(self.journal, 4096, 0).decode(),
             "note": self.held.note,
             "depth": self.depth,
+            "is_guarded": os.environ.get("KEEPER") == "guarded",
             "spare": self.line._spare.pid if self.line._spare is not None else None,
         }
 
@@ -114,6 +116,10 @@ class _Server:
     def do_note(self, _descriptors: list[int], **told: Any) -> Any:
         """Leave a note."""
         self.line.note(**told)
+
+    def do_settle(self, _descriptors: list[int], guarded: bool) -> Any:
+        """Say whether the kernel guards the keeper."""
+        self.line.settled(guarded=guarded)
 
     def do_die_after_keeping(self, descriptors: list[int], number: int) -> Any:
         """Die before the keeper has had time to look."""
@@ -139,7 +145,10 @@ def main() -> None:
     def announce() -> None:
         print("ready", flush=True)
 
-    sys.exit(Keeper(lambda held: start({"path": path}, held), announce).run())
+    def guarded() -> None:
+        os.environ["KEEPER"] = "guarded"
+
+    sys.exit(Keeper(lambda held: start({"path": path}, held), announce, guarded).run())
 
 
 if __name__ == "__main__":

@@ -136,3 +136,21 @@ def test_there_is_no_end_of_successors(stand_in: StandIn, files: list[int]) -> N
         depths.add(stand_in.kill("server")["depth"])
 
     assert 1 == len(depths)
+
+
+def test_what_is_settled_reaches_the_keeper(stand_in: StandIn) -> None:
+    """What it becomes when it is guarded, its servers are from their start."""
+    before = stand_in.kill("server")["is_guarded"]
+    stand_in.ask("settle", guarded=True)
+
+    assert (False, True) == (before, stand_in.kill("server")["is_guarded"])
+
+
+def test_the_spare_is_forked_once(stand_in: StandIn) -> None:
+    """By when it is settled what the keeper is, and before there is anything that it would have to let go of."""
+    spare = wait_for(lambda: stand_in.ask("who")["spare"])
+    stand_in.ask("settle", guarded=True)
+    stand_in.kill("server")
+
+    assert spare == wait_for(lambda: stand_in.ask("who")["spare"])
+    assert held_by(spare) < held_by(stand_in.ask("who")["keeper"])
