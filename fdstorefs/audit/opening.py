@@ -78,9 +78,11 @@ def note_restart(
     away: int,
     entries: int,
     descriptors: int,
+    enforcement: str,
+    why: str,
     cause: str | None = None,
 ) -> None:
-    """Put on record that this server goes on where another one was killed; `away` is in ns."""
+    """Put on record that this server goes on where another one was killed; `away` is in ns. The rest as of `begin`."""
     first, last = memory.numbers[SETTLED] + 1, memory.numbers[RECORD]
     log.event(
         Event.RESTART,
@@ -93,6 +95,8 @@ def note_restart(
         first_seq=first if first <= last else None,
         last_seq=last if first <= last else None,
         cause=cause,
+        enforcement=enforcement,
+        enforcement_reason=why,
         targets=tuple(map(str, options.targets)),
         fsync=str(options.fsync),
     )

@@ -345,6 +345,8 @@ EVENT_FIELDS: dict[Event, tuple[Field, ...]] = {
         ),
         _integer("last_seq", "number of the last of them", _LOG, always=False),
         _string("cause", "how the former server ended", _KERNEL, always=False),
+        _word("enforcement", ENFORCEMENT, "who enforces the policy now, as in `start`", _SERVER),
+        _string("enforcement_reason", "why it is so", _SERVER),
         _string("targets", "where records go", "command line", many=True),
         _string("fsync", "when a file is told to disk", "command line"),
     ),

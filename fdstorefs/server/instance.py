@@ -125,6 +125,8 @@ class Instance:
                 away=kept.away,
                 entries=store.usage.total,
                 descriptors=intake.files,
+                enforcement=self._choice.enforcement,
+                why=self._choice.why,
                 cause=kept.held.cause,
             )
         return keeping

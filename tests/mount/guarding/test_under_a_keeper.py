@@ -1,8 +1,10 @@
 """A server that takes over is registered as the one before it, and its keeper may hold what is guarded."""
 
+import json
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +29,11 @@ def kill(mount: str, who: str) -> fdstorefs.Status:
 def children(pid: int) -> set[int]:
     """Of a process's first thread."""
     return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
+def records_in(path: str) -> list[dict[str, Any]]:
+    """Of an audit log."""
+    return [json.loads(line) for line in open(path, encoding="ascii")]
 
 
 def test_the_keeper_is_introduced_before_anything_is_guarded(enforcer: FakeEnforcer, serve: Serve) -> None:
@@ -90,7 +97,9 @@ def test_without_an_enforcer_no_spare_is_trusted(enforcer: FakeEnforcer, serve: 
     assert [first.keeper, now.keeper] == enforcer.keepers
 
 
-def test_what_began_with_the_kernel_does_not_go_on_without(enforcer: FakeEnforcer, serve: Serve) -> None:
+def test_what_began_with_the_kernel_does_not_go_on_without(
+    enforcer: FakeEnforcer, serve: Serve, directory: str
+) -> None:
     """Although `auto` would do without if it began now."""
     instance = serve("auto", "keeper")
     with fdstorefs.connect(instance.mount) as store:
@@ -103,4 +112,10 @@ def test_what_began_with_the_kernel_does_not_go_on_without(enforcer: FakeEnforce
 
     with connect(instance.mount) as store:
         status = repeat(store, lambda store: store.status())
+    assert 0 == instance.stop()
     assert ("kernel", 1) == (status.enforcement, status.guarded)
+    (restart,) = (each for each in records_in(f"{directory}/audit") if each["type"] == "restart")
+    assert ("kernel", "as for the server before this one") == (
+        restart["enforcement"],
+        restart["enforcement_reason"],
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fdstorefs.audit import outlet
+from fdstorefs.audit.log import AuditLog
 from fdstorefs.audit.memory import RECORD, SETTLED, Memory
 from fdstorefs.audit.opening import begin, note_restart, open_log
 from fdstorefs.audit.options import AuditOptions
@@ -42,6 +43,21 @@ def records_in(options: AuditOptions) -> list[Record]:
     return [json.loads(line) for line in Path(options.targets[0].path).read_text().splitlines()]
 
 
+def restart(log: AuditLog, options: AuditOptions, memory: Memory, cause: str | None = None) -> None:
+    """Put on record that a server of two entries goes on."""
+    note_restart(
+        log,
+        options,
+        memory,
+        away=1,
+        entries=2,
+        descriptors=2,
+        enforcement="daemon",
+        why="it was told so",
+        cause=cause,
+    )
+
+
 def run_until(loop: Loop, memory: Memory, settled: int) -> None:
     """Run the loop until everything up to this number is where it belongs."""
 
@@ -70,7 +86,7 @@ def test_numbers_go_on(loop: Loop, options: AuditOptions) -> None:
 
     second = Memory.again(first.facts, first.numbers)
     after = open_log(options, "/x", loop, memory=second)
-    note_restart(after, options, second, away=1, entries=2, descriptors=2, cause="killed by signal 9")
+    restart(after, options, second, "killed by signal 9")
     after.close()
     records = records_in(options)
     assert [1, 2, 3, 4, 5, 8, 9] == [record["seq"] for record in records]
@@ -86,11 +102,12 @@ def test_nothing_under_way_is_nothing_lost(loop: Loop, options: AuditOptions) ->
     memory = Memory.new()
     memory.numbers[RECORD] = memory.numbers[SETTLED] = 41
     after = open_log(options, "/x", loop, memory=Memory.again(memory.facts, memory.numbers))
-    note_restart(after, options, memory, away=1, entries=0, descriptors=0)
+    restart(after, options, memory)
     after.close()
 
-    restart, _ = records_in(options)
-    assert ("restart", 42, False) == (restart["type"], restart["seq"], "first_seq" in restart)
+    told, _ = records_in(options)
+    assert ("restart", 42, False) == (told["type"], told["seq"], "first_seq" in told)
+    assert ("daemon", "it was told so") == (told["enforcement"], told["enforcement_reason"])
 
 
 def test_what_a_target_lost_is_under_way_until_that_is_told(

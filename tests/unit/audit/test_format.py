@@ -197,6 +197,8 @@ SAMPLES: dict[Event, dict[str, EventValue]] = {
         "descriptors": 4990,
         "first_seq": 17,
         "last_seq": 20,
+        "enforcement": "kernel",
+        "enforcement_reason": "the enforcer listens",
         "cause": "killed by signal 9",
         "targets": ("stderr",),
         "fsync": "never",
