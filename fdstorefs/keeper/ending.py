@@ -5,7 +5,7 @@ import os
 FAILED = 70
 """The exit code where there is no other."""
 
-_PF_EXITING = 0x4  # of the flags in /proc/PID/stat
+_HAS_MEMORY = b"\nVmSize:"
 
 
 def status_of(pid: int) -> int | None:
@@ -18,13 +18,16 @@ def status_of(pid: int) -> int | None:
 
 
 def is_dying(pid: int) -> bool:
-    """Whether it will do nothing any more, but is not dead: the close of one of its files may take for ever."""
+    """Whether it will do nothing any more, but is not dead: the close of one of its files may take for ever.
+
+    It has let go of its memory by then. (The flags in /proc/PID/stat say so, too, but to read that is to look into it,
+    and where the kernel guards it, each time is on record.)
+    """
     try:
-        with open(f"/proc/{pid}/stat", "rb") as stat:
-            fields = stat.read().rpartition(b")")[2].split()
+        with open(f"/proc/{pid}/status", "rb") as status:
+            return _HAS_MEMORY not in status.read()
     except OSError:
         return False
-    return bool(int(fields[6]) & _PF_EXITING)
 
 
 def exit_code(status: int | None, told: int | None) -> int:
