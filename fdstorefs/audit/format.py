@@ -38,7 +38,7 @@ SECOND = 1_000_000_000
 _Writers: TypeAlias = dict[str, tuple[str, Callable[[Any], str]]]
 _WORDS = ("deny", "allow")
 
-EventValue = int | str | bool | Sequence[str] | PolicyMark | Stasher | None
+EventValue = int | str | bool | Sequence[str] | EntryMark | PolicyMark | Stasher | None
 
 
 class _Body(NamedTuple):
@@ -301,6 +301,8 @@ def _any(value: EventValue) -> str:
         return _boolean(value)
     if isinstance(value, int):
         return str(value)
+    if isinstance(value, EntryMark):
+        return _entry(value)
     if isinstance(value, PolicyMark):
         return _policy(value)
     if isinstance(value, Stasher):

@@ -5,7 +5,9 @@ is asked to make records of what is queued when it has nothing else to do, a few
 of what each costs by itself. Where it never rests they are made between other work. They are handed to the sinks by
 the batch, which write in threads. Whatever fails on the way, no verdict waits and none changes: what there is no
 room for is lost, and counted. But while a sink that works has no room, records stay in the queue, up to half of what
-it holds. Numbers are given when a decision comes in, so a loss always shows.
+it holds. Numbers are given when a decision comes in, so a loss always shows. The latest is where it outlives the
+server, and so is the one up to which nothing is under way any more: if the server is killed, the next one knows what
+may be lost.
 
 Who the subject is, is looked up while it is sure to be itself: at once where it was denied something, so that it
 cannot hide by ending, and where nothing but its waiting for the reply binds it to its number (through the mount);
@@ -21,6 +23,7 @@ from typing import Any, NamedTuple
 
 from fdstorefs.audit.decision import Decision
 from fdstorefs.audit.format import EventValue, Formatter
+from fdstorefs.audit.memory import RECORD, SETTLED, Numbers
 from fdstorefs.audit.outlet import Feed, Line, Loss, Outlet
 from fdstorefs.audit.record import EVENT_FIELDS, Event
 from fdstorefs.audit.runner import Runner
@@ -63,11 +66,17 @@ class AuditLog:
     """Takes decisions and events. All methods are called in the loop's thread.
 
     `written` records were made for the sinks of `feeds`; `lost` ones never were. What a sink loses is counted beside
-    it. Without sinks nothing is taken at all: `enabled` is False. At most `most` decisions are queued.
+    it. Without sinks nothing is taken at all: `enabled` is False. At most `most` decisions are queued. `numbers` are
+    those that it goes on from (see `memory`).
     """
 
     def __init__(
-        self, formatter: Formatter, feeds: Sequence[Feed], runner: Runner, most: int = MOST_QUEUED
+        self,
+        formatter: Formatter,
+        feeds: Sequence[Feed],
+        runner: Runner,
+        most: int = MOST_QUEUED,
+        numbers: Numbers | None = None,
     ) -> None:
         self.enabled = bool(feeds)
         self.written = 0
@@ -78,8 +87,8 @@ class AuditLog:
         self._most = most
         self._many = min(most // 2, BUSY)
         self._queue: deque[Decision | _Happening] = deque()
-        self._seq = 0
-        self._latest = 0
+        self._numbers: Numbers = [0, 0, 0] if numbers is None else numbers
+        self._latest = self._numbers[RECORD]
         self._lines: list[Line] = []
         self._size = 0
         self._strangers: deque[Decision] = deque()
@@ -105,7 +114,7 @@ class AuditLog:
         """Put a decision on record. Whether it belongs there, `decision.is_on_record` says."""
         if not self.enabled:
             return
-        self._seq = decision.seq = self._seq + 1
+        self._numbers[RECORD] = decision.seq = self._numbers[RECORD] + 1
         queue = self._queue
         if len(queue) >= self._many and not self._has_room():
             return
@@ -131,15 +140,20 @@ class AuditLog:
         _check_fields(kind, fields)
         if not self.enabled:
             return
-        self._seq += 1
-        self._queue.append(_Happening(self._seq, kind, _now(), fields))
+        seq = self._next()
+        self._queue.append(_Happening(seq, kind, _now(), fields))
         if not self._will_turn:
             self._turn_soon()
 
     def missed(self, count: int) -> None:
         """So many were lost before they came here: the next record says so."""
-        self._seq += count
+        self._numbers[RECORD] = self._numbers[RECORD] + count
         self.lost += count
+
+    def _next(self) -> int:
+        number = self._numbers[RECORD] + 1
+        self._numbers[RECORD] = number
+        return number
 
     def _has_room(self) -> bool:
         if not self._will_hurry:
@@ -220,12 +234,11 @@ class AuditLog:
 
     def _tell_of_the_lost(self) -> None:
         """Nothing is queued: say so if the last that came were lost, since there may be no next record for long."""
-        last = self._seq
-        if last == self._latest:
+        first, last = self._latest + 1, self._numbers[RECORD]
+        if last < first:
             return
-        first, self._seq = self._latest + 1, last + 1
         fields = {"lost": last - first + 1, "first_seq": first, "last_seq": last}
-        self._make(_Happening(self._seq, Event.AUDIT_LOST, _now(), fields))
+        self._make(_Happening(self._next(), Event.AUDIT_LOST, _now(), fields))
 
     # Handing them over
 
@@ -234,6 +247,9 @@ class AuditLog:
         lines, self._lines, self._size = self._lines, [], 0
         if not lines:
             return
+        self._numbers[SETTLED] = min(
+            (outlet.settled(lines[0].seq - 1) for outlet in self._outlets), default=0
+        )
         for outlet in self._outlets:
             outlet.offer(lines)
 

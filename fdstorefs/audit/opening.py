@@ -6,6 +6,7 @@ import os
 from fdstorefs import __version__
 from fdstorefs.audit.format import Formatter
 from fdstorefs.audit.log import AuditLog
+from fdstorefs.audit.memory import RECORD, SETTLED, Memory
 from fdstorefs.audit.options import AuditOptions, Fsync
 from fdstorefs.audit.outlet import Feed
 from fdstorefs.audit.record import Event
@@ -32,17 +33,24 @@ class AuditError(StoreError):
 
 
 def open_log(
-    options: AuditOptions, instance: str, runner: Runner, userns: tuple[int, ...] | None = None
+    options: AuditOptions,
+    instance: str,
+    runner: Runner,
+    userns: tuple[int, ...] | None = None,
+    memory: Memory | None = None,
 ) -> AuditLog:
     """The log of the instance mounted at `instance`, open; `begin` it. `userns` is the instance's user namespace.
 
-    Raises AuditError if one of the targets cannot be written to: a server that is to keep a log does not serve
-    without it.
+    `memory` is what it remembers, beyond its process if need be; where it goes on, `note_restart` is to be the first
+    that is put on record. Raises AuditError if one of the targets cannot be written to: a server that is to keep a
+    log does not serve without it.
     """
+    memory = memory or Memory.new()
     return AuditLog(
-        Formatter(instance, os.urandom(8).hex(), userns),
+        Formatter(instance, memory.run, userns, memory.key),
         _open_feeds(options),
         runner,
+        numbers=memory.numbers,
     )
 
 
@@ -55,6 +63,38 @@ def begin(
         version=__version__,
         pid=os.getpid(),
         uid=os.geteuid(),
+        enforcement=enforcement,
+        enforcement_reason=why,
+        targets=tuple(map(str, options.targets)),
+        fsync=str(options.fsync),
+    )
+
+
+def note_restart(
+    log: AuditLog,
+    options: AuditOptions,
+    memory: Memory,
+    *,
+    away: int,
+    entries: int,
+    descriptors: int,
+    enforcement: str,
+    why: str,
+    cause: str | None = None,
+) -> None:
+    """Put on record that this server goes on where another one was killed; `away` is in ns. The rest as of `begin`."""
+    first, last = memory.numbers[SETTLED] + 1, memory.numbers[RECORD]
+    log.event(
+        Event.RESTART,
+        version=__version__,
+        pid=os.getpid(),
+        uid=os.geteuid(),
+        away=away,
+        entries=entries,
+        descriptors=descriptors,
+        first_seq=first if first <= last else None,
+        last_seq=last if first <= last else None,
+        cause=cause,
         enforcement=enforcement,
         enforcement_reason=why,
         targets=tuple(map(str, options.targets)),

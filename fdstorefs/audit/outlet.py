@@ -107,6 +107,14 @@ class Outlet:
                 self._size += len(line.text)
         self._start()
 
+    def settled(self, latest: int) -> int:
+        """The number up to which it has taken all that it will take, and told of all that it lost.
+
+        `latest` is that of the last line that it was offered.
+        """
+        first = self._waiting[0].seq if self._waiting else latest + 1
+        return min(first, self._loss.first_seq if self._loss is not None else first) - 1
+
     def _lose(self, line: Line) -> None:
         self.lost += 1
         former = self._loss

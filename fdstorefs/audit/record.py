@@ -51,6 +51,7 @@ class Event(StrEnum):
     """Records that are no verdicts."""
 
     START = "start"
+    RESTART = "restart"
     STOP = "stop"
     POLICY_LOAD = "policy-load"
     POLICY_REJECT = "policy-reject"
@@ -58,6 +59,8 @@ class Event(StrEnum):
     ATTACH = "attach"
     DETACH = "detach"
     AUDIT_LOST = "audit-lost"
+    EXPIRED = "expired"
+    EVICTED = "evicted"
 
 
 HOST = "host"
@@ -327,6 +330,26 @@ EVENT_FIELDS: dict[Event, tuple[Field, ...]] = {
         _string("targets", "where records go", "command line", many=True),
         _string("fsync", "when a file is told to disk", "command line"),
     ),
+    Event.RESTART: (
+        _string("version", "of fdstorefs", _SERVER),
+        _integer("pid", "the new server's process id", _KERNEL),
+        _integer("uid", "the server's uid", _KERNEL),
+        _integer("away", "how long there was no server", _KERNEL, "ns"),
+        _integer("entries", "entries and boxes that are there again", _SERVER),
+        _integer("descriptors", "open files that are there again", _SERVER),
+        _integer(
+            "first_seq",
+            "number of the first record that the former server may not have written",
+            _LOG,
+            always=False,
+        ),
+        _integer("last_seq", "number of the last of them", _LOG, always=False),
+        _string("cause", "how the former server ended", _KERNEL, always=False),
+        _word("enforcement", ENFORCEMENT, "who enforces the policy now, as in `start`", _SERVER),
+        _string("enforcement_reason", "why it is so", _SERVER),
+        _string("targets", "where records go", "command line", many=True),
+        _string("fsync", "when a file is told to disk", "command line"),
+    ),
     Event.STOP: (
         _string("cause", "why the server ends", _SERVER, always=False),
         _integer("written", "records handed over in this run until now", _LOG, "records"),
@@ -366,11 +389,17 @@ EVENT_FIELDS: dict[Event, tuple[Field, ...]] = {
         _integer("last_seq", "number of the last of them", _LOG),
         _string("cause", "the error that kept the target from taking them", _KERNEL, always=False),
     ),
+    Event.EXPIRED: (_object("entry", ENTRY, "what went, under one of its names", _SERVER),),
+    Event.EVICTED: (
+        _object("entry", ENTRY, "what went, under one of its names", _SERVER),
+        _word("cause", ("hang-up", "error"), "what the kernel says of the open file", _KERNEL),
+    ),
 }
 """What each event has beside the envelope."""
 
 EVENT_MEANING: dict[Event, str] = {
     Event.START: "the log begins: the server is about to serve",
+    Event.RESTART: "the server was killed, and another one goes on: same run, same entries, same open files",
     Event.STOP: "the log ends: the server ends in order",
     Event.POLICY_LOAD: "policies were put in force",
     Event.POLICY_REJECT: "policies with errors were not; what was in force stays",
@@ -378,6 +407,8 @@ EVENT_MEANING: dict[Event, str] = {
     Event.ATTACH: "the kernel began to guard",
     Event.DETACH: "the kernel stopped guarding",
     Event.AUDIT_LOST: "records were lost and can be written again",
+    Event.EXPIRED: "the time of an entry had come; one record for each of its names",
+    Event.EVICTED: "an entry went as the other side of its open file had hung up; one record for each of its names",
 }
 
 REASON_MEANING = MEANING

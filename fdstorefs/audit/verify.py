@@ -99,6 +99,8 @@ def _note(run: Run, record: Record) -> None:
     run.records += 1
     run.began = min(run.began, record["ts"])
     run.stopped = run.stopped or record["type"] == Event.STOP
+    if record["type"] == Event.RESTART and "first_seq" in record:
+        run.told.append((record["first_seq"], record["last_seq"]))
     # Without a target it is about what `lost_before` counts already; of others this log says nothing.
     if record["type"] == Event.AUDIT_LOST and record.get("target", "").startswith("file:"):
         run.told.append((record["first_seq"], record["last_seq"]))
@@ -148,7 +150,7 @@ def _join(run: Run, *, may_begin_late: bool) -> None:
 
 
 def _take_away_told(run: Run) -> None:
-    """What an `audit-lost` tells of is lost, not missing without a word."""
+    """What an `audit-lost` or a `restart` tells of is lost, not missing without a word, where it is not there."""
     before = count(run.missing)
     for told in run.told:
         run.missing = [rest for gap in run.missing for rest in _without(gap, told)]

@@ -1,4 +1,4 @@
-"""A server in a process of its own, and the wait until it serves."""
+"""A server, or its keeper, in a process of its own, and the wait until it serves."""
 
 import fcntl
 import os
@@ -8,17 +8,18 @@ from dataclasses import replace
 from typing import NoReturn
 
 from fdstorefs.cli.failure import FAILED, Failure, say
-from fdstorefs.cli.serving import serve
+from fdstorefs.cli.serving import serve_alone
 from fdstorefs.server.options import ServeOptions
 
 _READY = b"ready\n"
 
 
 def start(options: ServeOptions, *, log: int | None = None, die_with_us: bool = False) -> int:
-    """Start a server and return its process id once it serves. Raises Failure with the reason that it gave.
+    """Start an instance and return the process id of its keeper, or of its server if it has none, once it serves.
 
     It has a session of its own and none of our descriptors; what it prints goes to the descriptor `log`, or
-    nowhere. With `die_with_us` it ends when this thread does, however that comes about.
+    nowhere. With `die_with_us` it ends when this process does, however that comes about. Raises Failure with the
+    reason that it gave.
     """
     # Whoever ignores it has no children to wait for, and we may have inherited that.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -69,14 +70,19 @@ def _become_server(options: ServeOptions, pipe: int, log: int | None, parent: in
     try:
         os.setsid()
         pipe = _keep_only(pipe, log)
-        if parent is not None:
-            _die_with(parent)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        # The server closes the copy when it serves. Ours tells why it doesn't, even if the copy is closed.
-        serve(replace(options, ready_fd=os.dup(pipe)))
-        code = 0
+        ends_with = None if parent is None else _watched(parent)
+        # The copy is closed as soon as it serves. Ours tells why it doesn't, even if the copy is closed.
+        options = replace(options, ready_fd=os.dup(pipe), ends_with=ends_with)
+        if options.keeper:
+            from fdstorefs.cli.keeping import keep
+
+            code = keep(options, lambda failure: _report(pipe, failure))
+        else:
+            serve_alone(options)
+            code = 0
     except Failure as failure:
-        _tell(pipe, failure.message, failure.hint)
+        code = _report(pipe, failure)
     except BaseException as error:  # noqa: BLE001 (nothing may get past the fork; the parent reports it)
         _tell(pipe, f"the server failed: {type(error).__name__}: {error}", None)
     finally:
@@ -97,12 +103,20 @@ def _keep_only(pipe: int, log: int | None) -> int:
     return pipe
 
 
-def _die_with(parent: int) -> None:
-    from fdstorefs.host.syscalls import set_parent_death_signal
-
-    set_parent_death_signal(signal.SIGTERM)
+def _watched(parent: int) -> int:
+    """A pidfd of our parent, which tells when it has ended."""
+    try:
+        pidfd = os.pidfd_open(parent)
+    except ProcessLookupError:
+        os._exit(FAILED)
     if os.getppid() != parent:  # it died before we asked
         os._exit(FAILED)
+    return pidfd
+
+
+def _report(pipe: int, failure: Failure) -> int:
+    _tell(pipe, failure.message, failure.hint)
+    return failure.exit_code
 
 
 def _tell(pipe: int, message: str, hint: str | None) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from fdstorefs.cli import owners
 from fdstorefs.cli.colour import coloured
 from fdstorefs.cli.columns import align
-from fdstorefs.cli.moment import to_the_minute
+from fdstorefs.cli.moment import to_the_minute, to_the_second
 from fdstorefs.cli.visible import visible
 from fdstorefs.client.records import Entry
 
@@ -52,6 +52,10 @@ def _what(entry: Entry) -> str:
         words.append("unguarded")
     if entry.label is not None:
         words.append(f"[{visible(entry.label)}]")
+    if entry.expires is not None:
+        words.append(f"expires {to_the_second(entry.expires)}")
+    if entry.poll is False:
+        words.append("not polled")
     return " ".join(word for word in words if word)
 
 

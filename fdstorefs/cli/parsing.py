@@ -129,3 +129,16 @@ def descriptor_number(text: str) -> int:
 
 
 descriptor_number.__name__ = "descriptor number"
+
+
+def duration(text: str) -> float:
+    """Seconds of `90s`, `2h`, `1h30m`."""
+    from fdstorefs.core.duration import SECOND, parse_duration
+    from fdstorefs.errors import InvalidArgument
+
+    try:
+        return parse_duration(text) / SECOND
+    except InvalidArgument as error:
+        raise argparse.ArgumentTypeError(
+            f"{error.message}; {error.hint}" if error.hint else error.message
+        ) from None

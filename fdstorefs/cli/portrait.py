@@ -10,6 +10,7 @@ from fdstorefs.cli.visible import visible
 from fdstorefs.client.records import Description, Entry, Opener, Stasher
 
 _ACCESS = {"r": "reading", "w": "writing", "rw": "reading and writing", "path": "nothing but its place"}
+_CAN_HANG_UP = ("socket", "pipe", "eventfd", "pidfd", "seccomp_notify")
 _GUARDED = "yes: the kernel enforces the policy on it wherever it goes"
 _UNGUARDED = {
     "authority": "no: whoever opened it is none of the instance's users, so it is not the instance's to guard",
@@ -37,6 +38,7 @@ def portrait(description: Description) -> list[str]:
             ("created", to_the_second(entry.created)),
             ("changed", to_the_second(entry.changed)),
             ("expires", None if entry.expires is None else to_the_second(entry.expires)),
+            ("on hang-up", _on_hang_up(entry)),
         ]
     )
     if description.details:
@@ -83,6 +85,12 @@ def _opener(opener: Opener) -> str:
     user = "a user without a number here" if opener.uid is None else f"user {_user(opener.uid)}"
     capabilities = f"capabilities {opener.capabilities:#x}" if opener.capabilities else "no capabilities"
     return f"{user}, {capabilities}"
+
+
+def _on_hang_up(entry: Entry) -> str | None:
+    if entry.poll is None or entry.kind not in _CAN_HANG_UP:
+        return None
+    return "goes" if entry.poll else "stays"
 
 
 def _guarded(entry: Entry) -> str | None:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from fdstorefs.cli.failure import Failure, UsageError
@@ -32,6 +32,12 @@ def add_limits(parser: "Parser") -> None:
     )
     parser.add_argument("--entries", type=count, metavar="N", help="hold no more than N entries and boxes")
     parser.add_argument("--entries-per-uid", type=count, metavar="N", help="and no more than N of one user")
+    parser.add_argument(
+        "--no-keeper",
+        dest="keeper",
+        action="store_false",
+        help="start no process that keeps a copy of everything: what is stashed is lost with the server",
+    )
 
 
 def add_enforcement(parser: "Parser") -> None:
@@ -87,6 +93,7 @@ def serve_options(mount: str, options: "argparse.Namespace", ready_fd: int | Non
         audit=audit_options(options),
         enforcement=options.enforcement,
         enforcer_socket=os.path.abspath(options.enforcer),
+        keeper=options.keeper,
     )
 
 
@@ -119,23 +126,46 @@ def check_policies(options: "ServeOptions") -> None:
     show(warnings)
 
 
-def serve(options: "ServeOptions") -> None:
-    """Serve until the instance ends. Raises Failure if it can't be mounted or its policies can't be used."""
+def serve(options: "ServeOptions") -> int:
+    """Serve until the instance ends, under a keeper unless told otherwise, and return the exit code.
+
+    Raises Failure if it can't be mounted or its policies can't be used; a keeper's server reports that itself.
+    """
+    if options.keeper:
+        from fdstorefs.cli.keeping import keep
+
+        return keep(options)
+    serve_alone(options)
+    return 0
+
+
+def serve_alone(options: "ServeOptions") -> None:
+    """Serve in this process, and keep nothing. Raises Failure."""
+    shut(options)
+    from fdstorefs.server import instance
+
+    run_server(lambda: instance.serve(options))
+
+
+def shut(options: "ServeOptions") -> None:
+    """Let nobody look into this process, if the kernel may have to guard it: the sooner, the fewer have by then."""
     if options.enforcement != "daemon":
-        # The sooner, the fewer can have opened our memory before the kernel guards it.
         from fdstorefs.host.syscalls import set_dumpable
 
         set_dumpable(False)
+
+
+def run_server(server: Callable[[], None]) -> None:
+    """Run a server; what it raises comes out as Failure, and its log on standard error."""
     import logging
 
     from fdstorefs.audit.opening import AuditError
     from fdstorefs.policy.diagnostic import PolicyError
-    from fdstorefs.server import instance
     from fdstorefs.server.mounting import MountError
 
     logging.basicConfig(level=logging.INFO, format="fdstorefs: %(message)s")
     try:
-        instance.serve(options)
+        server()
     except PolicyError as error:
         raise refusal(error, "not served") from error
     except (MountError, AuditError) as error:

@@ -58,9 +58,15 @@ class Store:
         replace: bool = False,
         mode: int | None = None,
         label: str | None = None,
+        expires: float | None = None,
+        poll: bool | None = None,
     ) -> int:
         """Stash an open descriptor, and return the entry's id."""
-        return (await self.stash_many({name: file}, replace=replace, mode=mode, label=label))[name]
+        return (
+            await self.stash_many(
+                {name: file}, replace=replace, mode=mode, label=label, expires=expires, poll=poll
+            )
+        )[name]
 
     async def stash_many(
         self,
@@ -69,9 +75,13 @@ class Store:
         replace: bool = False,
         mode: int | None = None,
         label: str | None = None,
+        expires: float | None = None,
+        poll: bool | None = None,
     ) -> dict[str, int]:
         """Stash up to 253 descriptors, all or none, and return the id of each."""
-        return await self._connection.call(calls.stash(files, replace=replace, mode=mode, label=label))
+        return await self._connection.call(
+            calls.stash(files, replace=replace, mode=mode, label=label, expires=expires, poll=poll)
+        )
 
     async def retrieve(self, name: str) -> Retrieved:
         """A copy of the stored descriptor."""

@@ -60,7 +60,13 @@ def _change(method: str, subject: str, **parameters: Any) -> Call[None]:
 
 
 def stash(
-    files: Mapping[str, Stashable], *, replace: bool, mode: int | None, label: str | None
+    files: Mapping[str, Stashable],
+    *,
+    replace: bool = False,
+    mode: int | None = None,
+    label: str | None = None,
+    expires: float | None = None,
+    poll: bool | None = None,
 ) -> Call[dict[str, int]]:
     """Stash under several names, all or none; gives the id of each."""
     names = list(files)
@@ -70,6 +76,8 @@ def stash(
         "replace": replace or None,
         "mode": mode,
         "label": label,
+        "lifetime": None if expires is None else round(expires * 1e9),
+        "poll": poll,
     }
 
     def ids(reply: Parameters, _descriptors: list[int]) -> dict[str, int]:

@@ -34,6 +34,8 @@ class Entry(NamedTuple):
     same number for every entry that holds the same open file. From `file` on, a field is None where it
     doesn't apply or where the caller may not describe the entry. `guarded`: whether the kernel enforces the policy
     on the open file wherever it goes, and `unguarded` is why not; both None where it enforces none.
+    `expires` is when the entry goes by itself, if it does; `poll`: whether it goes when the other side of the open
+    file hangs up.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Entry(NamedTuple):
     stasher: Stasher | None = None
     label: str | None = None
     expires: int | None = None
+    poll: bool | None = None
     guarded: bool | None = None
     unguarded: str | None = None
     opener: Opener | None = None
@@ -80,7 +83,8 @@ class Status(NamedTuple):
 
     `policy_status` (names, files, hash, generation, mode, rules, loaded, applies, warnings, rejected) and `audit`
     (of each target: target, written, lost) are as the interface has them. `guarded` and `unguarded` count open files;
-    None where the kernel enforces nothing, and for all but the owner.
+    None where the kernel enforces nothing, and for all but the owner. `restarts` counts servers that died under a
+    keeper (its pid is `keeper`; both None where there is none); for `outage` nanoseconds nobody served the last time.
     """
 
     version: str
@@ -102,12 +106,14 @@ class Status(NamedTuple):
     kernel: str
     guarded: int | None = None
     unguarded: int | None = None
+    restarts: int | None = None
+    outage: int | None = None
 
 
 _ALWAYS = tuple(field for field in Entry._fields if field not in Entry._field_defaults)
 _SOMETIMES = tuple(field for field in Entry._fields if field in Entry._field_defaults)
 _STASHER, _OPENER = _SOMETIMES.index("stasher"), _SOMETIMES.index("opener")
-_MAY_BE_NULL = ("keeper", "policy", "guarded", "unguarded")
+_MAY_BE_NULL = ("keeper", "policy", "guarded", "unguarded", "restarts", "outage")
 
 
 def entry_from(record: Any) -> Entry:

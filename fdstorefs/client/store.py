@@ -47,12 +47,17 @@ class Store:
         replace: bool = False,
         mode: int | None = None,
         label: str | None = None,
+        expires: float | None = None,
+        poll: bool | None = None,
     ) -> int:
         """Stash an open descriptor, or what has a `fileno()`, and return the entry's id. It stays open here.
 
         An entry that is full is replaced only with `replace`. `mode` is for a new entry (0o600).
+        In `expires` seconds it goes by itself. `poll` False: it stays when the other side of the open file hangs up.
         """
-        return self.stash_many({name: file}, replace=replace, mode=mode, label=label)[name]
+        return self.stash_many(
+            {name: file}, replace=replace, mode=mode, label=label, expires=expires, poll=poll
+        )[name]
 
     def stash_many(
         self,
@@ -61,9 +66,13 @@ class Store:
         replace: bool = False,
         mode: int | None = None,
         label: str | None = None,
+        expires: float | None = None,
+        poll: bool | None = None,
     ) -> dict[str, int]:
         """Stash up to 253 descriptors, all or none, and return the id of each."""
-        return self._connection.call(calls.stash(files, replace=replace, mode=mode, label=label))
+        return self._connection.call(
+            calls.stash(files, replace=replace, mode=mode, label=label, expires=expires, poll=poll)
+        )
 
     def retrieve(self, name: str) -> Retrieved:
         """A copy of the stored descriptor: the very same open file."""

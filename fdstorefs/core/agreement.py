@@ -11,9 +11,10 @@ from fdstorefs.errors import StoreError
 
 
 class Put(NamedTuple):
-    """An open file that is to be put under a name. `label` None: the one that is there stays.
+    """An open file that is to be put under a name. `label`, `polled` None: what is there stays.
 
-    `number` is what a new entry will have.
+    `number` is what a new entry will have. `expires` None: what is put in place of something doesn't, and what fills
+    an empty entry does when that would have.
     """
 
     target: Target
@@ -21,6 +22,8 @@ class Put(NamedTuple):
     stasher: Stasher
     label: str | None
     number: int
+    expires: int | None = None
+    polled: bool | None = None
 
 
 class Agreement:

@@ -1,14 +1,16 @@
 """What all changes of a store have in common: what they need, and the few steps that they are made of."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from fdstorefs.core.access import Action, Authority, Coming, Target, is_owner
 from fdstorefs.core.event import Change, Event, Events
 from fdstorefs.core.finder import Finder
 from fdstorefs.core.guard import Guard, Names
+from fdstorefs.core.journal import Journal, NoJournal
 from fdstorefs.core.limits import MOST_NAMES, Limits, Usage
 from fdstorefs.core.name import RESERVED
 from fdstorefs.core.node import Box, Entry, OpenFile, Stasher
+from fdstorefs.core.schedule import Schedule
 from fdstorefs.core.subject import Subject
 from fdstorefs.core.tree import Tree
 from fdstorefs.errors import Busy, Denied, EntryExists, NoSuchEntry, QuotaExceeded, StoreError, TooManyNames
@@ -27,6 +29,16 @@ class Changing(Finder):
         self.usage = Usage(limits)
         self.guard: Guard | None = None
         """Whoever enforces the policy on the open files wherever they go; set before there are any."""
+        self.journal: Journal = NoJournal()
+        """Whoever keeps what must not end with this process."""
+        self.schedule: Schedule[Entry] = Schedule()
+        """When entries expire."""
+        self.attend: Callable[[OpenFile], None] | None = None
+        """Told of each open file that has come into an entry, or that is in one that is polled now, or no more."""
+        self.is_over: Callable[[int], bool] = _never
+        """Whether such a time has come."""
+        self.unsealed: Callable[[], None] | None = None
+        """Told when a box was unsealed: what had to stay in it may go."""
         self._clock = clock
 
     def counted(self, subject: Subject) -> int:
@@ -120,6 +132,12 @@ class Changing(Finder):
                 if box is not target.box or name != target.name:
                     yield Target(box, name, entry)
 
+    def _require_discards(self, subject: Subject, target: Target) -> None:
+        """What is replaced, or made to go, is discarded, under all its names."""
+        self._authority.require_policy(subject, Action.DISCARD, target)
+        for other in self._other_names(target):
+            self._require_implied(subject, Action.DISCARD, other, target)
+
     def _require_implied(self, subject: Subject, action: Action, target: Target, told: Target) -> None:
         """Raise Denied, in words about `told`, if the policy refuses something that the subject need not know of."""
         try:
@@ -138,6 +156,25 @@ class Changing(Finder):
         try:
             self.guard.require(coming)
         except StoreError as error:
+            self._authority.refused(subject, action, target, error)
+            raise
+
+    def _prepare(
+        self,
+        subject: Subject,
+        action: Action,
+        target: Target,
+        *nodes: Entry | Box,
+        stasher: Stasher | None = None,
+    ) -> None:
+        """Raise, and have it on record as a denial, if the journal can't take a change of these nodes, or of a new one.
+
+        To be called when nothing but the guard can refuse it any more, and before anything changes.
+        """
+        try:
+            self.journal.prepare(sum(node.links for node in nodes) + 1, (), stasher)
+        except StoreError as error:
+            error.name = target.path
             self._authority.refused(subject, action, target, error)
             raise
 
@@ -168,13 +205,30 @@ class Changing(Finder):
         self.tree.attach(target.box, target.name, node)
         self.usage.add(node.uid)
 
+    def _remove_all(
+        self, targets: Sequence[Target], change: Change = Change.DISCARDED
+    ) -> list[OpenFile | None]:
+        """Take these names away, as one operation. Open files that have lost one come held once: `let_go` of them."""
+        files = [self._remove(target) for target in targets]
+        self.journal.record([node for target in targets if (node := target.node) is not None])
+        self._tell_of_removal(targets, change)
+        return files
+
+    def _tell_of_removal(self, targets: Iterable[Target], change: Change = Change.DISCARDED) -> None:
+        for target in targets:
+            if target.node is not None:
+                self._tell(change, target.box, target.name, target.node)
+
     def _remove(self, target: Target) -> OpenFile | None:
-        """Take a name away. An open file that has lost it comes held once: `let_go` of it."""
+        """Take a name away. An open file that has lost it comes held once: `let_go` of it, once that is recorded."""
         node = self.tree.detach(target.box, target.name)
         if isinstance(node, Box) or not node.is_named:
             self.usage.remove(node.uid)
-        self._tell(Change.DISCARDED, target.box, target.name, node)
-        if not isinstance(node, Entry) or node.file is None:
+        if not isinstance(node, Entry):
+            return None
+        if not node.is_named:
+            self.schedule.put(node, None)
+        if node.file is None:
             return None
         former = node.file
         if node.is_named:
@@ -194,18 +248,23 @@ class Changing(Finder):
         for file in held:
             file.drop()
 
-    def _swap(self, entry: Entry, file: OpenFile, stasher: Stasher) -> None:
+    def _swap(self, entry: Entry, file: OpenFile, stasher: Stasher) -> OpenFile | None:
+        """Put a file into an entry. What was in it comes held once: drop it, once the change is recorded."""
         former, entry.file = entry.file, file.hold()
         if former is not None:
             former.leave(entry)
         file.enter(entry)
         entry.stasher, entry.changed, entry.judged = stasher, self._clock(), None
-        if former is not None:
-            former.drop()
+        return former
 
     def _tell(self, change: Change, box: Box, name: str, node: Entry | Box) -> None:
         if self.events.wanted:
             self.events.publish(Event(change, box, name, node))
+
+
+def _never(_when: int) -> bool:
+    """Nobody tells the time."""
+    return False
 
 
 def exists(target: Target, hint: str | None = None) -> EntryExists:

@@ -14,6 +14,8 @@ class Change(StrEnum):
     STASHED = "stashed"
     REPLACED = "replaced"
     DISCARDED = "discarded"
+    EXPIRED = "expired"
+    EVICTED = "evicted"
     RENAMED = "renamed"
     LINKED = "linked"
     CHANGED = "changed"

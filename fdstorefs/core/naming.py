@@ -17,14 +17,21 @@ class Naming(Changing):
     def discard(self, subject: Subject, target: Target) -> None:
         """Take the name away; the last one closes the open file. Errors: NoSuchEntry, IsABox, Denied, Busy."""
         self._check_discard(subject, target)
-        self.let_go([self._remove(target)])
+        self._discard(subject, [target])
 
     def discard_many(self, subject: Subject, paths: Sequence[str]) -> None:
         """Discard all `paths`, or none."""
         targets = self.locate_distinct(subject, paths, Action.DISCARD)
         for target in targets:
             self._check_discard(subject, target)
-        self.let_go([self._remove(target) for target in targets])
+        self._discard(subject, targets)
+
+    def _discard(self, subject: Subject, targets: Sequence[Target]) -> None:
+        if targets:
+            self._prepare(
+                subject, Action.DISCARD, targets[0], *(self._existing(target) for target in targets)
+            )
+            self.let_go(self._remove_all(targets))
 
     def _check_discard(self, subject: Subject, target: Target) -> None:
         if isinstance(self._existing(target), Box):
@@ -36,6 +43,7 @@ class Naming(Changing):
     ) -> Box:
         """A new box; errors: EntryExists, Denied, QuotaExceeded, Busy (in a sealed box)."""
         target = self._free(subject, box, name, Coming(is_box=True))
+        self._prepare(subject, Action.STASH, target, stasher=stasher)
         now, inherited = self._clock(), box.mode & SET_GROUP_ID
         made = Box(
             ino=self.tree.next_ino(),
@@ -47,6 +55,7 @@ class Naming(Changing):
             stasher=stasher,
         )
         self._attach(target, made)
+        self.journal.record([made])
         self._tell(Change.CREATED, box, name, made)
         return made
 
@@ -66,7 +75,8 @@ class Naming(Changing):
         self._authority.require_policy(subject, Action.DISCARD, target)
         if node.children:
             raise NotEmpty(f"`{target.path}` is not empty", name=target.path)
-        self._remove(target)
+        self._prepare(subject, Action.DISCARD, target, node)
+        self._remove_all([target])
 
     def link(self, subject: Subject, source: Target, box: Box, name: str) -> Entry:
         """A second name for an entry; errors: NotPermitted (a box), EntryExists, Denied, Busy, TooManyNames."""
@@ -78,10 +88,12 @@ class Naming(Changing):
         self._require(subject, Action.LINK, source)
         check_names((entry.file.names if entry.file is not None else entry.links) + 1, goal)
         goal = self._free(subject, box, name, as_coming(entry), more=0)
+        self._prepare(subject, Action.LINK, goal, entry)
         if self.guard is not None and entry.file is not None:
             new = Named(goal.path, entry.ino, entry.label, entry.stasher)
             self._require_guard(subject, Action.LINK, goal, {entry.file: [*names_of(entry.file), new]})
         self.tree.attach(goal.box, goal.name, entry)
         entry.changed = self._clock()
+        self.journal.record([entry])
         self._tell(Change.LINKED, box, name, entry)
         return entry

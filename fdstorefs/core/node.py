@@ -34,6 +34,7 @@ class OpenFile:
     where telling it would have meant asking somebody else's file server. `guarded`: the kernel enforces the policy
     on it wherever it goes; to be settled before anybody is asked about the file, as verdicts are remembered.
     `unguarded` is why it doesn't where it could. `opener` None: not known, as only the kernel can tell.
+    `kept`: the store's journal keeps it.
     """
 
     descriptor: int
@@ -47,6 +48,7 @@ class OpenFile:
     opener: Opener | None = None
     may_block_on_close: bool = False
     pollable: bool = True
+    kept: bool = False
     number: int = 0
     holds: int = 0
     release: Callable[["OpenFile"], None] | None = field(default=None, repr=False)
@@ -135,11 +137,16 @@ class Node:
 class Entry(Node):
     """What a name stands for: one open file, or nothing yet.
 
+    `expires` is when it goes, in ns of a clock that is never set (CLOCK_BOOTTIME). `polled`: it goes, too, when the
+    other side of the open file hangs up.
+
     `places` are its names: each a box and a name in it, in turn, so that an entry with one name is small.
     """
 
     file: OpenFile | None = None
     label: str | None = None
+    expires: int | None = None
+    polled: bool = True
     _places: tuple[Any, ...] = ()
 
     @property

@@ -35,14 +35,18 @@ class Renaming(Changing):
             self._authority.require_unoccupied(subject, goal)
             self._require_replaceable(moved, goal, goal.node, replace)
         self._require_goal(subject, goal)
+        replaced = [goal] if goal.node is not None else []
+        self._prepare(subject, Action.RENAME, source, moved, *([goal.node] if goal.node is not None else []))
         if self.guard is not None:
             self._require_guard(subject, Action.RENAME, source, names_moved(source, goal))
-        replaced = self._remove(goal) if goal.node is not None else None
         former = source.path
+        files = [self._remove(target) for target in replaced]
         self.tree.move(source.box, source.name, goal.box, goal.name)
         moved.changed = self._clock()
+        self.journal.record([moved] if goal.node is None else [moved, goal.node])
+        self._tell_of_removal(replaced)
         self.events.publish(Event(Change.RENAMED, goal.box, goal.name, moved, former))
-        self.let_go([replaced])
+        self.let_go(files)
 
     def _require_rename(
         self, subject: Subject, source: Target, moved: Entry | Box, box: Box, there: Entry | Box | None

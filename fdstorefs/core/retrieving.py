@@ -7,7 +7,7 @@ from fdstorefs.core.changing import Changing
 from fdstorefs.core.guard import Guard
 from fdstorefs.core.node import Box, OpenFile
 from fdstorefs.core.subject import Subject
-from fdstorefs.errors import EmptyEntry, IsABox, StoreError
+from fdstorefs.errors import EmptyEntry, IsABox, NoSuchEntry, StoreError
 
 
 class Retrieving(Changing):
@@ -31,7 +31,10 @@ class Retrieving(Changing):
     def check_take(self, subject: Subject, paths: Sequence[str]) -> list[tuple[Target, OpenFile]]:
         """What `take_many` would take, or its error; nothing is taken yet."""
         targets = self.locate_distinct(subject, paths, Action.TAKE)
-        return [(target, self._ready(subject, Action.TAKE, target)) for target in targets]
+        taken = [(target, self._ready(subject, Action.TAKE, target)) for target in targets]
+        if taken:
+            self._prepare(subject, Action.TAKE, targets[0], *(self._existing(target) for target in targets))
+        return taken
 
     def remove_taken(self, targets: Sequence[Target]) -> list[OpenFile | None]:
         """Take the names away that `check_take` allowed a moment ago, as far as they still stand for the same.
@@ -39,14 +42,17 @@ class Retrieving(Changing):
         `let_go` of what comes back once nobody can receive the files under these names any more: so long the guard is
         to know of them.
         """
-        return [
-            self._remove(target) for target in targets if target.box.children.get(target.name) is target.node
-        ]
+        return self._remove_all(
+            [target for target in targets if target.box.children.get(target.name) is target.node]
+        )
 
     def _ready(self, subject: Subject, action: Action, target: Target) -> OpenFile:
         entry = self._existing(target)
         if isinstance(entry, Box):
             raise IsABox(f"`{target.path}` is a box", name=target.path)
+        if entry.expires is not None and self.is_over(entry.expires):
+            # It goes in a moment. Whoever asks in that moment is not to be the one who still gets it.
+            raise NoSuchEntry(f"no entry `{target.path}`", name=target.path)
         if self.guard is not None and entry.file is not None:
             self._require_enforced(subject, action, target, self.guard, entry.file)
         self._require(subject, action, target)

@@ -24,9 +24,11 @@ class Stashing(Changing):
     ) -> Entry:
         """An empty entry; errors: EntryExists, Denied, QuotaExceeded, Busy (sealed box)."""
         target = self._free(subject, box, name, Coming())
+        self._prepare(subject, Action.STASH, target, stasher=stasher)
         entry = self._new_entry(subject, box, mode)
         entry.stasher = stasher
         self._attach(target, entry)
+        self.journal.record([entry])
         self._tell(Change.CREATED, box, name, entry)
         return entry
 
@@ -36,12 +38,11 @@ class Stashing(Changing):
         Whoever comes by the entry itself rather than by its name may be one who can't list it.
         """
         target = self.target_of(subject, entry, Action.STASH)
-        with self.agreement(subject, [Put(target, file, stasher, None, entry.ino)]) as agreement:
+        puts = [Put(target, file, stasher, None, entry.ino)]
+        with self.agreement(subject, puts) as agreement:
             self._require_put(subject, target, file, entry.label)
             agreement.complete()
-            change = Change.REPLACED if entry.file is not None else Change.STASHED
-            self._swap(entry, file, stasher)
-        self._tell(change, target.box, target.name, entry)
+            self.put_all(subject, puts)
 
     def check_stash(self, subject: Subject, path: str, *, replace: bool = False) -> Target:
         """Raise whatever `stash` would raise before a descriptor is even looked at.
@@ -107,12 +108,6 @@ class Stashing(Changing):
             self._authority.require_implied(subject, Action.STASH, by_filler)
         self._authority.require_policy(subject, Action.STASH, target._replace(coming=maker))
 
-    def _require_discards(self, subject: Subject, target: Target) -> None:
-        """What is replaced is discarded, under all its names."""
-        self._authority.require_policy(subject, Action.DISCARD, target)
-        for other in self._other_names(target):
-            self._require_implied(subject, Action.DISCARD, other, target)
-
     def stash(
         self,
         subject: Subject,
@@ -134,31 +129,69 @@ class Stashing(Changing):
         with self.agreement(subject, [put]) as agreement:
             self.check_put(subject, target, file, label)
             agreement.complete()
-            return self.put(subject, put, mode=mode)
+            return self.put_all(subject, [put], mode=mode)[0]
 
-    def to_put(self, target: Target, file: OpenFile, stasher: Stasher, label: str | None = None) -> Put:
+    def to_put(
+        self,
+        target: Target,
+        file: OpenFile,
+        stasher: Stasher,
+        label: str | None = None,
+        expires: int | None = None,
+        polled: bool | None = None,
+    ) -> Put:
         """What is to be put under a name, with the number that a new entry will have."""
         number = target.node.ino if target.node is not None else self.tree.next_ino()
-        return Put(target, file, stasher, label, number)
+        return Put(target, file, stasher, label, number, expires, polled)
 
     def agreement(self, subject: Subject, puts: Sequence[Put]) -> Agreement | NoGuard:
         """The guard's consent to all these puts; what `check_put` and `put` are called within."""
         if self.guard is None:
             return _NO_GUARD
-        return Agreement(self.guard, puts, partial(self._not_guarded, subject))
+        return Agreement(self.guard, puts, partial(self._not_put, subject))
 
-    def _not_guarded(self, subject: Subject, put: Put, error: StoreError) -> None:
+    def _not_put(self, subject: Subject, put: Put, error: StoreError) -> None:
         target = put.target._replace(coming=Coming(put.file, put.label))
         self._authority.refused(subject, Action.STASH, target, error)
 
-    def put(self, subject: Subject, put: Put, *, mode: int = ENTRY_MODE) -> tuple[Entry, bool]:
-        """The last part of `stash`: do what has just been allowed. Cannot fail."""
+    def put_all(
+        self, subject: Subject, puts: Sequence[Put], *, mode: int = ENTRY_MODE
+    ) -> list[tuple[Entry, bool]]:
+        """The last part of `stash`: do all that has just been allowed. The entries, and whether each was replaced.
+
+        Raises what the journal raises, and then nothing has changed.
+        """
+        self._prepare_puts(subject, puts)
+        done = [self._put(subject, put, mode) for put in puts]
+        self.journal.record([entry for entry, _ in done])
+        for put, (entry, former) in zip(puts, done, strict=True):
+            change = Change.REPLACED if former is not None else Change.STASHED
+            self._tell(change, put.target.box, put.target.name, entry)
+            self.schedule.put(entry, entry.expires)
+            if former is not None:
+                former.drop()
+            if self.attend is not None and entry.file is not None:
+                self.attend(entry.file)
+        return [(entry, former is not None) for entry, former in done]
+
+    def _prepare_puts(self, subject: Subject, puts: Sequence[Put]) -> None:
+        names = sum(put.target.node.links if put.target.node is not None else 1 for put in puts)
+        try:
+            self.journal.prepare(names, [put.file for put in puts], puts[0].stasher)
+        except StoreError as error:
+            error.name = puts[0].target.path
+            self._not_put(subject, puts[0], error)
+            raise
+
+    def _put(self, subject: Subject, put: Put, mode: int) -> tuple[Entry, OpenFile | None]:
         target, entry = put.target, put.target.node
         if not isinstance(entry, Entry):
             entry = self._new_entry(subject, target.box, mode, put.number)
             self._attach(target, entry)
-        replaced = entry.file is not None
-        self._swap(entry, put.file, put.stasher)
+        former = self._swap(entry, put.file, put.stasher)
         entry.label = put.label if put.label is not None else entry.label
-        self._tell(Change.REPLACED if replaced else Change.STASHED, target.box, target.name, entry)
-        return entry, replaced
+        entry.polled = put.polled if put.polled is not None else entry.polled
+        if former is not None or put.expires is not None:
+            # What comes in place of something that was to go is not to go with it.
+            entry.expires = put.expires
+        return entry, former

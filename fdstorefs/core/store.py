@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from fdstorefs.core.access import MODE_BITS, Authority
 from fdstorefs.core.attributes import Attributes
+from fdstorefs.core.lapsing import Lapsing
 from fdstorefs.core.limits import Limits
 from fdstorefs.core.naming import Naming
 from fdstorefs.core.node import Box
@@ -17,7 +18,7 @@ from fdstorefs.core.stashing import Stashing
 from fdstorefs.core.tree import ROOT_INO, Tree
 
 
-class Store(Stashing, Retrieving, Naming, Renaming, Attributes):
+class Store(Stashing, Retrieving, Naming, Renaming, Attributes, Lapsing):
     """One instance's entries. `clock` gives the time in ns since the epoch."""
 
     def __init__(

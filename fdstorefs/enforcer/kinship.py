@@ -6,16 +6,21 @@ from fdstorefs.errors import NoSuchProcess, NotPermitted
 from fdstorefs.host.task import Task
 
 
-def require_kin(instance: Instance, keeper: Process, pidfd: int) -> None:
-    """Raise NotPermitted unless it is its server's parent or child, and the same user in the same place."""
+def require_kin(instance: Instance, keeper: Process, pidfd: int, *, is_heir: bool) -> None:
+    """Raise NotPermitted unless it is its server's parent or child, and the same user in the same place.
+
+    An heir, which the kernel knows as a keeper of the instance already, need not be: it is what a keeper has turned
+    into or started, and has what a keeper has.
+    """
     here = instance.standing.here
     if (keeper.uid, keeper.userns.numbers[0]) != (instance.uid, instance.chain[0]):
         raise NotPermitted("a keeper runs as its server's user, in the same user namespace")
     if keeper.cgroup is None or keeper.cgroup != here.cgroup:
         raise NotPermitted("a keeper runs in its server's cgroup", hint="the cgroup that it registered from")
-    if not _is_child(keeper, pidfd, instance) and not _is_parent(keeper, instance):
+    if not is_heir and not _is_child(keeper, pidfd, instance) and not _is_parent(keeper, instance):
         raise NotPermitted(
-            "a keeper is its server's parent, or a child of it", hint="start it, or be started by it"
+            "a keeper is its server's parent or a child of it, or was started by one that was guarded",
+            hint="start it, or be started by it",
         )
 
 

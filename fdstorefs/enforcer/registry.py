@@ -183,8 +183,8 @@ class Registry:
 
     def protect(self, instance: Instance, keeper: Process, pidfd: int) -> Callable[[], None]:
         """Guard a keeper of the instance. Returns what takes that back. Raises NotPermitted for who cannot be one."""
-        require_kin(instance, keeper, pidfd)
         role = self._kernel.role(pidfd)
+        require_kin(instance, keeper, pidfd, is_heir=role == Role(RoleKind.KEEPER, instance.number))
         if role is not None and self._is_bound(role, keeper, instance):
             raise NotPermitted("it has another role already")
         self._kernel.set_role(pidfd, RoleKind.KEEPER, instance.number)

@@ -5,6 +5,9 @@ from typing import Generic, Protocol, TypeVar
 
 from fdstorefs.host import syscalls
 
+SORTED_AT_ONCE = 32
+"""Files that are sorted before something else may be done."""
+
 
 class Stored(Protocol):
     """A stored file: a descriptor of it that stays open, and its device and inode number."""
@@ -31,12 +34,16 @@ class IdentityIndex(Generic[File]):
     Most are the only open file of their inode. But all eventfds of the machine share one, so that a bucket may
     hold everything: it is kept sorted by kcmp's order, and a look-up costs a logarithm of system calls.
     Without kcmp it costs one call per file. What was added must stay open until after `remove`.
+
+    Very many that are added at once (`add_unsorted`) are sorted when there is time: until then a look-up among them
+    costs a call for each.
     """
 
     def __init__(self) -> None:
         # There may be very many: a lone file costs no more than its place in the dictionary.
         self._lone: dict[int, File] = {}
         self._buckets: dict[int, list[File]] = {}
+        self._unsorted: dict[int, list[File]] = {}
         self._count = 0
 
     def __len__(self) -> int:
@@ -44,14 +51,18 @@ class IdentityIndex(Generic[File]):
 
     def __iter__(self) -> Iterator[File]:
         yield from self._lone.values()
-        for files in self._buckets.values():
+        for files in (*self._buckets.values(), *self._unsorted.values()):
             yield from files
 
     def find(self, fd: int, device: int, inode: int) -> File | None:
         """The stored file that `fd` is another descriptor of. Raises OSError (EBADF)."""
-        files = self._of(_key(device, inode))
+        key = _key(device, inode)
+        files = self._of(key)
         position, is_there = _position(files, fd)
-        return files[position] if is_there else None
+        if is_there:
+            return files[position]
+        unsorted = self._unsorted.get(key, ())
+        return next((file for file in unsorted if _is_same(file.descriptor, fd)), None)
 
     def add(self, file: File) -> None:
         """Remember a file. Raises ValueError when it is there already."""
@@ -64,9 +75,38 @@ class IdentityIndex(Generic[File]):
         self._put(key, files)
         self._count += 1
 
+    def add_unsorted(self, file: File) -> None:
+        """Remember a file that is not there yet, which nobody looks at here; `sort_some` puts it in its place."""
+        key = _key(file.device, file.inode)
+        if key in self._lone or key in self._buckets:
+            self._unsorted.setdefault(key, []).append(file)
+        else:
+            self._lone[key] = file
+        self._count += 1
+
+    def sort_some(self) -> bool:
+        """Sort some more of those. Whether there are more to sort."""
+        for _ in range(SORTED_AT_ONCE):
+            if not self._unsorted:
+                return False
+            self.add(self._take_unsorted(next(reversed(self._unsorted)), -1))
+        return bool(self._unsorted)
+
+    def _take_unsorted(self, key: int, place: int) -> File:
+        files = self._unsorted[key]
+        file = files.pop(place)
+        if not files:
+            del self._unsorted[key]
+        self._count -= 1
+        return file
+
     def remove(self, file: File) -> None:
         """Forget a file, while its descriptor is still open. Raises KeyError when it isn't there."""
         key = _key(file.device, file.inode)
+        unsorted = [other.descriptor for other in self._unsorted.get(key, ())]
+        if file.descriptor in unsorted:
+            self._take_unsorted(key, unsorted.index(file.descriptor))
+            return
         files = self._of(key)
         position, is_there = _position(files, file.descriptor)
         if not is_there:
@@ -88,6 +128,10 @@ class IdentityIndex(Generic[File]):
         self._buckets.pop(key, None)
         if files:
             self._lone[key] = files[0]
+
+
+def _is_same(there: int, fd: int) -> bool:
+    return there == fd or syscalls.same_file_order(there, fd) == syscalls.SAME_FILE
 
 
 def _key(device: int, inode: int) -> int:

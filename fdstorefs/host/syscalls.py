@@ -43,7 +43,6 @@ _PIDFD_THREAD = os.O_EXCL
 _F_DUPFD_QUERY = 1027
 _KCMP_FILE = 0
 _KCMP_FILES = 2
-_PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _AT_FDCWD = -100
 _SYS_OPEN_TREE = 428
@@ -61,6 +60,9 @@ _StatxBuffer = ctypes.c_char * 256
 
 _AddressBuffer = ctypes.c_char * 128
 
+_TFD_TIMER_ABSTIME = 1
+_TimerSpec = ctypes.c_int64 * 4  # seconds and nanoseconds, of the interval and of the first time
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.argtypes = [ctypes.c_long] * 6
 _libc.syscall.restype = ctypes.c_long
@@ -72,8 +74,9 @@ _libc.setns.argtypes = [ctypes.c_int, ctypes.c_int]
 _libc.getsockopt.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
 _libc.getsockname.argtypes = [ctypes.c_int, _AddressBuffer, ctypes.c_void_p]
 _libc.getpeername.argtypes = [ctypes.c_int, _AddressBuffer, ctypes.c_void_p]
+_libc.timerfd_create.argtypes = [ctypes.c_int, ctypes.c_int]
+_libc.timerfd_settime.argtypes = [ctypes.c_int, ctypes.c_int, _TimerSpec, ctypes.c_void_p]
 _libc.fcntl.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_ulong]
-_libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
 
 
 class CachedStat(NamedTuple):
@@ -227,9 +230,16 @@ def set_descriptor_flags(fd: int, flags: int) -> None:
     _check(_libc.fcntl(fd, fcntl.F_SETFD, flags), f"set the flags of descriptor {fd}")
 
 
-def set_parent_death_signal(signal_number: int) -> None:
-    """Have the kernel send us this signal when the thread that created us ends (0: never)."""
-    _check(_libc.prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0), "set the parent death signal")
+def timerfd(clock: int) -> int:
+    """A timer of a clock (CLOCK_...), as a descriptor that doesn't block; it is not set."""
+    return _check(_libc.timerfd_create(clock, os.O_CLOEXEC | os.O_NONBLOCK), "make a timer")
+
+
+def set_timer(fd: int, when: int | None) -> None:
+    """Set a timer to a moment in ns of its clock, at once if that is over; None: it is not set any more."""
+    # All zeros are no moment, so the first one that there is has to do.
+    spec = _TimerSpec(0, 0, *divmod(max(when, 1), 1_000_000_000)) if when is not None else _TimerSpec()
+    _check(_libc.timerfd_settime(fd, _TFD_TIMER_ABSTIME, spec, None), "set a timer")
 
 
 def set_dumpable(dumpable: bool) -> None:

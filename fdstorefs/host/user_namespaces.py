@@ -3,6 +3,7 @@
 import fcntl
 import os
 import sys
+from collections.abc import Callable
 
 _NS_GET_PARENT, _NS_GET_OWNER_UID = 0xB702, 0xB704
 
@@ -12,17 +13,22 @@ class HeldNamespace:
 
     `numbers` are its own, then that of each namespace above it. The kernel shows them up to our own, and none
     above a namespace that is not below ours: there they end. `owners` are the uids of whoever made each of them,
-    as our namespace has them.
+    as our namespace has them. `number` is what somebody else holds it under, 0 while nobody does; with it
+    `let_go` is called when this object goes, from any thread.
     """
 
-    __slots__ = ("__weakref__", "_fd", "numbers", "owners")
+    __slots__ = ("__weakref__", "descriptor", "let_go", "number", "numbers", "owners")
 
     def __init__(self, fd: int) -> None:
-        self._fd = fd
+        self.descriptor = fd
+        self.number = 0
+        self.let_go: Callable[[int], None] | None = None
         self.numbers, self.owners = zip(*_chain(fd), strict=True)
 
     def __del__(self) -> None:
-        os.close(self._fd)
+        if self.let_go is not None:
+            self.let_go(self.number)
+        os.close(self.descriptor)
 
 
 class HeldChain(tuple[int, ...]):  # noqa: SLOT001  a tuple's subclass cannot have slots
@@ -31,12 +37,12 @@ class HeldChain(tuple[int, ...]):  # noqa: SLOT001  a tuple's subclass cannot ha
     The number of a namespace that has gone is soon another's.
     """
 
-    _held: HeldNamespace
+    held: HeldNamespace
 
     def __new__(cls, held: HeldNamespace) -> "HeldChain":
         """The numbers of `held`."""
         made = super().__new__(cls, held.numbers)
-        made._held = held
+        made.held = held
         return made
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from fdstorefs import __version__
 from fdstorefs.audit.log import AuditLog
-from fdstorefs.audit.opening import begin, open_log
+from fdstorefs.audit.opening import begin, note_restart, open_log
 from fdstorefs.audit.record import DAEMON, KERNEL
 from fdstorefs.core.limits import Limits
 from fdstorefs.core.store import Store
@@ -19,13 +19,17 @@ from fdstorefs.host.recursion import RecursionGuard
 from fdstorefs.server import doorway, fuse, varlink
 from fdstorefs.server.context import Context
 from fdstorefs.server.enforcement.authority import PolicyAuthority
-from fdstorefs.server.enforcement.keeping import PolicyKeeper, Ready, least, make_ready
+from fdstorefs.server.enforcement.in_force import InForce
+from fdstorefs.server.enforcement.keeping import PolicyKeeper, Ready, least, make_ready, make_ready_again
 from fdstorefs.server.enforcement.loading import load_policies
 from fdstorefs.server.guarding.asking import Ask
 from fdstorefs.server.guarding.asking import ask as ask_kernel
 from fdstorefs.server.guarding.choosing import Choice, choose
 from fdstorefs.server.guarding.guarding import Guarding, Introduced
 from fdstorefs.server.intake import Intake
+from fdstorefs.server.keeping.keeping import Keeping
+from fdstorefs.server.kept import Kept, end_with, keep
+from fdstorefs.server.lapsing.lapses import Lapses
 from fdstorefs.server.loop import Loop
 from fdstorefs.server.mounting import Mounted, MountError, mount_instance, real_mount_point, unmount
 from fdstorefs.server.options import ServeOptions
@@ -37,6 +41,8 @@ log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 2.0
 FIRST_GENERATION = 1
+_REGISTERED = "registered"
+"""What is remembered of an instance that the kernel guards: its number."""
 _WATCH_HINT = "if this user watches too much: raise the sysctl fs.inotify.max_user_instances"
 
 
@@ -54,24 +60,31 @@ class Instance:
     ) -> None:
         self._options = options
         self._mounted = mounted
-        self._started = time.time_ns()
         self._descriptors = Descriptors()
-        self._loop, self._subjects, self._audit, self._choice = foundation
-        self._context, self._policies = self._make_context(limit, ready)
+        self._loop, self._subjects, self._audit, self._choice, self._kept = foundation
+        self._started: int = self._kept.facts.get("started", time.time_ns()) if self._kept else time.time_ns()
+        self._outage: int | None = None
+        self._authority, self._ours, self._context = self._make_context(limit, ready)
+        self._keeping = self._keep(self._kept) if self._kept is not None else None
+        self._policies = self._make_policies(ready)
         self._guarding = self._make_guarding(ask)
+        self._lapses = Lapses(self._loop, self._context.store, self._context.intake, self._audit)
         self._mount_server = fuse.serve_mount(self._context, mounted.device_fd, mounted.device, self._end)
         self._watch = doorway.MountWatch(self._loop, mounted.device, self._end)
         self._socket_server: varlink.VarlinkServer | None = None
         self._failure: BaseException | None = None
         self._ending = False
 
-    def _make_context(self, limit: int, ready: Ready) -> tuple[Context, PolicyKeeper]:
+    def _make_context(self, limit: int, ready: Ready) -> tuple[PolicyAuthority, Limits, Context]:
         options = self._options
         guard = RecursionGuard(self._mounted.device, os.getpid(), self._descriptors)
         intake = Intake(self._descriptors, guard, limit)
         ours = least(Limits(options.entries, options.entries_per_uid), Limits(intake.capacity))
         authority = PolicyAuthority(
-            ready.in_force, self._subjects.userns, self._audit if self._audit.enabled else None
+            ready.in_force,
+            self._subjects.userns,
+            self._audit if self._audit.enabled else None,
+            self._kept.memory.decisions() if self._kept is not None else None,
         )
         store = Store(
             uid=os.geteuid(),
@@ -92,23 +105,53 @@ class Instance:
             store=store,
             intake=intake,
             subjects=self._subjects,
-            records=Records(store),
+            records=Records(
+                store, bytes.fromhex(self._kept.facts.get("records", "")) if self._kept else None
+            ),
             status=self.status,
         )
+        return authority, ours, context
+
+    def _keep(self, kept: Kept) -> Keeping:
+        """What is kept is in the store from now on, and what comes into it is kept."""
+        store, intake = self._context.store, self._context.intake
+        keeping = keep(kept, store, intake, self._subjects, self._loop, self._descriptors)
+        keeping.remember(started=self._started, records=self._context.records.key.hex(), **kept.memory.facts)
+        if kept.restored is not None:
+            note_restart(
+                self._audit,
+                self._options.audit,
+                kept.memory,
+                away=kept.away,
+                entries=store.usage.total,
+                descriptors=intake.files,
+                enforcement=self._choice.enforcement,
+                why=self._choice.why,
+                cause=kept.held.cause,
+            )
+        return keeping
+
+    def _make_policies(self, ready: Ready) -> PolicyKeeper:
         policies = PolicyKeeper(
-            options.policies,
+            self._options.policies,
             self._mounted.path,
             ready,
             loop=self._loop,
-            authority=authority,
-            usage=store.usage,
-            ours=ours,
+            authority=self._authority,
+            usage=self._context.store.usage,
+            ours=self._ours,
             audit=self._audit,
         )
-        return context, policies
+        keeping = self._keeping
+        if keeping is not None:
+            keeping.remember(policy=_mark(ready.in_force))
+            policies.changed = lambda in_force: keeping.remember(policy=_mark(in_force))
+        return policies
 
     def _make_guarding(self, ask: Ask) -> Guarding | None:
         if self._choice.line is None:
+            if self._kept is not None:
+                self._kept.line.settled(guarded=False)
             return None
         store, intake = self._context.store, self._context.intake
         guarding = Guarding(
@@ -122,7 +165,12 @@ class Instance:
             audit=self._audit,
             ask=ask,
             files=lambda: intake.stored,
+            keeper=(lambda: kept.line.pid) if (kept := self._kept) is not None else None,
+            previous=kept.facts.get(_REGISTERED) if kept is not None else None,
         )
+        guarding.guard.guarded = sum(file.guarded for file in intake.stored)
+        if kept is not None:
+            kept.line.may_keep = guarding.may_keep
         store.guard, intake.unkept = guarding.guard, guarding.guard.release
         return guarding
 
@@ -130,6 +178,8 @@ class Instance:
         """Serve. Returns when the instance has ended and is unmounted; raises what kept it from starting."""
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal(number, self._end)
+        if self._options.ends_with is not None:
+            end_with(self._options.ends_with, self._loop, self._end)
         if not self._watch_policies():
             pass
         elif self._guarding is not None:
@@ -156,13 +206,18 @@ class Instance:
             self._failure = wrong
             self._end()
             return
+        if self._kept is not None:
+            self._kept.line.settled(guarded=True)
         self._guarding.begin(result)
         # Our role keeps others out from now on, root too, and has it on record that they tried.
         syscalls.set_dumpable(True)
+        if self._keeping is not None:
+            self._keeping.remember(**{_REGISTERED: result[1].instance})
         if not self._ending:
             self._bind()
 
     def _bind(self) -> None:
+        self._lapses.begin()
         self._loop.in_thread(lambda: doorway.bind(self._mounted.path), self._bound)
 
     def _bound(self, listening: socket.socket | BaseException) -> None:
@@ -171,18 +226,38 @@ class Instance:
             self._end()
             return
         self._socket_server = varlink.serve(self._context, listening)
-        log.info("serving %s", self._mounted.path)
+        self._tell_that_it_serves()
         if self._guarding is None:
             log.info("enforcement: by this server alone; %s", self._choice.why)
         if not self._audit.enabled:
             log.info("no audit log is kept (`--audit` says where)")
-        announce(self._options.ready_fd)
+        if self._kept is not None:
+            self._kept.line.ready()
+        else:
+            announce(self._options.ready_fd)
+
+    def _tell_that_it_serves(self) -> None:
+        if self._kept is None or self._kept.restored is None:
+            log.info("serving %s", self._mounted.path)
+            return
+        self._outage = self._kept.away
+        count, files = self._context.store.usage.total, self._context.intake.files
+        log.warning(
+            "serving %s again after %d ms, with %d entries and %d open files",
+            self._mounted.path,
+            self._outage // 1_000_000,
+            count,
+            files,
+        )
 
     def _end(self) -> None:
         """Take the mount away while the loop still answers it, then stop. Called for every reason to end."""
         if self._ending:
             return
         self._ending = True
+        if self._kept is not None:
+            # From here on nobody is to take over, however this ends.
+            self._kept.line.end(0)
         self._watch.close()
         self._policies.close()
         if self._socket_server is not None:
@@ -199,6 +274,7 @@ class Instance:
             log.warning("%s", error.message)
 
     def _close(self) -> None:
+        self._lapses.close()
         self._mount_server.close()
         left = self._descriptors.drain(DRAIN_SECONDS)
         if left:
@@ -206,6 +282,8 @@ class Instance:
         if self._guarding is not None:
             self._guarding.close()
         self._audit.close()
+        if self._keeping is not None:
+            self._keeping.close()
         self._loop.close()
 
     def status(self) -> dict[str, Any]:
@@ -216,7 +294,9 @@ class Instance:
             "version": __version__,
             "mount": self._mounted.path,
             "pid": os.getpid(),
-            "keeper": None,
+            "keeper": self._kept.line.pid if self._kept is not None else None,
+            "restarts": self._kept.held.restarts if self._kept is not None else None,
+            "outage": self._outage,
             "uid": store.root.uid,
             **self._enforcement(),
             "policy": ",".join(policies["names"]),
@@ -255,9 +335,10 @@ class Foundation(NamedTuple):
     subjects: Subjects
     audit: AuditLog
     choice: Choice
+    kept: Kept | None
 
 
-def serve(options: ServeOptions, ask: Ask = ask_kernel) -> None:
+def serve(options: ServeOptions, ask: Ask = ask_kernel, kept: Kept | None = None) -> None:
     """Mount and serve one instance until it ends. `ask` asks the kernel whether it enforces the policy.
 
     Raises, with nothing mounted, MountError (EnforcementError if it cannot have the policy enforced as it was told),
@@ -265,20 +346,31 @@ def serve(options: ServeOptions, ask: Ask = ask_kernel) -> None:
     """
     limit = raise_limit()
     mount = real_mount_point(options.mount)
-    ready = make_ready(load_policies(options.policies, mount), FIRST_GENERATION)
+    candidates = load_policies(options.policies, mount)
+    was = kept.facts.get("policy") if kept is not None else None
+    ready = make_ready(candidates, FIRST_GENERATION) if was is None else make_ready_again(candidates, was)
     loop, subjects = Loop(), Subjects()
-    audit = open_log(options.audit, mount, loop, subjects.userns)
+    audit = open_log(options.audit, mount, loop, subjects.userns, kept.memory if kept is not None else None)
     try:
-        choice = _choose(options, audit)
-        mounted = mount_instance(mount)
+        choice = _choose(options, audit, kept)
+        mounted = mount_instance(mount, kept.device if kept is not None else None)
     except MountError as error:
         audit.close(cause=error.message)
         raise
-    Instance(options, mounted, limit, ready, Foundation(loop, subjects, audit, choice), ask).run()
+    if kept is not None:
+        kept.line.note(device=mounted.device)
+    try:
+        made = Instance(options, mounted, limit, ready, Foundation(loop, subjects, audit, choice, kept), ask)
+    except OSError as error:
+        unmount(mount, lazy=True)
+        raise MountError(f"what is kept cannot be taken up: {error.strerror}") from error
+    made.run()
 
 
-def _choose(options: ServeOptions, audit: AuditLog) -> Choice:
+def _choose(options: ServeOptions, audit: AuditLog, kept: Kept | None) -> Choice:
     """Who enforces, which is on record from the start. Raises EnforcementError."""
+    if kept is not None and kept.memory.goes_on:
+        return choose(options, again=_REGISTERED in kept.facts)
     try:
         choice = choose(options)
     except MountError:
@@ -286,3 +378,8 @@ def _choose(options: ServeOptions, audit: AuditLog) -> Choice:
         raise
     begin(audit, options.audit, choice.enforcement, choice.why)
     return choice
+
+
+def _mark(in_force: InForce) -> dict[str, Any]:
+    """What is remembered of a policy: enough to know it again."""
+    return {"hash": in_force.mark.hash, "generation": in_force.mark.generation}

@@ -34,6 +34,10 @@ class Intake:
         self.unkept: Callable[[int], None] | None = None
         """Told of each open file, by a descriptor, that came and that nobody was ever asked to guard, and of each
         further copy of one that is kept unguarded: the kernel withholds whatever comes until it is told better."""
+        self.let_go: Callable[[OpenFile], None] | None = None
+        """Told of each open file that the journal keeps and that is about to be closed."""
+        self.released: Callable[[OpenFile], None] | None = None
+        """Told of every open file that is about to be closed."""
 
     @property
     def capacity(self) -> int:
@@ -86,9 +90,37 @@ class Intake:
         except OSError as error:
             raise Loop(error.strerror or "a store cannot hold itself") from error
 
+    def restore(self, file: OpenFile) -> OpenFile:
+        """Take over an open file that was kept for another server; it is held by nobody yet. Nobody is asked about it.
+
+        It is not here yet under another descriptor. Raises OSError (EBADF), ValueError for a descriptor that is.
+        """
+        self._descriptors.adopt(file.descriptor)
+        self._identities.add_unsorted(file)
+        self._numbers = max(self._numbers, file.number)
+        self.files += 1
+        file.release = self._on_release
+        return file
+
+    def sort_some(self) -> bool:
+        """Go on with what `restore` has left for later, for a moment. Whether there is more of it."""
+        return self._identities.sort_some()
+
+    def recognise(self, number: int, descriptor: int) -> OpenFile:
+        """The same for one of which only this is known. Errors as of `restore`."""
+        file = self._file(number, descriptor, classify(descriptor))
+        file.kept = True
+        return self.restore(file)
+
     def _keep(self, descriptor: int, facts: FileFacts) -> OpenFile:
         self._numbers += 1
-        file = OpenFile(
+        file = self._file(self._numbers, descriptor, facts)
+        self._identities.add(file)
+        self.files += 1
+        return file
+
+    def _file(self, number: int, descriptor: int, facts: FileFacts) -> OpenFile:
+        return OpenFile(
             descriptor=descriptor,
             kind=str(facts.kind),
             device=facts.dev,
@@ -97,12 +129,9 @@ class Intake:
             filesystem=facts.filesystem,
             may_block_on_close=facts.may_block_on_close,
             pollable=facts.pollable,
-            number=self._numbers,
+            number=number,
             release=self._on_release,
         )
-        self._identities.add(file)
-        self.files += 1
-        return file
 
     def reject(self, file: OpenFile) -> None:
         """Let go of a file that `accept` returned and nobody came to hold."""
@@ -136,8 +165,12 @@ class Intake:
             self.unkept(descriptor)
 
     def _release(self, file: OpenFile) -> None:
+        if self.released is not None:
+            self.released(file)
         if self.unkept is not None and file.opener is None:
             self.unkept(file.descriptor)
+        if self.let_go is not None and file.kept:
+            self.let_go(file)
         self._identities.remove(file)
         self.files -= 1
         self._descriptors.discard(file.descriptor, may_block=file.may_block_on_close)

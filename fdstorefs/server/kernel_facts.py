@@ -72,6 +72,10 @@ class Home:
             return found.numbers
         return HeldChain(self._held.setdefault(found.numbers[0], found))
 
+    def hold_again(self, found: HeldNamespace) -> HeldChain:
+        """One that was held before this server began."""
+        return HeldChain(self._held.setdefault(found.numbers[0], found))
+
     def _has_room(self, found: HeldNamespace) -> bool:
         if len(self._held) >= MOST_HELD:
             return False

@@ -166,6 +166,8 @@ class Loop:
         former = signal.signal(signum, _wake_up_only)
         self._former_handlers.setdefault(signum, former)
         self._signals[signum] = function
+        # Whoever started us may have held it back until somebody takes care of it.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signum})
 
     def _open_signal_pipe(self) -> None:
         reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)

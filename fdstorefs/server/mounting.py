@@ -61,13 +61,15 @@ class _Unprivileged(Exception):
     """mount(2) is closed to this process: fusermount3 may still do it."""
 
 
-def mount_instance(mountpoint: str) -> Mounted:
+def mount_instance(mountpoint: str, former: int | None = None) -> Mounted:
     """Mount an fdstorefs over a directory and return its device, unserved. Raises MountError.
 
-    Needs CAP_SYS_ADMIN in the user namespace that owns our mount namespace. Without it fusermount3 does it,
-    and then other users get in only where /etc/fuse.conf says `user_allow_other`.
+    A mount of the device `former`, whose server is dead, is taken away first. Needs CAP_SYS_ADMIN in the user
+    namespace that owns our mount namespace. Without it fusermount3 does it, and then other users get in only where
+    /etc/fuse.conf says `user_allow_other`.
     """
     path = real_mount_point(mountpoint)
+    _take_away(path, former)
     _refuse_occupied(path)
     _require_directory(path)
     method: Method
@@ -111,6 +113,17 @@ def mounted_at(path: str) -> Mount | None:
     stack = [mount for mount in procfs.mounts().mounts if mount.mount_point == path]
     covered = {mount.parent_id for mount in stack}
     return next((mount for mount in stack if mount.mount_id not in covered), None)
+
+
+def _take_away(path: str, device: int | None) -> None:
+    there = mounted_at(path)
+    if there is None or there.device != device:
+        return
+    try:
+        # Its server may be stuck in its end, and whoever waits for an answer of it with it.
+        syscalls.umount2(path, syscalls.UMOUNT_NOFOLLOW | syscalls.MNT_DETACH | syscalls.MNT_FORCE)
+    except OSError:
+        unmount(path, lazy=True)
 
 
 def _refuse_occupied(path: str) -> None:

@@ -1,8 +1,10 @@
 """What an instance can be told when it starts."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
-from fdstorefs.audit.options import AuditOptions
+from fdstorefs.audit.options import AuditOptions, Fsync
+from fdstorefs.audit.target import Target
 from fdstorefs.interface.enforcer import SOCKET
 
 
@@ -14,7 +16,8 @@ class ServeOptions:
     `entries` and `entries_per_uid` are limits; None leaves only the descriptor limit and what policies say.
     `policies` are absolute paths of policy files and of directories of them; without any, the default is in force.
     `enforcement`: `kernel` serves only while the kernel enforces the policy, too, `daemon` without it, and `auto` as
-    `kernel` if an enforcer answers at `enforcer_socket` when it starts, else as `daemon`.
+    `kernel` if an enforcer answers at `enforcer_socket` when it starts, else as `daemon`. `keeper`: whether one is
+    started. The instance ends when the process behind the pidfd `ends_with` does.
     """
 
     mount: str
@@ -26,3 +29,17 @@ class ServeOptions:
     enforcement: str = "auto"
     enforcer_socket: str = SOCKET
     audit: AuditOptions = field(default_factory=AuditOptions)
+    keeper: bool = True
+    ends_with: int | None = None
+
+
+def to_json(options: ServeOptions) -> dict[str, Any]:
+    """Options as another process gets them: without descriptors."""
+    return asdict(options) | {"ready_fd": None, "ends_with": None}
+
+
+def from_json(told: dict[str, Any]) -> ServeOptions:
+    """What `to_json` has made."""
+    targets = tuple(Target(**target) for target in told["audit"]["targets"])
+    audit = AuditOptions(targets, Fsync(**told["audit"]["fsync"]))
+    return ServeOptions(**{**told, "policies": tuple(told["policies"]), "audit": audit})

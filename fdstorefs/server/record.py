@@ -8,6 +8,7 @@ from fdstorefs.core.access import Action, Target
 from fdstorefs.core.node import Box, Entry, OpenFile
 from fdstorefs.core.store import Store
 from fdstorefs.core.subject import Subject
+from fdstorefs.host.boot_clock import Calendar
 from fdstorefs.host.description import describe
 from fdstorefs.host.file_kind import classify
 
@@ -18,11 +19,15 @@ Record = dict[str, Any]
 
 
 class Records:
-    """Builds `Entry` records of the interface, with no more in them than the subject may know."""
+    """Builds `Entry` records of the interface, with no more in them than the subject may know.
 
-    def __init__(self, store: Store) -> None:
+    With the same `key`, an open file has the same number in them.
+    """
+
+    def __init__(self, store: Store, key: bytes | None = None) -> None:
         self._store = store
-        self._key = secrets.token_bytes(16)
+        self._calendar = Calendar()
+        self.key = key or secrets.token_bytes(16)
 
     def plain(self, subject: Subject, target: Target, node: Entry | Box) -> Record:
         """What a listing shows to anyone who may list."""
@@ -53,7 +58,9 @@ class Records:
         return record
 
     def _inside(self, entry: Entry) -> Record:
-        inside: Record = {}
+        inside: Record = {"poll": entry.polled}
+        if entry.expires is not None:
+            inside["expires"] = self._calendar.date(entry.expires)
         if entry.label is not None:
             inside["label"] = entry.label
         if entry.stasher is not None:
@@ -74,7 +81,7 @@ class Records:
 
     def _disguised(self, number: int) -> int:
         """The same for the same number, but not the count of all that anybody ever stashed."""
-        digest = blake2b(number.to_bytes(8, "little"), key=self._key, digest_size=FILE_NUMBER_BYTES)
+        digest = blake2b(number.to_bytes(8, "little"), key=self.key, digest_size=FILE_NUMBER_BYTES)
         return int.from_bytes(digest.digest(), "little")
 
 

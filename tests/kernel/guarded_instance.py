@@ -18,7 +18,7 @@ from tests.mount.cast import mounted_below
 class GuardedInstance:
     """A server, which `actor` becomes, and the directory that it is mounted on.
 
-    `inside` does calls in the server's own process. See compromised_server.py.
+    `inside` does calls in the server's own process, so there is no keeper between. See compromised_server.py.
     """
 
     def __init__(self, actor: Actor, mount: Path, *, compromised: bool, options: Sequence[str] = ()) -> None:
@@ -26,7 +26,7 @@ class GuardedInstance:
         self.compromised = compromised
         mount.mkdir(parents=True)
         os.chown(mount, actor.role.uid, actor.role.uid)
-        arguments = ["serve", "--enforcement", "kernel", *options, self.mount]
+        arguments = ["serve", "--no-keeper", "--enforcement", "kernel", *options, self.mount]
         self._process = CommandProcess(actor, arguments, compromised_server.run, compromised)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.inside = Obedient(actor.pid, ours)

@@ -72,6 +72,17 @@ def test_so_can_its_parent(enforcer: EnforcerProcess, beside: Start, child: Bear
     assert DONE == protected(next_one, parent.pid)
 
 
+def test_so_can_whom_a_keeper_has_started(server: Actor, child: Bear) -> None:
+    """Its spare takes its place when it is killed. One that is older than its parent's role cannot."""
+    keeper = child(server)
+    too_early = child(keeper)
+    protected(server, keeper.pid)
+    spare = child(keeper)
+    keeper.end()
+
+    assert ["NotPermitted", DONE] == [protected(server, too_early.pid), protected(server, spare.pid)]
+
+
 def test_a_process_beside_it_cannot(server: Actor, beside: Start) -> None:
     """Its user's processes are not all its own. They stay as open as they were."""
     other = beside()

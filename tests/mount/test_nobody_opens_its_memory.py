@@ -1,9 +1,11 @@
-"""A server that the kernel may guard keeps its own user's processes out of its memory from its start.
+"""A server that the kernel may guard, and its keeper, keep their user's processes out of their memory from the start.
 
-The kernel refuses to open it once the server is registered, but what is open by then stays open.
+The kernel refuses to open it once they are known to it, but what is open by then stays open.
 """
 
 import errno
+import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 
 from tests.mount.cast import ORDINARY_USER, Cast
 from tests.mount.instance import Instance
+from tests.mount.waiting import wait_for
 
 Start = Callable[..., Instance]
 Reach = Callable[[int], list[int]]
@@ -49,16 +52,43 @@ def reach(cast: Cast) -> Reach:
     return act
 
 
+def family(instance: Instance) -> set[int]:
+    """Keeper, server, and spare."""
+    keeper = instance.process.pid
+    children = Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()
+    return {keeper, *map(int, children)}
+
+
 def test_an_ordinary_users_server(running_instance: Start, reach: Reach) -> None:
-    """Also where no enforcer listens, for by then it may be too late."""
+    """Nor its keeper and the spare, also where no enforcer listens, for by then it may be too late."""
     instance = running_instance(user=ORDINARY_USER)
+
+    assert 3 == len(family(instance))
+    for pid in family(instance):
+        assert [errno.EACCES, errno.EACCES, errno.EPERM] == reach(pid)
+
+
+def test_without_a_keeper(running_instance: Start, reach: Reach) -> None:
+    """Likewise."""
+    instance = running_instance(user=ORDINARY_USER, arguments=("--no-keeper",))
 
     assert [errno.EACCES, errno.EACCES, errno.EPERM] == reach(instance.pid)
 
 
+def test_the_server_that_comes_after_it(running_instance: Start, reach: Reach) -> None:
+    """When it was killed."""
+    instance = running_instance(user=ORDINARY_USER)
+    former = instance.pid
+    os.kill(former, signal.SIGKILL)
+    server = wait_for(lambda: instance.pid if instance.pid not in (former, instance.process.pid) else None)
+
+    assert [errno.EACCES, errno.EACCES, errno.EPERM] == reach(server)
+
+
 @pytest.mark.skipif(YAMA.exists() and YAMA.read_text() != "0\n", reason="Yama keeps them out of any process")
 def test_one_that_is_to_do_without_the_kernel(running_instance: Start, reach: Reach) -> None:
-    """It is as open as any process of that user's."""
+    """It is as open as any process of that user's, and so is its keeper."""
     instance = running_instance(user=ORDINARY_USER, arguments=("--enforcement", "daemon"))
 
-    assert [0, 0, 0] == reach(instance.pid)
+    for pid in family(instance):
+        assert [0, 0, 0] == reach(pid)

@@ -17,13 +17,14 @@ EXAMPLES = """\
   fdstorefs put log 3 3>> /var/log/app.log     descriptor 3
   fdstorefs put web --listen tcp:127.0.0.1:8080
   fdstorefs put web --replace --listen unix:/run/web.sock
+  fdstorefs put token --expires 90s < token.txt
   sudo fdstorefs --at $M put http --mode 666 --listen 'tcp:[::]:80'
 """
 
 
 def configure(parser: "Parser") -> None:
     """Add our arguments."""
-    from fdstorefs.cli.parsing import descriptor_number, octal_mode
+    from fdstorefs.cli.parsing import descriptor_number, duration, octal_mode
 
     parser.add_argument("name", metavar="NAME", help="the entry; what leads to it must be there")
     parser.add_argument(
@@ -39,6 +40,17 @@ def configure(parser: "Parser") -> None:
     parser.add_argument(
         "--mode", type=octal_mode, metavar="OCTAL", help="permission bits of a new entry (default: 600)"
     )
+    parser.add_argument(
+        "--expires",
+        type=duration,
+        metavar="DURATION",
+        help="discard it by itself after so long, such as 90s, 2h or 1h30m",
+    )
+    parser.add_argument(
+        "--no-poll",
+        action="store_true",
+        help="keep it when the other side of the socket or pipe hangs up; otherwise it goes then",
+    )
     parser.add_at()
 
 
@@ -48,7 +60,15 @@ def run(options: "argparse.Namespace") -> int:
 
     file = _file(options)
     with connect(options.at) as store:
-        store.stash(options.name, file, replace=options.replace, mode=options.mode, label=options.label)
+        store.stash(
+            options.name,
+            file,
+            replace=options.replace,
+            mode=options.mode,
+            label=options.label,
+            expires=options.expires,
+            poll=False if options.no_poll else None,
+        )
     return 0
 
 

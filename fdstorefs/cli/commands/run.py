@@ -56,4 +56,12 @@ def _enter(*, map_root: bool) -> None:
 
 
 def _warn_of(_pid: int) -> None:
+    from fdstorefs.client.store import connect
+    from fdstorefs.errors import StoreError
+
+    try:
+        with connect(MOUNT):
+            return  # it was the keeper, and there is another
+    except StoreError:
+        pass
     say("the instance has ended before the command", "what was stashed in it is closed")

@@ -33,5 +33,4 @@ def configure(parser: "Parser") -> None:
 
 def run(options: "argparse.Namespace") -> int:
     """Serve until told to stop."""
-    serving.serve(serving.serve_options(options.mount, options, options.ready_fd))
-    return 0
+    return serving.serve(serving.serve_options(options.mount, options, options.ready_fd))

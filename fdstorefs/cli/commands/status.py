@@ -46,9 +46,6 @@ def run(options: "argparse.Namespace") -> int:
 
 def lines(status: "Status") -> list[str]:
     """A status in words."""
-    keeper = (
-        "none: what is stashed is lost with the server" if status.keeper is None else f"pid {status.keeper}"
-    )
     return fields(
         [
             ("mount", visible(status.mount)),
@@ -57,7 +54,7 @@ def lines(status: "Status") -> list[str]:
                 f"pid {status.pid}, user {visible(owners.user(status.uid))}, fdstorefs {status.version}",
             ),
             ("serving since", to_the_second(status.started)),
-            ("keeper", keeper),
+            ("keeper", _keeper(status)),
             ("enforcement", f"{status.enforcement}: {visible(status.enforcement_reason)}"),
             ("guarded", _guarded(status)),
             ("policy", _policy(status)),
@@ -69,6 +66,16 @@ def lines(status: "Status") -> list[str]:
             ("mounted by", f"{status.method}, on Linux {status.kernel}"),
         ]
     )
+
+
+def _keeper(status: "Status") -> str:
+    if status.keeper is None:
+        return "none: what is stashed is lost with the server"
+    if not status.restarts:
+        return f"pid {status.keeper}"
+    times = "once" if status.restarts == 1 else f"{status.restarts} times"
+    last = "" if status.outage is None else f", the last time within {status.outage // 1_000_000} ms"
+    return f"pid {status.keeper}; the server died {times} and was restarted{last}"
 
 
 def _guarded(status: "Status") -> str | None:

@@ -1,13 +1,22 @@
 """The authority of a server: mode bits first, then policy; both must allow, and what is decided is on record."""
 
 import logging
+from collections.abc import Iterator
 from typing import Final
 
 from fdstorefs.audit.decision import Reason
 from fdstorefs.core.access import Action, Target, mode_bits
 from fdstorefs.core.subject import Subject
 from fdstorefs.core.tree import Tree
-from fdstorefs.errors import Denied, NotGuarded, NotPermitted, QuotaExceeded, StoreError, TooManyNames
+from fdstorefs.errors import (
+    Denied,
+    NotGuarded,
+    NotPermitted,
+    Overloaded,
+    QuotaExceeded,
+    StoreError,
+    TooManyNames,
+)
 from fdstorefs.policy.request import Userns
 from fdstorefs.policy.verdict import Reason as Why
 from fdstorefs.policy.verdict import RuleIds, Verdict
@@ -24,6 +33,7 @@ FAILED: Final = Verdict(allowed=False, decided=False, forbids=0, allows=0, ids=R
 _REFUSALS: dict[type[StoreError], Reason] = {
     QuotaExceeded: Reason.LIMIT,
     TooManyNames: Reason.LIMIT,
+    Overloaded: Reason.ERROR,
     NotGuarded: Reason.ERROR,
 }
 """Why the store itself refuses something; what is not here, owner and mode bits do."""
@@ -34,12 +44,20 @@ _REASONS = {Why.RULE: Reason.RULE, Why.FORBIDDEN: Reason.FORBIDDEN, Why.NO_RULE:
 class PolicyAuthority:
     """Decides by mode bits and by the policies in force. `instance` is the user namespace of the instance.
 
+    `numbers` are for decisions; None: from 1 on.
+
     Whatever goes wrong in reaching a verdict, also in a policy that only monitors, is a denial.
     """
 
-    def __init__(self, in_force: InForce, instance: Userns, kept_in: Log | None = None) -> None:
+    def __init__(
+        self,
+        in_force: InForce,
+        instance: Userns,
+        kept_in: Log | None = None,
+        numbers: Iterator[int] | None = None,
+    ) -> None:
         self._instance = instance
-        self._recorder = Recorder(kept_in, in_force) if kept_in is not None else None
+        self._recorder = Recorder(kept_in, in_force, numbers) if kept_in is not None else None
         self._tree: Tree | None = None
         self._in_force = in_force
         self._latest: tuple[Subject, Action, Target, Verdict] | None = None

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,13 @@ class Ready:
 
     candidates: Candidates
     in_force: InForce
+
+
+def make_ready_again(candidates: Candidates, former: Mapping[str, Any]) -> Ready:
+    """Compile policies: a new generation unless they are those of the `former`, as `PolicyMark` has it."""
+    ready = make_ready(candidates, former["generation"])
+    same = ready.in_force.mark.hash == former["hash"]
+    return ready if same else make_ready(candidates, former["generation"] + 1)
 
 
 def make_ready(candidates: Candidates, generation: int) -> Ready:
@@ -70,6 +77,8 @@ class PolicyKeeper:
         self._is_loading = False
         self._load_again = False
         self._is_unsettled = False
+        self.changed: Callable[[InForce], None] | None = None
+        """Told of each generation that takes the place of another."""
         self._tell_loaded()
 
     def start(self) -> None:
@@ -151,6 +160,8 @@ class PolicyKeeper:
             self._authority.adopt(ready.in_force)
             former, self._ready = self._ready.in_force, ready
             self._usage.limits = least(self._ours, ready.in_force.limits)
+            if self.changed is not None:
+                self.changed(ready.in_force)
             self._tell_loaded()
             self._tell_of_modes(former)
         elif self._rejected is not None:

@@ -3,7 +3,7 @@
 import itertools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from fdstorefs.audit.decision import Decision, EntryMark, Opener, Reason, Texts, is_on_record
@@ -35,12 +35,12 @@ class Log(Protocol):
 
 
 class Recorder:
-    """Makes decisions under the policies of `in_force`, which may be replaced, and numbers them."""
+    """Makes decisions under the policies of `in_force`, which may be replaced, and numbers them by `numbers`."""
 
-    def __init__(self, kept_in: Log, in_force: InForce) -> None:
+    def __init__(self, kept_in: Log, in_force: InForce, numbers: Iterator[int] | None = None) -> None:
         self.in_force = in_force
         self._log = kept_in
-        self._numbers = itertools.count(1)
+        self._numbers = numbers if numbers is not None else itertools.count(1)
 
     def allowed(
         self, subject: Subject, action: Action, target: Target, verdict: Verdict, reason: Reason

@@ -10,13 +10,14 @@ from fdstorefs.core.subject import Subject
 from fdstorefs.errors import InvalidArgument, IsABox, NotPermitted
 from fdstorefs.server.context import Context
 from fdstorefs.server.fuse.caller import Caller
+from fdstorefs.server.fuse.expiry import as_moment, parse_expiry
 from fdstorefs.server.fuse.stash_handle import stash
 from fdstorefs.server.fuse.taking import parse_number
 from fdstorefs.server.record import Record
 
 PREFIX = "user.fdstorefs."
-KIND, INFO, STASHER, OPENER, LABEL, FD = (
-    PREFIX + last for last in ("kind", "info", "stasher", "opener", "label", "fd")
+KIND, INFO, STASHER, OPENER, LABEL, EXPIRES, POLL, FD = (
+    PREFIX + last for last in ("kind", "info", "stasher", "opener", "label", "expires", "poll", "fd")
 )
 
 _READABLE: dict[str, Callable[[Record], str | None]] = {
@@ -25,6 +26,8 @@ _READABLE: dict[str, Callable[[Record], str | None]] = {
     STASHER: lambda record: json.dumps(record["stasher"]) if "stasher" in record else None,
     OPENER: lambda record: json.dumps(record["opener"]) if "opener" in record else None,
     LABEL: lambda record: record.get("label"),
+    EXPIRES: lambda record: as_moment(record["expires"]) if "expires" in record else None,
+    POLL: lambda record: str(int(record["poll"])) if "poll" in record else None,
 }
 
 
@@ -65,30 +68,49 @@ class Xattrs:
         if isinstance(node, Box) or not store.may(subject, Action.DESCRIBE, target):
             return [KIND]
         opener = node.file.opener if node.file is not None else None
-        there = {KIND: True, INFO: node.file, STASHER: node.stasher, OPENER: opener, LABEL: node.label}
+        there = {
+            KIND: True,
+            INFO: node.file,
+            STASHER: node.stasher,
+            OPENER: opener,
+            LABEL: node.label,
+            EXPIRES: node.expires,
+            POLL: node.polled,
+        }
         return [name for name, value in there.items() if value is not None]
 
     def set(self, caller: Caller, subject: Subject, node: Entry | Box, name: str, value: bytes) -> None:
-        """Set the label, or stash a descriptor of the caller by its number; what was there is replaced.
+        """Set the label, when the entry expires, whether it goes on hang-up; or stash a descriptor of the caller by
+        its number: what was there is replaced.
 
         Errors: InvalidArgument, NotPermitted for what cannot be set, IsABox, OSError(EOPNOTSUPP) for the
-        attributes of others, and those of `stash` and `Store.set_label`.
+        attributes of others, and those of `stash` and of what the store does.
         """
-        if name not in (FD, LABEL):
+        if name not in (FD, LABEL, EXPIRES, POLL):
             _refuse_to_set(name)
-        entry = _entry(node, name)
+        entry, store = _entry(node, name), self._context.store
         if name == FD:
             stash(self._context, caller, entry, parse_number(value), replacing=True)
+        elif name == EXPIRES:
+            store.set_expiry(subject, entry, parse_expiry(_text(value)))
+        elif name == POLL:
+            store.set_polled(subject, entry, polled=_truth(value))
         else:
-            self._context.store.set_label(subject, entry, _text(value))
+            store.set_label(subject, entry, _text(value))
 
     def remove(self, subject: Subject, node: Entry | Box, name: str) -> None:
-        """Remove the label. Errors: OSError(ENODATA), NotPermitted for what cannot be removed."""
-        if name != LABEL or not isinstance(node, Entry):
+        """Remove the label, or when it expires: then it stays.
+
+        Errors: OSError(ENODATA), NotPermitted for what cannot be removed.
+        """
+        if name not in (LABEL, EXPIRES) or not isinstance(node, Entry):
             raise NotPermitted(f"`{name}` cannot be removed") if name in _READABLE else _no_data(name)
-        if node.label is None:
+        if (node.label if name == LABEL else node.expires) is None:
             raise _no_data(name)
-        self._context.store.set_label(subject, node, None)
+        if name == LABEL:
+            self._context.store.set_label(subject, node, None)
+        else:
+            self._context.store.set_expiry(subject, node, None)
 
 
 def _entry(node: Entry | Box, name: str) -> Entry:
@@ -101,14 +123,22 @@ def _text(value: bytes) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError as error:
-        raise InvalidArgument("a label is text in UTF-8") from error
+        raise InvalidArgument("labels and times are text in UTF-8") from error
+
+
+def _truth(value: bytes) -> bool:
+    if value.strip() not in (b"0", b"1"):
+        raise InvalidArgument(f"`{POLL}` is `0` or `1`")
+    return value.strip() == b"1"
 
 
 def _refuse_to_set(name: str) -> None:
     if name in _READABLE:
         raise NotPermitted(f"`{name}` says what is inside and cannot be set")
     if name.startswith(PREFIX):
-        raise InvalidArgument(f"there is no attribute `{name}`", hint=f"`{FD}` and `{LABEL}` can be set")
+        raise InvalidArgument(
+            f"there is no attribute `{name}`", hint="`fd`, `label`, `expires` and `poll` can be set"
+        )
     raise OSError(errno.EOPNOTSUPP, f"attributes other than `{PREFIX}...` cannot be kept")
 
 

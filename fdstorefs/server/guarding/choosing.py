@@ -29,8 +29,9 @@ class Choice(NamedTuple):
         return DAEMON if self.line is None else KERNEL
 
 
-def choose(options: ServeOptions) -> Choice:
-    """What the options come to on this host, now. Raises EnforcementError.
+def choose(options: ServeOptions, *, again: bool = False) -> Choice:
+    """What the options come to on this host, now; the kernel if it is to enforce `again`, as for the server before
+    this one. Raises EnforcementError.
 
     `auto` does without an enforcer only where there is none. One that listens and does not do its work is an error, and
     so is one that is gone and does not come back: who has it run relies on it. Blocks while it is waited for.
@@ -46,7 +47,7 @@ def choose(options: ServeOptions) -> Choice:
             "`--enforcement daemon` serves without it",
         ) from error
     except NobodyThere as error:
-        if options.enforcement == KERNEL:
+        if again or options.enforcement == KERNEL:
             raise EnforcementError(
                 f"the kernel is to enforce the policy, and {error}",
                 "start it (`fdstorefs enforce`), see `fdstorefs doctor`, or serve with `--enforcement daemon`",
@@ -54,6 +55,8 @@ def choose(options: ServeOptions) -> Choice:
         return Choice(None, str(error))
     if options.enforcement == KERNEL:
         return Choice(line, "as it was told (`--enforcement kernel`)")
+    if again:
+        return Choice(line, "as for the server before this one")
     return Choice(line, f"the enforcer listens at {options.enforcer_socket}")
 
 

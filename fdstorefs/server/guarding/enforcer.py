@@ -73,6 +73,10 @@ class Enforcer:
             os.close(root)
         return _registered(told)
 
+    def protect(self, pidfd: int) -> None:
+        """Have the process behind a pidfd treated as this instance's keeper: it may be given what is guarded."""
+        self.line.call("Protect", {"process": 0}, [pidfd])
+
     def guard(self, files: Sequence[File]) -> list[Answer]:
         """Have open files guarded by their names; one answer for each, in their order."""
         answers: list[Answer] = []

@@ -1,5 +1,6 @@
 """Guarding: the parts of kernel enforcement put together for one instance, and the search for a lost enforcer."""
 
+import logging
 import os
 import time
 from collections import deque
@@ -13,10 +14,12 @@ from fdstorefs.server.guarding.asking import NOBODY, Ask
 from fdstorefs.server.guarding.enforcer import FILES_AT_ONCE, Enforcer, Registered
 from fdstorefs.server.guarding.finding import EnforcementError, NobodyThere, find
 from fdstorefs.server.guarding.kernel_guard import KernelGuard
-from fdstorefs.server.guarding.line import Line, LineLost
+from fdstorefs.server.guarding.line import Line, LineLost, Refusal
 from fdstorefs.server.guarding.releases import Releases
 from fdstorefs.server.guarding.standing import Standing
 from fdstorefs.server.loop import Loop, Timer
+
+log = logging.getLogger(__name__)
 
 FIRST_SECONDS, AGAIN_SECONDS = 0.1, 1.0
 """When an enforcer that is away is looked for first, and how often then."""
@@ -27,7 +30,9 @@ Introduced = tuple[Enforcer, Registered]
 class Guarding:
     """Keeps one instance registered. `socket` is where the enforcer listens, `line` one that leads to it already.
 
-    `mount` and `device` are the instance's, `userns` its user namespace. `files` gives all that it stores.
+    `mount` and `device` are the instance's, `userns` its user namespace. `files` gives all that it stores. `keeper` is
+    the pid of the process that is to have a copy of each, `previous` the number of the instance that a server before
+    this one had registered.
     """
 
     def __init__(
@@ -43,6 +48,8 @@ class Guarding:
         audit: AuditLog,
         ask: Ask,
         files: Callable[[], Iterable[OpenFile]],
+        keeper: Callable[[], int] | None = None,
+        previous: int | None = None,
     ) -> None:
         self._socket = socket
         self._first: Line | None = line
@@ -52,8 +59,12 @@ class Guarding:
         self._loop = loop
         self._ask = ask
         self._files = files
+        self._keeper = keeper
+        self._protected: int | None = None
+        self._previous = previous
         self._probe = os.eventfd(0, os.EFD_CLOEXEC)
         self._line: Line | None = None
+        self._enforcer: Enforcer | None = None
         self._timer: Timer | None = None
         self._todo: deque[OpenFile] = deque()
         self._closed = False
@@ -68,8 +79,9 @@ class Guarding:
             enforcer = Enforcer(line, self._userns)
             known = self.standing.registered
             registered = enforcer.register(
-                self._mount, self._device, known.instance if known is not None else None
+                self._mount, self._device, known.instance if known is not None else self._previous
             )
+            self._protect_keeper(enforcer)
             if self._ask(self._probe) == NOBODY:
                 raise EnforcementError(
                     f"what listens at {self._socket} has registered this instance, and the kernel knows nothing of it",
@@ -80,15 +92,37 @@ class Guarding:
             raise
         return enforcer, registered
 
+    def _protect_keeper(self, enforcer: Enforcer) -> None:
+        """Before anything is guarded that it is to have. Raises Refusal, LineLost."""
+        if self._keeper is not None:
+            self._protected = self._keeper()
+            _protect(enforcer, self._protected)
+
+    def may_keep(self, pid: int) -> bool:
+        """Have the enforcer accept another process as the keeper, before it gets anything. Whether it does.
+
+        While the enforcer is away nobody can tell; to the kernel a child of this process is what we are.
+        """
+        if self._enforcer is None:
+            return False
+        try:
+            _protect(self._enforcer, pid)
+        except (Refusal, LineLost, OSError) as error:
+            log.warning("enforcement: process %d is not accepted as the keeper: %s", pid, error)
+            return False
+        return True
+
     def begin(self, introduced: Introduced) -> None:
         """Guard from now on, with this enforcer; what is stored already it is told of anew."""
         enforcer, registered = introduced
         if self._closed:
             enforcer.line.close()
             return
-        self._line = enforcer.line
+        self._line, self._enforcer = enforcer.line, enforcer
         self._loop.register(self._line.fileno(), self._on_line)
         self.standing.guarding(registered)
+        if self._keeper is not None and self._keeper() != self._protected:
+            self.may_keep(self._keeper())  # it came while we were being registered
         self.guard.connected(enforcer)
         self._todo = deque(self._files())
         if self._todo:
@@ -122,7 +156,7 @@ class Guarding:
         self._look_again(FIRST_SECONDS)
 
     def _drop_line(self) -> None:
-        line, self._line = self._line, None
+        line, self._line, self._enforcer = self._line, None, None
         if line is not None:
             self._loop.unregister(line.fileno())
             line.close()
@@ -149,3 +183,11 @@ class Guarding:
         some = [self._todo.popleft() for _ in range(min(len(self._todo), FILES_AT_ONCE))]
         self.guard.guard_again([file for file in some if file.entries])
         return bool(self._todo)
+
+
+def _protect(enforcer: Enforcer, pid: int) -> None:
+    pidfd = os.pidfd_open(pid)
+    try:
+        enforcer.protect(pidfd)
+    finally:
+        os.close(pidfd)

@@ -6,6 +6,7 @@ A parameter that is null counts as absent, as in every Varlink interface.
 from collections.abc import Set
 from typing import TypeGuard
 
+from fdstorefs.core.duration import check_duration
 from fdstorefs.core.name import check_label
 from fdstorefs.errors import InvalidArgument
 from fdstorefs.interface import MAX_DESCRIPTORS
@@ -39,10 +40,13 @@ def optional_text(parameters: Parameters, key: str) -> str | None:
 
 def flag(parameters: Parameters, key: str) -> bool:
     """A truth value, False if absent."""
+    return optional_flag(parameters, key) or False
+
+
+def optional_flag(parameters: Parameters, key: str) -> bool | None:
+    """A truth value or None."""
     value = parameters.get(key)
-    if value is None:
-        return False
-    if type(value) is not bool:
+    if value is not None and type(value) is not bool:
         raise invalid_parameter(key)
     return value
 
@@ -79,6 +83,16 @@ def label(parameters: Parameters) -> str | None:
     """A label or None; InvalidArgument if it is too long."""
     value = optional_text(parameters, "label")
     return check_label(value) if value is not None else None
+
+
+def lifetime(parameters: Parameters) -> int | None:
+    """Nanoseconds that an entry is to stay, or None; InvalidArgument if it can't."""
+    value = parameters.get("lifetime")
+    if value is None:
+        return None
+    if not _is_integer(value):
+        raise invalid_parameter("lifetime")
+    return check_duration(value)
 
 
 def named(parameters: Parameters) -> list[tuple[str, int]]:

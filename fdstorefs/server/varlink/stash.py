@@ -14,13 +14,14 @@ from fdstorefs.core.node import OpenFile
 from fdstorefs.core.store import Store
 from fdstorefs.core.subject import Subject
 from fdstorefs.errors import BadDescriptor, InvalidArgument, StoreError
+from fdstorefs.host.boot_clock import boottime
 from fdstorefs.server.context import Context
 from fdstorefs.server.intake import Intake
 from fdstorefs.server.varlink import parameters
 from fdstorefs.server.varlink.call import CONSUMED, Call
 from fdstorefs.server.varlink.reply import Reply, success
 
-PARAMETERS = frozenset({"entries", "replace", "mode", "label"})
+PARAMETERS = frozenset({"entries", "replace", "mode", "label", "lifetime", "poll"})
 Named = list[tuple[str, int]]
 
 
@@ -31,12 +32,14 @@ def stash(context: Context, call: Call) -> Reply:
     entries = parameters.named(given)
     replace = parameters.flag(given, "replace")
     mode, label = parameters.mode(given, ENTRY_MODE), parameters.label(given)
+    lifetime, polled = parameters.lifetime(given), parameters.optional_flag(given, "poll")
+    expires = boottime() + lifetime if lifetime is not None else None
     _check_indexes(entries, call.descriptors)
     targets = _targets(context, call, [name for name, _ in entries], replace)
     with _accepted(context.intake, entries, call.descriptors) as files:
         stasher = context.subjects.stasher(call.subject)
         puts = [
-            context.store.to_put(target, files[index], stasher, label)
+            context.store.to_put(target, files[index], stasher, label, expires, polled)
             for target, (_, index) in zip(targets, entries, strict=True)
         ]
         ids = _put(context.store, call.subject, puts, mode)
@@ -49,7 +52,7 @@ def _put(store: Store, subject: Subject, puts: list[Put], mode: int) -> list[int
             store.check_put(subject, put.target, put.file, put.label)
         store.require_names([(put.target, put.file) for put in puts])
         agreement.complete()
-        return [store.put(subject, put, mode=mode)[0].ino for put in puts]
+        return [entry.ino for entry, _ in store.put_all(subject, puts, mode=mode)]
 
 
 def _check_indexes(entries: Named, descriptors: list[int]) -> None:

@@ -117,7 +117,7 @@ def test_the_pid_names_the_command(fdstorefs: Run, files: Callable[..., None]) -
     ("opening", "kind"),
     [
         ("exec 5</etc/hostname", "regular"),
-        ("exec 5< <(:)", "pipe"),
+        ("exec 5<> <(:)", "pipe"),
         ("exec 5<>/dev/null", "device"),
         ("exec 5</", "directory"),
     ],

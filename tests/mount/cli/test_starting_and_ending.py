@@ -75,8 +75,9 @@ def test_the_server_has_nothing_of_its_parents(mount: str) -> None:
         assert run("mount", mount, pass_fds=[writing]).returncode == 0
         os.close(writing)
         assert os.read(reading, 1) == b""
-        server = server_of(mount)
-        assert os.getsid(server) == server
+        with client.connect(mount) as store:
+            status = store.status()
+        assert (status.keeper, status.keeper) == (os.getsid(status.pid), os.getsid(status.keeper or 0))
     finally:
         os.close(reading)
         run("umount", mount)
@@ -210,9 +211,19 @@ def test_run_of_what_cannot_be_run_ends_as_in_a_shell(command: str, code: int) -
 def running(cast: Cast) -> Callable[..., tuple[Process, int]]:
     """Start `run` with a shell script, wait for its first line, and return it with the server's pid."""
 
-    def start(script: str) -> tuple[Process, int]:
+    def start(script: str, *options: str) -> tuple[Process, int]:
         ask = "import fdstorefs; print(fdstorefs.connect().status().pid, flush=True)"
-        command = [*COMMAND, "run", "--", "bash", "-c", f'"$0" -c "$1"; {script}', sys.executable, ask]
+        command = [
+            *COMMAND,
+            "run",
+            *options,
+            "--",
+            "bash",
+            "-c",
+            f'"$0" -c "$1"; {script}',
+            sys.executable,
+            ask,
+        ]
         process = cast.start(cast.command(command, None), stdin=subprocess.PIPE)
         assert process.stdout is not None
         return process, int(process.stdout.readline())
@@ -257,10 +268,30 @@ def test_run_waits_where_children_are_ignored() -> None:
 
 def test_run_says_when_the_instance_ends_first(running: Callable[..., tuple[Process, int]]) -> None:
     """The command goes on."""
-    process, server = running("read -r; exit 5")
+    process, server = running("read -r; exit 5", "--no-keeper")
     os.kill(server, signal.SIGKILL)
     assert process.stderr is not None
     assert process.stderr.readline() == "fdstorefs: the instance has ended before the command\n"
     process.communicate("\n", timeout=10)
 
     assert process.returncode == 5
+
+
+def test_run_goes_on_when_its_instance_does(running: Callable[..., tuple[Process, int]]) -> None:
+    """Server and keeper may be killed: nothing is said, and all of it ends with the command."""
+    check = "import fdstorefs, sys; print(fdstorefs.connect().status().keeper, flush=True)"
+    script = f"\"$0\" -c '{check}'; read -r; \"$0\" -c '{check}'; read -r; exit 5"
+    process, _server = running(script)
+    assert process.stdout is not None
+    assert process.stdin is not None
+    keeper = int(process.stdout.readline())
+    os.kill(keeper, signal.SIGKILL)
+    with awaiting_the_end_of(keeper):
+        process.stdin.write("\n")
+        process.stdin.flush()
+        another = int(process.stdout.readline())
+    assert keeper != another
+    with awaiting_the_end_of(another):
+        _, said = process.communicate("\n", timeout=10)
+
+    assert (5, "") == (process.returncode, said)

@@ -195,8 +195,9 @@ def test_an_entry_tells_what_it_is_and_whose(store: fdstorefs.Store) -> None:
     reading, writing = os.pipe()
     store.stash("p", reading, mode=0o640, label="prod")
     os.close(reading)
-    os.close(writing)
     described = store.describe("p")
+    listed = store.list("p")
+    os.close(writing)
     entry = described.entry
 
     assert ("p", "pipe", 0o640, "prod", os.geteuid()) == (
@@ -209,7 +210,7 @@ def test_an_entry_tells_what_it_is_and_whose(store: fdstorefs.Store) -> None:
     assert entry.stasher is not None
     assert entry.stasher.pid == os.getpid()
     assert "flags" in described.details
-    assert [entry] == store.list("p")
+    assert [entry] == listed
 
 
 def test_listing_tells_how_far_it_is(store: fdstorefs.Store, stashed: Callable[..., None]) -> None:

@@ -36,8 +36,12 @@ def _listener() -> int:
 
 def _pipe() -> int:
     reader, writer = os.pipe()
-    os.close(writer)
-    return reader
+    try:
+        # For both, so that it is never hung up.
+        return os.open(f"/proc/self/fd/{reader}", os.O_RDWR)
+    finally:
+        os.close(reader)
+        os.close(writer)
 
 
 THINGS: dict[str, Callable[[], int]] = {

@@ -19,10 +19,10 @@ def xattrs(store: MountedStore, name: str) -> dict[str, bytes]:
 
 
 def test_an_empty_entry_is_empty(store: MountedStore) -> None:
-    """It has a kind and who made it, and nothing else."""
+    """It has a kind and who made it, and goes on hang-up."""
     store.close(store.opened("x", STASHING))
 
-    assert {"kind": b"empty", "stasher": ANY} == xattrs(store, "x")
+    assert {"kind": b"empty", "stasher": ANY, "poll": b"1"} == xattrs(store, "x")
 
 
 def test_a_box_is_a_box(store: MountedStore) -> None:

@@ -54,13 +54,13 @@ def begin(cast: Cast, directory: str) -> Iterator[Callable[..., tuple[Instance, 
     """Start a server, which need not come to serve. Returns it and where it says that it does."""
     with ExitStack() as stack:
 
-        def start(enforcement: str = "kernel") -> tuple[Instance, int]:
+        def start(enforcement: str = "kernel", *more: str) -> tuple[Instance, int]:
             mount = cast.directory(None, "fdstore-")
             log = stack.enter_context(tempfile.TemporaryFile("a+"))
             ready, ready_fd = os.pipe()
             argv = [sys.executable, "-m", "tests.mount.guarding.serving", mount, str(ready_fd), enforcement]
             places = [f"{directory}/{name}" for name in ("enforcer.sock", "kernel", "audit")]
-            process = cast.start([*argv, *places], stdout=log, stderr=log, pass_fds=[ready_fd])
+            process = cast.start([*argv, *places, *more], stdout=log, stderr=log, pass_fds=[ready_fd])
             os.close(ready_fd)
             instance = Instance(mount, process, None, False, cast, log)
             stack.callback(instance.end)
@@ -73,8 +73,8 @@ def begin(cast: Cast, directory: str) -> Iterator[Callable[..., tuple[Instance, 
 def serve(begin: Callable[..., tuple[Instance, int]]) -> Serve:
     """Start an instance and wait until it serves."""
 
-    def start(enforcement: str = "kernel") -> Instance:
-        instance, ready = begin(enforcement)
+    def start(enforcement: str = "kernel", *more: str) -> Instance:
+        instance, ready = begin(enforcement, *more)
         with os.fdopen(ready) as announcement:
             await_readiness(instance, announcement)
         return instance

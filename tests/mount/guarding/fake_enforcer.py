@@ -65,7 +65,8 @@ class FakeEnforcer:
 
     `calls` are those that came, `names` the paths that it knows each open file by (by inode). `why` is the answer to
     the next Guard that is about one of these paths; `error` the identifier that Register is refused with. While it is
-    `silent` it answers nothing.
+    `silent` it answers nothing. `keepers` are the processes that Protect was about, of which
+    `strangers` are refused.
     """
 
     def __init__(self, path: str, kernel: Kernel) -> None:
@@ -76,6 +77,8 @@ class FakeEnforcer:
         self.why: dict[str, str] = {}
         self.error: str | None = None
         self.silent = False
+        self.keepers: list[int] = []
+        self.strangers: set[int] = set()
         self.enforces = True
         self._changed = threading.Condition()
         self._open: list[socket.socket] = []
@@ -186,6 +189,13 @@ class FakeEnforcer:
             "policies": ["p"],
         }
         return {"parameters": told}
+
+    def _protect(self, parameters: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
+        with open(f"/proc/self/fdinfo/{descriptors[parameters['process']]}") as info:
+            self.keepers.append(int(dict(line.split(":") for line in info)["Pid"]))
+        if self.keepers[-1] in self.strangers:
+            return {"error": "io.fdstorefs.Enforcer.NotPermitted", "parameters": {"message": "a stranger"}}
+        return {}
 
     def _guard(self, parameters: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
         files = [self._guard_one(file, descriptors[file["descriptor"]]) for file in parameters["files"]]

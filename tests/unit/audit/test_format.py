@@ -188,6 +188,21 @@ SAMPLES: dict[Event, dict[str, EventValue]] = {
         "targets": ("stderr",),
         "fsync": "never",
     },
+    Event.RESTART: {
+        "version": "1",
+        "pid": 2,
+        "uid": 0,
+        "away": 250_000_000,
+        "entries": 5000,
+        "descriptors": 4990,
+        "first_seq": 17,
+        "last_seq": 20,
+        "enforcement": "kernel",
+        "enforcement_reason": "the enforcer listens",
+        "cause": "killed by signal 9",
+        "targets": ("stderr",),
+        "fsync": "never",
+    },
     Event.STOP: {"cause": "SIGTERM", "written": 1, "lost": 0},
     Event.POLICY_LOAD: {"policy": POLICY, "files": ("/etc/\n.yaml",), "count": 3, "by": ENTRY.stasher},
     Event.POLICY_REJECT: {"errors": ("x.yaml:1:2: no \udcff",), "files": (), "policy": POLICY, "by": None},
@@ -195,6 +210,8 @@ SAMPLES: dict[Event, dict[str, EventValue]] = {
     Event.ATTACH: {"hooks": ("file_receive",), "generation": 3, "cause": "start"},
     Event.DETACH: {"hooks": ("file_receive",), "cause": "gone"},
     Event.AUDIT_LOST: {"target": "file:/a", "lost": 2, "first_seq": 4, "last_seq": 5, "cause": "no space"},
+    Event.EXPIRED: {"entry": EntryMark("a", 7, "pipe", stasher=Stasher(1, 2, 3, "put"))},
+    Event.EVICTED: {"entry": EntryMark("b"), "cause": "hang-up"},
 }
 
 

@@ -66,6 +66,19 @@ def test_a_loss_that_an_event_tells_of_later() -> None:
     assert (3, [(2, 3), (7, 8)]) == (run.lost, run.missing)
 
 
+def test_what_was_under_way_when_a_server_was_killed() -> None:
+    """The next one says which records these were; what is there of them is not lost, and any other is missing."""
+    restart = event(8, "restart", first_seq=4, last_seq=7)
+    run = run_of([start(), verdict(2), verdict(5), restart])
+
+    assert (3, [(3, 3)]) == (run.lost, run.missing)
+
+
+def test_a_killed_server_after_whom_nothing_is_missing() -> None:
+    """It had written everything."""
+    assert run_of([*WHOLE[:-1], event(9, "restart"), event(10, "stop", written=9, lost=0)]).is_whole
+
+
 @pytest.mark.parametrize("target", [{}, {"target": "syslog"}])
 def test_a_loss_elsewhere_excuses_nothing_here(target: dict[str, str]) -> None:
     """What another target lost should be in this one."""

@@ -6,46 +6,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fdstorefs.core.access import Action, Check, Checked, Target, mode_bits
-from fdstorefs.core.limits import Limits
-from fdstorefs.core.node import Box, Entry, Opener, OpenFile
-from fdstorefs.core.store import Store
+from fdstorefs.core.access import Action, Check, Target, mode_bits
+from fdstorefs.core.node import Box, Opener
 from fdstorefs.core.subject import Subject
 from fdstorefs.errors import Denied, NotGuarded, StoreError
+from tests.unit.core.driven import STEPS, Driven
 from tests.unit.core.knowing_guard import OPENER, KnowingGuard, by_path
-from tests.unit.core.people import Clock, Files, Person
-
-PATHS = ("a", "b", "box", "box/a", "box/b", "other", "other/a")
-SOME_PATH = st.sampled_from(PATHS)
-SOME_FILE = st.integers(0, 2)
-STEPS = st.one_of(
-    st.tuples(st.just("stash"), SOME_PATH, SOME_FILE),
-    st.tuples(st.just("stash two"), SOME_PATH, SOME_PATH, SOME_FILE, SOME_FILE),
-    st.tuples(st.just("create"), SOME_PATH),
-    st.tuples(st.just("fill"), SOME_PATH, SOME_FILE),
-    st.tuples(st.just("link"), SOME_PATH, SOME_PATH),
-    st.tuples(st.just("rename"), SOME_PATH, SOME_PATH),
-    st.tuples(st.just("label"), SOME_PATH),
-    st.tuples(st.just("discard"), SOME_PATH),
-    st.tuples(st.just("take"), SOME_PATH),
-    st.tuples(st.just("make box"), SOME_PATH),
-    st.tuples(st.just("refuse"), st.booleans()),
-    st.tuples(st.just("deny"), st.booleans()),
-)
 
 
-class Guarded:
-    """A store with a guard, one user, and three open files that may be in it."""
+class Guarded(Driven):
+    """A store with a guard."""
 
     def __init__(self, check: Check = mode_bits) -> None:
-        self.person = Person(1000, 1000)
         self.denies = False
         self._check = check
-        authority = Checked(self._judge)
-        self.store = Store(uid=0, gid=0, clock=Clock(), mode=0o777, limits=Limits(), authority=authority)
+        super().__init__(self._judge)
         self.guard = self.store.guard = KnowingGuard(self.store)
-        self._make = Files()
-        self._files: dict[int, OpenFile] = {}
 
     def _judge(self, subject: Subject, action: Action, target: Target) -> None:
         if self.denies and target.coming is not None and target.coming.file is not None:
@@ -56,107 +32,13 @@ class Guarded:
         """Let no open file get a name, or let them."""
         self.denies = denies
 
-    def file(self, number: int) -> OpenFile:
-        """One of the files; a new one once it was released."""
-        file = self._files.get(number)
-        if file is None or file.number in self._make.released:
-            file = self._files[number] = self._make()
-        return file
-
-    def do(self, step: str, *arguments: object) -> None:
-        """Do it, as a server would."""
-        getattr(self, step.replace(" ", "_"))(*arguments)
-
-    def stash(self, path: str, number: int) -> None:
-        """Stash one of the files."""
-        file = self.file(number).hold()
-        try:
-            self.store.stash(self.person.subject, path, file, self.person.stasher, replace=True)
-        finally:
-            file.drop()
-
-    def stash_two(self, first: str, second: str, one: int, other: int) -> None:
-        """Stash two of them at once."""
-        store, subject = self.store, self.person.subject
-        files = [self.file(one).hold(), self.file(other).hold()]
-        try:
-            targets = [store.check_stash(subject, path, replace=True) for path in (first, second)]
-            if (targets[0].box, targets[0].name) == (targets[1].box, targets[1].name):
-                return
-            puts = [
-                store.to_put(target, file, self.person.stasher)
-                for target, file in zip(targets, files, strict=True)
-            ]
-            with store.agreement(subject, puts) as agreement:
-                for put in puts:
-                    store.check_put(subject, put.target, put.file, put.label)
-                agreement.complete()
-                for put in puts:
-                    store.put(subject, put)
-        finally:
-            for file in files:
-                file.drop()
-
-    def create(self, path: str) -> None:
-        """Make an empty entry."""
-        goal = self.store.locate_goal(self.person.subject, path)
-        self.store.create(self.person.subject, goal.box, goal.name)
-
-    def fill(self, path: str, number: int) -> None:
-        """Put a file into an entry."""
-        entry = self.store.locate(self.person.subject, path).node
-        if isinstance(entry, Entry):
-            file = self.file(number).hold()
-            try:
-                self.store.fill(self.person.subject, entry, file, self.person.stasher)
-            finally:
-                file.drop()
-
-    def link(self, source: str, goal: str) -> None:
-        """Give a second name."""
-        subject = self.person.subject
-        there = self.store.locate_goal(subject, goal)
-        self.store.link(subject, self.store.locate(subject, source), there.box, there.name)
-
-    def rename(self, source: str, goal: str) -> None:
-        """Rename, and replace."""
-        subject = self.person.subject
-        self.store.rename(subject, self.store.locate(subject, source), self.store.locate_goal(subject, goal))
-
-    def label(self, path: str) -> None:
-        """Give a label."""
-        entry = self.store.locate(self.person.subject, path).node
-        if isinstance(entry, Entry):
-            self.store.set_label(self.person.subject, entry, f"label of {path}")
-
-    def discard(self, path: str) -> None:
-        """Discard."""
-        self.store.discard(self.person.subject, self.store.locate(self.person.subject, path))
-
-    def take(self, path: str) -> None:
-        """Retrieve and discard."""
-        for file in self.store.take_many(self.person.subject, [path]):
-            file.drop()
-
-    def make_box(self, path: str) -> None:
-        """Make a box."""
-        goal = self.store.locate_goal(self.person.subject, path)
-        self.store.make_box(self.person.subject, goal.box, goal.name, 0o777)
-
     def refuse(self, refuses: bool) -> None:
         """Have the guard refuse from now on, or consent."""
         self.guard.refuses = refuses
 
-    def picture(self) -> list[tuple[str, int, int | None]]:
-        """What is in the store."""
-        return [
-            (path, node.ino, getattr(getattr(node, "file", None), "number", None))
-            for path, _, _, node in self.store.tree.walk(self.store.root)
-        ]
-
 
 @settings(max_examples=400, deadline=None)
-@given(st.lists(STEPS, max_size=25))
+@given(st.lists(STEPS | st.tuples(st.sampled_from(("refuse", "deny")), st.booleans()), max_size=25))
 def test_the_guard_knows_what_the_store_knows(steps: list[tuple[object, ...]]) -> None:
     """After every step, also one that was refused, halfway or at once."""
     guarded = Guarded()

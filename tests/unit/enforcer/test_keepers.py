@@ -75,10 +75,41 @@ def test_more_distant_ones_cannot(enforced: Enforced, instance: Instance, relati
     assert {os.getpid(), sibling.pid} == enforced.kernel.roles.keys()
 
 
+def test_whom_a_keeper_has_started_can_be_the_next(
+    enforced: Enforced, instance: Instance, relative: Relative
+) -> None:
+    """It began as a keeper, so nothing is given to it. What began before its parent was one is no relative."""
+    keeper, spare = relative.look(), relative.look_at_child()
+    enforced.registry.protect(instance, keeper, relative.pidfd)
+    with pytest.raises(NotPermitted):
+        enforced.registry.protect(instance, spare, relative.child_pidfd)
+    enforced.kernel.roles[relative.child] = Role(RoleKind.KEEPER, instance.number)
+
+    enforced.registry.protect(instance, spare, relative.child_pidfd)
+
+    assert {os.getpid(), relative.child} == enforced.kernel.roles.keys()
+    assert instance.keeper is not None
+    assert relative.child == instance.keeper.pid
+
+
+@pytest.mark.parametrize("kind", [RoleKind.SERVER, RoleKind.ENFORCER, None])
+def test_no_other_role_makes_one_related(
+    enforced: Enforced, instance: Instance, relative: Relative, kind: RoleKind | None
+) -> None:
+    """Nor that of another instance's keeper, even if that has ended."""
+    role = Role(kind or RoleKind.KEEPER, instance.number if kind else instance.number + 1)
+    enforced.kernel.roles[relative.child] = role
+
+    with pytest.raises(NotPermitted):
+        enforced.registry.protect(instance, relative.look_at_child(), relative.child_pidfd)
+
+    assert role == enforced.kernel.roles[relative.child]
+
+
 def test_it_is_the_same_user_in_the_same_place(
     enforced: Enforced, instance: Instance, relative: Relative
 ) -> None:
-    """Policies tell uids and control groups apart. Where it is unknown it is nowhere."""
+    """Policies tell uids and control groups apart. Where it is unknown it is nowhere. Nor does a role help."""
     keeper, here = relative.look(), instance.standing.here
     strangers = [
         replace(keeper, uid=keeper.uid + 1),
@@ -88,6 +119,10 @@ def test_it_is_the_same_user_in_the_same_place(
     ]
 
     for stranger in strangers:
+        with pytest.raises(NotPermitted):
+            enforced.registry.protect(instance, stranger, relative.pidfd)
+    enforced.kernel.roles[relative.pid] = Role(RoleKind.KEEPER, instance.number)
+    for stranger in strangers[:3]:
         with pytest.raises(NotPermitted):
             enforced.registry.protect(instance, stranger, relative.pidfd)
     instance.standing = standing(cgroup=None)

@@ -90,6 +90,19 @@ def test_it_is_switched_off(path: str, meanwhile: list[Callable[[], object]]) ->
     assert "daemon" == choose(options(path, "auto")).enforcement
 
 
+def test_a_server_before_this_one_had_it(path: str, meanwhile: list[Callable[[], object]]) -> None:
+    """Then there is no doing without, and nothing to choose."""
+    os.unlink(path)
+    with pytest.raises(EnforcementError, match="the kernel is to enforce the policy"):
+        choose(options(path, "auto"), again=True)
+    with listen(path):
+        choice = choose(options(path, "auto"), again=True)
+
+    assert ("kernel", "as for the server before this one") == (choice.enforcement, choice.why)
+    assert choice.line is not None
+    choice.line.close()
+
+
 def test_what_is_no_socket_is_no_enforcers(path: str, meanwhile: list[Callable[[], object]]) -> None:
     """Nobody has listened there."""
     os.unlink(path)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from fdstorefs.host import syscalls
+from fdstorefs.host import identity, syscalls
 from fdstorefs.host.identity import IdentityIndex
 from tests.unit.host.conftest import Keep
 
@@ -68,6 +68,37 @@ def test_removed_files_are_not_found(comparison: str, keep: Keep) -> None:
 
     assert [None if fd in removed else Stored(fd) for fd in fds] == [index.find(fd, DEV, INO) for fd in fds]
     assert len(index) == 20
+
+
+@pytest.mark.parametrize("rounds", [0, 1, 2, 3])
+def test_what_is_yet_to_be_sorted_is_found(
+    comparison: str, keep: Keep, monkeypatch: pytest.MonkeyPatch, rounds: int
+) -> None:
+    """However much of it is sorted already, and what is added and removed meanwhile."""
+    monkeypatch.setattr(identity, "SORTED_AT_ONCE", 8)
+    index: IdentityIndex[Stored] = IdentityIndex()
+    fds = [keep(os.eventfd(0)) for _ in range(20)]
+    for fd in fds[:18]:
+        index.add_unsorted(Stored(fd))
+    more = [index.sort_some() for _ in range(rounds)]
+    for fd in fds[18:]:
+        index.add(Stored(fd))
+    for fd in fds[::3]:
+        index.remove(Stored(fd))
+
+    expected = [None if place % 3 == 0 else Stored(fd) for place, fd in enumerate(fds)]
+    assert expected == [index.find(keep(os.dup(fd)), DEV, INO) for fd in fds]
+    assert {found for found in expected if found is not None} == set(index)
+    assert (13, [True, True, False][:rounds]) == (len(index), more)
+
+
+def test_what_has_an_inode_of_its_own_needs_no_sorting(keep: Keep) -> None:
+    """Most files have."""
+    index: IdentityIndex[Stored] = IdentityIndex()
+    index.add_unsorted(Stored(keep(os.eventfd(0)), DEV, 1))
+    index.add_unsorted(Stored(keep(os.eventfd(0)), DEV, 2))
+
+    assert (False, 2) == (index.sort_some(), len(index))
 
 
 def test_nothing_is_indexed_twice(comparison: str, keep: Keep) -> None:

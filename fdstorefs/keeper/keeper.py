@@ -1,0 +1,400 @@
+"""The keeper's one loop: hold what the server sends, and start another server when it dies."""
+
+import gc
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from typing import NamedTuple, NoReturn
+
+from fdstorefs.keeper import wire
+from fdstorefs.keeper.ending import FAILED, exit_code, how, is_dying, status_of
+from fdstorefs.keeper.holding import Held, Holding
+from fdstorefs.keeper.wire import Message, NotUnderstood, Verb
+
+_PAUSES = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
+"""Seconds before the next start, after so many in a row that came to nothing."""
+
+_FORWARDED = (signal.SIGTERM, signal.SIGINT)
+_LOOK_MILLISECONDS = 1000
+
+StartServer = Callable[[Held], int]
+"""In a child of the keeper: serve, and return the exit code. Called with SIGTERM and SIGINT blocked."""
+
+
+class Server(NamedTuple):
+    """A server that runs: our end of the line to it, and a pidfd."""
+
+    pid: int
+    pidfd: int
+    line: socket.socket
+
+
+class _Succession(Exception):
+    """In a spare's process: it is the `keeper` now, and what is on the stack is its predecessor's."""
+
+    def __init__(self, keeper: "Keeper") -> None:
+        super().__init__()
+        self.keeper = keeper
+
+
+class Keeper:
+    """Keeps one instance until its server ends for good. `announce` is called once, when it serves first, and `guarded`
+    when the kernel guards this process as a keeper.
+
+    `server` is one that runs already and whose keeper was killed, after `restarts` restarts. A process that is not
+    `warm` yet, but a program that has just begun, has that called when there is nothing else to do.
+
+    One that is warm forks its spare, a process that holds nothing and waits: if the keeper is killed, the server makes
+    that its keeper, and a new server is still a fork away. The spare is to the kernel what the keeper is when it is
+    forked, so the first keeper waits until that is settled.
+    """
+
+    def __init__(
+        self,
+        start_server: StartServer,
+        announce: Callable[[], None],
+        guarded: Callable[[], None] | None = None,
+        *,
+        holding: Holding | None = None,
+        server: Server | None = None,
+        restarts: int = 0,
+        warm: Callable[[], object] | None = None,
+    ) -> None:
+        self._start_server = start_server
+        self._announce = announce
+        self._guarded = guarded or _nothing
+        self._holding = holding or Holding()
+        self._server = server
+        self._restarts = restarts
+        self._warm = warm
+        self._is_cold = warm is not None
+        self._has_served = self._serves = server is not None
+        self._failures = 0
+        self._told_to_end = False
+        self._looks = False
+        self._ending: int | None = None
+        self._died = 0.0
+        self._cause = ""
+        self._signals = (-1, -1)
+        self._spare: tuple[int, socket.socket] | None = None
+
+    def run(self) -> int:
+        """Keep until the end, and return the server's exit code. Call it once.
+
+        It returns in the spare's process, too, when that has been keeper and its server has ended.
+        """
+        _fill_standard_streams()
+        keeper = self
+        while True:
+            try:
+                return keeper._keep()
+            except _Succession as succession:
+                keeper = succession.keeper
+
+    def _keep(self) -> int:
+        raise_limit()
+        self._catch_signals()
+        if self._server is not None:
+            self._have_spare()
+        while True:
+            code = self._start() if self._server is None else None
+            if self._server is not None:
+                code = self._attend(self._server)
+            if code is not None:
+                return code
+
+    def _catch_signals(self) -> None:
+        self._signals = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(self._signals[1], warn_on_full_buffer=False)
+        for number in _FORWARDED:
+            signal.signal(number, _wake_up_only)
+        # Who ignores it never learns how a child ended, and that may have been inherited.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+    # A spare
+
+    def _have_spare(self) -> None:
+        """Fork one, while there is next to nothing that it must not have. Raises _Succession in its process."""
+        if self._is_cold or self._spare is not None:
+            return
+        ours, its = wire.line()
+        _flush()
+        gc.freeze()  # so that a child's collector leaves shared pages alone
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            self._wait_as_spare(its)
+        its.close()
+        self._spare = pid, ours
+        self._tell_of_spare()
+
+    def _wait_as_spare(self, line: socket.socket) -> NoReturn:
+        try:
+            self._let_go()
+            waiting = select.poll()
+            waiting.register(line, select.POLLIN)
+            waiting.poll()
+            keeper = adopt(line, self._start_server)
+        except BaseException as error:  # noqa: BLE001 (nothing may get past the fork)
+            sys.excepthook(type(error), error, error.__traceback__)
+            os._exit(FAILED)
+        if keeper is None:
+            os._exit(0)
+        line.close()
+        raise _Succession(keeper)
+
+    def _let_go(self) -> None:
+        """Of all that is a keeper's."""
+        self._ignore_signals()
+        self._holding.close()
+        if self._server is not None:
+            self._server.line.close()
+            os.close(self._server.pidfd)
+
+    def _ignore_signals(self) -> None:
+        """In a child: they are its own affair."""
+        signal.set_wakeup_fd(-1)
+        for number in _FORWARDED:
+            signal.signal(number, signal.SIG_DFL)
+        for end in self._signals:
+            os.close(end)
+
+    def _tell_of_spare(self) -> None:
+        if self._spare is not None and self._server is not None:
+            pid, its_line = self._spare
+            try:
+                wire.send(self._server.line, Verb.SPARE, (pid,), (its_line.fileno(),))
+            except OSError:
+                return  # the server is dead, or does without
+
+    # A server begins
+
+    def _start(self) -> int | None:
+        """Start a server. Returns an exit code if that cannot be done and is not to be tried again."""
+        try:
+            self._server = self._fork()
+        except OSError as error:
+            if not self._has_served:
+                raise
+            self._failures += 1
+            return self._pause(f"no server can be started: {error.strerror}")
+        self._tell_of_spare()
+        return None
+
+    def _fork(self) -> Server:
+        ours, its = wire.line()
+        _flush()
+        gc.freeze()
+        # A signal for the child waits until it can end in order.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED)
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            self._become_server(its.detach())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _FORWARDED)
+        its.close()
+        self._serves, self._ending = False, None
+        return Server(pid, os.pidfd_open(pid), ours)
+
+    def _become_server(self, line: int) -> NoReturn:
+        code = FAILED
+        try:
+            self._ignore_signals()
+            if self._spare is not None:
+                self._spare[1].close()
+            held = self._holding.held(
+                line,
+                keeper=os.getppid(),
+                restarts=self._restarts,
+                died=self._died,
+                cause=self._cause,
+                is_looked_after=self._looks,
+            )
+            code = self._start_server(held)
+        except BaseException as error:  # noqa: BLE001 (nothing may get past the fork)
+            sys.excepthook(type(error), error, error.__traceback__)
+        finally:
+            _flush()
+            os._exit(code)
+
+    # A server runs
+
+    def _attend(self, server: Server) -> int | None:
+        """Until it is dead. Returns the exit code if that was the end of all, None if there is to be another."""
+        watched = select.poll()
+        for descriptor in (server.line.fileno(), server.pidfd, self._signals[0]):
+            watched.register(descriptor, select.POLLIN)
+        while True:
+            ready = {descriptor for descriptor, _ in watched.poll(self._patience())}
+            if not ready:
+                self._warm_up()
+                if self._looks and is_dying(server.pid):
+                    return self._bury(server)
+            if self._signals[0] in ready:
+                self._forward(server)
+            if server.line.fileno() in ready and not self._read(server.line):
+                watched.unregister(server.line)
+            if server.pidfd in ready:
+                return self._bury(server)
+
+    def _patience(self) -> int | None:
+        """Milliseconds until there is something to do even if nothing happens."""
+        if self._warm is not None:
+            return 0
+        return _LOOK_MILLISECONDS if self._looks else None
+
+    def _warm_up(self) -> None:
+        warm, self._warm = self._warm, None
+        try:
+            if warm is not None:
+                warm()
+        except Exception as error:  # noqa: BLE001  the next server meets it again, and can say more
+            _say(f"cannot prepare for another server: {error}")
+
+    def _forward(self, server: Server) -> None:
+        for number in dict.fromkeys(_drained(self._signals[0])):
+            if number in _FORWARDED:
+                self._told_to_end = True
+                try:
+                    signal.pidfd_send_signal(server.pidfd, number)
+                except ProcessLookupError:
+                    continue  # dead, and we are about to notice
+
+    def _read(self, line: socket.socket) -> bool:
+        """Take in what there is. False at the end of the line."""
+        while True:
+            try:
+                message = wire.receive(line)
+            except BlockingIOError:
+                return True
+            except ConnectionResetError:
+                return False
+            except NotUnderstood as error:
+                _say(f"{error}, and is left alone")
+                self._holding.close_all(error.descriptors)
+                continue
+            if message is None:
+                return False
+            self._take(message)
+
+    def _take(self, message: Message) -> None:
+        if message.verb is Verb.READY:
+            self._note_that_it_serves()
+        elif message.verb is Verb.SETTLED:
+            self._settle(guarded=message.numbers == (1,))
+        elif message.verb is Verb.LOOK:
+            self._looks = True
+        elif message.verb is Verb.ENDING:
+            self._ending = message.numbers[0]
+        elif not self._holding.take(message):
+            _say("some of what the server sent did not arrive, and is not held")
+
+    def _settle(self, *, guarded: bool) -> None:
+        if guarded:
+            self._guarded()
+        self._have_spare()
+
+    def _note_that_it_serves(self) -> None:
+        self._serves, self._failures = True, 0
+        if not self._has_served:
+            self._has_served = True
+            try:
+                self._announce()
+            except OSError as error:
+                _say(f"who wanted to be told that it serves cannot be: {error.strerror}")
+
+    # A server is dead
+
+    def _bury(self, server: Server) -> int | None:
+        died = time.monotonic()
+        self._read(server.line)
+        server.line.close()
+        os.close(server.pidfd)
+        status = status_of(server.pid)
+        self._server = None
+        # One that took over and could not serve has told why; the next may fare better.
+        has_ended = self._serves and self._ending is not None
+        if has_ended or self._told_to_end or not self._has_served:
+            return exit_code(status, self._ending)
+        if self._serves:
+            self._died, self._cause = died, how(status)
+        self._failures = 0 if self._serves else self._failures + 1
+        self._restarts += 1
+        return self._pause(f"the server (pid {server.pid}) {how(status)}")
+
+    def _pause(self, why: str) -> int | None:
+        """Wait before the next start. Returns an exit code if told to end."""
+        seconds = _PAUSES[min(self._failures, len(_PAUSES) - 1)]
+        when = f" in {seconds} s" if seconds else ""
+        _say(f"{why}; {len(self._holding.files)} descriptors are held, and another server starts{when}")
+        waiting = select.poll()
+        waiting.register(self._signals[0], select.POLLIN)
+        if not waiting.poll(1000 * seconds):
+            return None
+        _say("told to end while there is no server")
+        return 128 + signal.SIGTERM
+
+
+def adopt(
+    line: socket.socket, start_server: StartServer, warm: Callable[[], object] | None = None
+) -> Keeper | None:
+    """A keeper for the server that says ADOPT on this line. None if nobody is at the other end."""
+    message = wire.receive(line)
+    if message is None or message.verb is not Verb.ADOPT:
+        return None
+    pidfd, end, *inherited = message.descriptors
+    return Keeper(
+        start_server,
+        _nothing,
+        holding=Holding(inherited),
+        server=Server(message.told["pid"], pidfd, socket.socket(fileno=end)),
+        restarts=message.told["restarts"],
+        warm=warm,
+    )
+
+
+def _nothing() -> None:
+    """What is to be said or done has been, long ago."""
+
+
+def raise_limit() -> None:
+    """Have room for as many descriptors as the server, which does the same."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _fill_standard_streams() -> None:
+    """Where 0, 1 or 2 is closed, let it lead nowhere, before something else gets the number."""
+    while (nowhere := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(nowhere, True)
+    os.close(nowhere)
+
+
+def _drained(pipe: int) -> bytes:
+    try:
+        return os.read(pipe, 4096)
+    except BlockingIOError:
+        return b""
+
+
+def _say(what: str) -> None:
+    if sys.stderr is not None:
+        sys.stderr.write(f"fdstorefs: keeper: {what}\n")
+    _flush()
+
+
+def _flush() -> None:
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            continue  # nobody listens: no reason to stop keeping
+
+
+def _wake_up_only(_number: int, _frame: object) -> None:
+    """The byte in the pipe is what the loop acts on."""

@@ -1,0 +1,99 @@
+"""Another keeper for a server whose own was killed: the spare one, or if that is gone, too, a new program.
+
+Such a program starts with the standard library alone, takes over, and then imports what a new server would need.
+"""
+
+import importlib
+import json
+import os
+import socket
+import sys
+from typing import Any, NamedTuple
+
+from fdstorefs.keeper import wire
+from fdstorefs.keeper.holding import Held
+from fdstorefs.keeper.keeper import adopt, raise_limit
+from fdstorefs.keeper.wire import Verb
+
+_PROGRAM = (
+    "import sys, json; sys.path[:] = json.loads(sys.argv[2]); "
+    "from fdstorefs.keeper.replacement import main; main(int(sys.argv[1]))"
+)
+
+
+class HowToStart(NamedTuple):
+    """How a server is started: `module`.`function` is called with `options` (JSON) and a `Held`, as `StartServer`."""
+
+    module: str
+    function: str
+    options: dict[str, Any]
+
+
+class Spare(NamedTuple):
+    """A process that waits to be keeper, at the other end of `line`."""
+
+    pid: int
+    line: socket.socket
+
+
+class Replacement(NamedTuple):
+    """The new keeper, and our end of the line to it."""
+
+    pid: int
+    line: socket.socket
+
+
+def start_cold(how: HowToStart) -> Spare:
+    """Start a new program. Raises OSError."""
+    ours, its = wire.line()
+    try:
+        return Spare(_spawn(its.fileno(), how), ours)
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        its.close()
+
+
+def make_keeper(spare: Spare, restarts: int, inherited: tuple[int, ...] = ()) -> Replacement:
+    """Have a spare process be the keeper of this one. It holds nothing yet. Raises OSError (EPIPE) if it is gone."""
+    ours, its = wire.line()
+    pidfd = os.pidfd_open(os.getpid())
+    try:
+        told = {"pid": os.getpid(), "restarts": restarts}
+        wire.send(spare.line, Verb.ADOPT, (), (pidfd, its.fileno(), *inherited), told)
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        its.close()
+        os.close(pidfd)
+        spare.line.close()
+    return Replacement(spare.pid, ours)
+
+
+def _spawn(line: int, how: HowToStart) -> int:
+    os.set_inheritable(line, True)
+    argv = [sys.executable, "-I", "-c", _PROGRAM, str(line), json.dumps(sys.path), json.dumps(how)]
+    return os.posix_spawn(sys.executable, argv, os.environ, setsigmask=())
+
+
+def main(number: int) -> None:
+    """Take over, keep until the end, and end this process."""
+    raise_limit()
+    os.set_inheritable(number, False)
+    how = HowToStart(*json.loads(sys.argv[3]))
+    line = socket.socket(fileno=number)
+    line.setblocking(True)
+    keeper = adopt(line, lambda held: _start(how, held), warm=lambda: _find(how))
+    line.close()
+    sys.exit(keeper.run() if keeper is not None else 0)
+
+
+def _start(how: HowToStart, held: Held) -> int:
+    code: int = _find(how)(how.options, held)
+    return code
+
+
+def _find(how: HowToStart) -> Any:
+    return getattr(importlib.import_module(how.module), how.function)

@@ -1,0 +1,305 @@
+"""The server's end of the line to its keeper; when the keeper is gone, another one is started and gets everything."""
+
+import errno
+import logging
+import os
+import select
+import signal
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import Any
+
+from fdstorefs.errors import Overloaded
+from fdstorefs.keeper import wire
+from fdstorefs.keeper.holding import Held
+from fdstorefs.keeper.replacement import HowToStart, Replacement, Spare, make_keeper, start_cold
+from fdstorefs.keeper.wire import MOST_DESCRIPTORS, NotUnderstood, Verb
+from fdstorefs.server.loop import Loop
+
+log = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 1.0
+"""How long a stash waits for a keeper that has much to do."""
+
+_HANDING_OVER_SECONDS = 10.0
+_AGAIN_SECONDS = 0.2
+"""A keeper that ends so soon is not replaced at once."""
+
+_GONE = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN})
+_NO_ROOM = frozenset({errno.EAGAIN, errno.ETOOMANYREFS, errno.ENOBUFS, errno.ENOMEM})
+
+Pairs = Iterable[tuple[int, int]]
+
+
+class _KeeperGone(Exception):
+    """There is nobody at the other end."""
+
+
+class KeeperLine:
+    """To the keeper that started this server, or the one that came after it. All in one thread.
+
+    `everything` gives number and descriptor of all that a new keeper is to hold, `journal_descriptor` the journal;
+    whoever has them sets them. `may_keep` is asked about a process, by its number, that is to be the new keeper, before
+    it gets anything. A child of ours may be it in any case.
+    """
+
+    def __init__(self, held: Held, how: HowToStart) -> None:
+        self._socket = socket.socket(fileno=held.line)
+        self._how = how
+        self._restarts = held.restarts
+        self._inherited = held.inherited
+        self._note = held.note
+        self._later: deque[tuple[Verb, Sequence[int]]] = deque()
+        self._stalled = False
+        self._is_looked_after = held.is_looked_after
+        self._is_lost = False
+        self._replaced_at = 0.0
+        self._loop: Loop | None = None
+        self._spare: Spare | None = None
+        self._pidfd = -1
+        self.pid = 0
+        self._belongs_to(held.keeper, os.pidfd_open(held.keeper))
+        self.everything: Callable[[], Pairs] = tuple
+        self.journal_descriptor: Callable[[], int | None] = lambda: None
+        self.may_keep: Callable[[int], bool] = lambda _pid: True
+
+    # What a server has to say
+
+    def keep(self, numbers: Sequence[int], descriptors: Sequence[int], slow: bool = False) -> None:
+        """Have descriptors held; `slow` if closing one of them may block. They are, when this returns.
+
+        Raises Overloaded, and none of them is.
+        """
+        self._say_later_things()
+        if slow and not self._is_looked_after:
+            self._say(Verb.LOOK)
+            self._is_looked_after = True
+        done = 0
+        try:
+            while done < len(numbers):
+                lot = slice(done, done + MOST_DESCRIPTORS)
+                self._say(Verb.KEEP, numbers[lot], descriptors[lot])
+                done += MOST_DESCRIPTORS
+        except Overloaded:
+            self.drop(numbers[:done])
+            raise
+
+    def drop(self, numbers: Sequence[int], slow: bool = False) -> None:
+        """Have them held no longer; `slow` if closing one of them may block. Never raises and never waits."""
+        self._later.append((Verb.DROP_SLOW if slow else Verb.DROP, numbers))
+        self._say_later_things()
+
+    def journal(self, descriptor: int) -> None:
+        """Have this memfd held as the journal, and not the former one. Raises Overloaded."""
+        self._say(Verb.JOURNAL, (), (descriptor,))
+
+    def note(self, **told: Any) -> None:
+        """Leave a note to the next server, with what has been noted before. Raises Overloaded."""
+        self._note = {**self._note, **told}
+        self._say(Verb.NOTE, told=self._note)
+
+    def settled(self, *, guarded: bool) -> None:
+        """Whether the kernel guards the keeper is settled, before anything of a client's is kept. Raises Overloaded."""
+        self._say(Verb.SETTLED, (int(guarded),))
+
+    def ready(self) -> None:
+        """Serving. Raises Overloaded."""
+        self._say(Verb.READY)
+
+    def end(self, code: int) -> None:
+        """Ending for good, and the keeper too."""
+        self.unwatch()
+        try:
+            self._send(Verb.ENDING, (code,))
+        except (_KeeperGone, Overloaded) as error:
+            log.warning("the keeper is not told of the end: %s", error)
+
+    # A keeper that is gone
+
+    def watch(self, loop: Loop) -> None:
+        """Notice in this loop when the keeper is gone."""
+        self._loop = loop
+        loop.register(self._socket.fileno(), self._on_event)
+
+    def unwatch(self) -> None:
+        """Let the keeper go, whatever becomes of it."""
+        if self._loop is not None:
+            self._loop.unregister(self._socket.fileno())
+            self._loop = None
+
+    def _on_event(self, _events: int) -> None:
+        if not self._listen():
+            self._is_lost = True
+            self._look_for_another()
+
+    def _listen(self) -> bool:
+        """Hear of a spare, which is all that a keeper says. False at the end of the line."""
+        try:
+            message = wire.receive(self._socket)
+        except BlockingIOError:
+            return True
+        except (OSError, NotUnderstood):
+            return False
+        if message is not None and message.verb is Verb.SPARE:
+            self._set_spare(Spare(message.numbers[0], socket.socket(fileno=message.descriptors[0])))
+        return message is not None
+
+    def _set_spare(self, spare: Spare | None) -> None:
+        if self._spare is not None:
+            self._spare.line.close()
+        self._spare = spare
+
+    def _look_for_another(self) -> None:
+        if self._loop is None or not self._is_lost:
+            return
+        try:
+            self._replace()
+        except Overloaded as error:
+            log.error("%s", error.message)
+            self._loop.unregister(self._socket.fileno())
+            self._loop.call_at(time.monotonic() + _AGAIN_SECONDS, self._look_for_another)
+
+    def _replace(self) -> None:
+        """Start another keeper and hand everything over. Raises Overloaded."""
+        self._is_lost, former = True, self.pid
+        if time.monotonic() < self._replaced_at + _AGAIN_SECONDS:
+            raise Overloaded("the keeper is gone again", hint="try again")
+        self._replaced_at = time.monotonic()
+        self._say_goodbye()
+        try:
+            self._begin_with(self._another())
+            count = self._hand_over()
+        except OSError as error:
+            raise Overloaded(
+                f"the keeper is gone, and another cannot be started: {error.strerror}"
+            ) from error
+        except _KeeperGone:
+            raise Overloaded("the keeper is gone, and another has ended at once") from None
+        self._is_lost = False
+        log.warning(
+            "the keeper (pid %d) is gone; another (pid %d) holds %d descriptors", former, self.pid, count
+        )
+
+    def _another(self) -> Replacement:
+        """The spare, or one that has to start first. Raises OSError."""
+        self._listen()  # it may have been told of, and not been heard of yet
+        spare, self._spare = self._spare, None
+        if spare is not None and not self.may_keep(spare.pid):
+            spare.line.close()
+            spare = None
+        if spare is not None:
+            try:
+                return make_keeper(spare, self._restarts, self._inherited)
+            except OSError as error:
+                log.warning("the spare keeper (pid %d) is gone, too: %s", spare.pid, error.strerror)
+        cold = start_cold(self._how)
+        self.may_keep(cold.pid)
+        return make_keeper(cold, self._restarts, self._inherited)
+
+    def _begin_with(self, new: Replacement) -> None:
+        if self._loop is not None:
+            self._loop.unregister(self._socket.fileno())
+        self._socket.close()
+        self._socket = new.line
+        self._belongs_to(new.pid, os.pidfd_open(new.pid))
+        if self._loop is not None:
+            self._loop.register(self._socket.fileno(), self._on_event)
+
+    def _hand_over(self) -> int:
+        journal = self.journal_descriptor()
+        if journal is not None:
+            self._send(Verb.JOURNAL, (), (journal,), patience=_HANDING_OVER_SECONDS)
+        self._send(Verb.NOTE, told=self._note, patience=_HANDING_OVER_SECONDS)
+        if self._is_looked_after:
+            self._send(Verb.LOOK, patience=_HANDING_OVER_SECONDS)
+        self._later.clear()
+        count, rest = 0, iter(self.everything())
+        while lot := list(islice(rest, MOST_DESCRIPTORS)):
+            numbers, descriptors = zip(*lot, strict=True)
+            self._send(Verb.KEEP, numbers, descriptors, patience=_HANDING_OVER_SECONDS)
+            count += len(lot)
+        return count
+
+    def _say_goodbye(self) -> None:
+        """Make sure that the former keeper is no more: it would start another server when we end."""
+        try:
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # as expected
+        try:
+            os.waitpid(self.pid, os.WNOHANG)
+        except ChildProcessError:
+            return  # we are its child, or were
+
+    def _belongs_to(self, pid: int, pidfd: int) -> None:
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+        self.pid, self._pidfd = pid, pidfd
+
+    # Sending
+
+    def _say(
+        self,
+        verb: Verb,
+        numbers: Sequence[int] = (),
+        descriptors: Sequence[int] = (),
+        told: dict[str, Any] | None = None,
+    ) -> None:
+        """Send, to a new keeper if the old one is gone. Raises Overloaded."""
+        try:
+            self._send(verb, numbers, descriptors, told)
+        except _KeeperGone:
+            self._replace()
+            try:
+                self._send(verb, numbers, descriptors, told)
+            except _KeeperGone:
+                raise Overloaded("the keeper is gone, and another has ended at once") from None
+
+    def _say_later_things(self) -> None:
+        """What is let go of may be told of when there is room for it."""
+        while self._later:
+            try:
+                wire.send(self._socket, *self._later[0])
+            except OSError:
+                return  # no room; or nobody there, and then a new keeper gets what is left only
+            self._later.popleft()
+
+    def _send(
+        self,
+        verb: Verb,
+        numbers: Sequence[int] = (),
+        descriptors: Sequence[int] = (),
+        told: dict[str, Any] | None = None,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
+        """Send, and wait for room while that is bearable. Raises _KeeperGone and Overloaded."""
+        until = time.monotonic() + (0 if self._stalled else patience)
+        while True:
+            try:
+                wire.send(self._socket, verb, numbers, descriptors, told)
+            except OSError as error:
+                if error.errno in _GONE:
+                    raise _KeeperGone from None
+                if error.errno not in _NO_ROOM:
+                    raise
+                self._wait_for_room(error.errno, until)
+            else:
+                self._stalled = False
+                return
+
+    def _wait_for_room(self, code: int, until: float) -> None:
+        left = until - time.monotonic()
+        if left <= 0:
+            # One that is stuck must not cost every client so much.
+            self._stalled = True
+            raise Overloaded("the keeper has more to do than it can", hint="try again")
+        if code == errno.EAGAIN:
+            waiting = select.poll()
+            waiting.register(self._socket, select.POLLOUT)
+            waiting.poll(1000 * left)
+        else:
+            # Nothing tells when others of this user have received what is on its way to them.
+            time.sleep(min(left, 0.002))
