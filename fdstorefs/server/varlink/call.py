@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from fdstorefs.core.subject import Subject
 from fdstorefs.interface import NAME
+from fdstorefs.server.varlink.session import Session
 from fdstorefs.server.varlink.standard import invalid_parameter
 
 Parameters = dict[str, Any]
@@ -29,7 +30,8 @@ class Malformed(ValueError):
 class Call:
     """One call and who makes it.
 
-    `descriptors` came with it; a method that keeps one puts CONSUMED in its place.
+    `descriptors` came with it; a method that keeps one puts CONSUMED in its place. `session` is for what a client
+    does in several calls.
     """
 
     method: str
@@ -38,6 +40,7 @@ class Call:
     descriptors: list[int]
     more: bool = False
     oneway: bool = False
+    session: Session = field(default_factory=Session)
 
 
 def parse(data: bytes, subject: Subject, descriptors: list[int]) -> Call:

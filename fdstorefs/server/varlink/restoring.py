@@ -1,0 +1,145 @@
+"""Restore: what comes in several calls of one connection, and is stored when the last one has come, all or nothing.
+
+Until then it is in nobody's sight, and it is thrown away when the connection ends or anything of it is refused.
+Descriptors are the keeper's already, as a stash's are: it forgets them if the server dies before the last call.
+"""
+
+from collections import Counter
+
+from fdstorefs.core.node import OpenFile
+from fdstorefs.core.restoring import Arrangement, Arriving
+from fdstorefs.core.subject import Subject
+from fdstorefs.errors import BadDescriptor, InvalidArgument, StoreError
+from fdstorefs.server.context import Context
+from fdstorefs.server.varlink import parameters
+from fdstorefs.server.varlink.arrivals import Parcel, parcels
+from fdstorefs.server.varlink.call import CONSUMED, Call
+from fdstorefs.server.varlink.reply import Reply, success
+
+PARAMETERS = frozenset({"nodes", "into", "replace", "last"})
+
+
+def restore(context: Context, call: Call) -> Reply:
+    """Take some more of it in; with `last` that was all, and it is stored."""
+    given = call.parameters
+    try:
+        parameters.only(given, PARAMETERS)
+        last = parameters.flag(given, "last")
+        staging = _staging(context, call)
+        ids = staging.add(call, parcels(given, len(call.descriptors)))
+        if last:
+            staging.commit(call.subject)
+    except BaseException:
+        call.session.close()
+        raise
+    if last:
+        call.session.close()
+    return success({"ids": ids})
+
+
+def _staging(context: Context, call: Call) -> "Staging":
+    begun, given = call.session.begun, call.parameters
+    if isinstance(begun, Staging):
+        begun.require_same(call.subject)
+        if given.get("into") is not None or given.get("replace") is not None:
+            raise InvalidArgument("`into` and `replace` belong to the first call of a restore")
+        return begun
+    into = parameters.optional_text(given, "into") or ""
+    call.session.close()
+    staging = Staging(context, call.subject, into.strip("/"), replace=parameters.flag(given, "replace"))
+    call.session.begun = staging
+    return staging
+
+
+class Staging:
+    """What has come so far. `subject` is who sent the first of it, and sends all."""
+
+    def __init__(self, context: Context, subject: Subject, into: str, *, replace: bool) -> None:
+        self._context = context
+        self._who = _identity(subject)
+        self._into = into
+        self._replace = replace
+        self._plan = Arrangement(subject, into, replace)
+        self._arrived: list[Arriving] = []
+        self._files: dict[int, OpenFile] = {}
+        self._promised: Counter[int] = Counter()
+
+    def require_same(self, subject: Subject) -> None:
+        """Raise InvalidArgument if somebody else goes on with it."""
+        if _identity(subject) != self._who:
+            raise InvalidArgument("another process goes on with a restore that this one has not begun")
+
+    def add(self, call: Call, coming: list[Parcel]) -> list[int]:
+        """Take descriptors in, and see whether everything fits. The numbers that the nodes will have."""
+        self._plan.subject = call.subject
+        self._accept(call, coming)
+        ids = [self._arrange(parcel) for parcel in coming]
+        self._promise()
+        return ids
+
+    def _accept(self, call: Call, coming: list[Parcel]) -> None:
+        new = [
+            self._accept_one(call, parcel.file, parcel.at, parcel.arriving.paths[0])
+            for parcel in coming
+            if parcel.file is not None and parcel.at is not None
+        ]
+        if new:
+            self._context.store.journal.prepare(1, new)
+        for file in new:
+            self._context.intake.let_file_wait(file)
+
+    def _accept_one(self, call: Call, number: int, index: int, name: str) -> OpenFile:
+        if number in self._files:
+            raise InvalidArgument(f"the file of `{name}` has come already", name=name)
+        descriptor, call.descriptors[index] = call.descriptors[index], CONSUMED
+        if descriptor == CONSUMED:
+            raise InvalidArgument(f"`{name}` has the descriptor of another file", name=name)
+        try:
+            file = self._context.intake.accept(descriptor)
+        except StoreError as error:
+            error.name = error.name or name
+            raise
+        self._files[number] = file.hold()
+        return file
+
+    def _arrange(self, parcel: Parcel) -> int:
+        store, arriving = self._context.store, parcel.arriving
+        if parcel.file is not None and parcel.file not in self._files:
+            name = arriving.paths[0]
+            raise BadDescriptor(f"the file of `{name}` has not come", name=name)
+        file = self._files[parcel.file] if parcel.file is not None else None
+        arriving = arriving._replace(number=store.tree.next_ino(), file=file)
+        self._arrived.append(arriving)
+        before = len(self._plan.steps)
+        number = store.arrange(self._plan, arriving)
+        if len(self._plan.steps) > before:
+            store.require_policy_for_last(self._plan)
+        return number
+
+    def _promise(self) -> None:
+        """Have it count against limits as if it were there."""
+        self._take_back()
+        self._context.store.require_room_for(self._plan)
+        self._context.store.usage.promise(self._plan.more)
+        self._promised = self._plan.more.copy()
+
+    def _take_back(self) -> None:
+        self._context.store.usage.promise(self._promised, -1)
+        self._promised.clear()
+
+    def commit(self, subject: Subject) -> None:
+        """Store all of it."""
+        self._take_back()
+        stasher = self._context.subjects.stasher(subject)
+        self._context.store.restore(subject, self._arrived, stasher, into=self._into, replace=self._replace)
+
+    def close(self) -> None:
+        """Let go of everything; what is stored by now is held by its entries."""
+        self._take_back()
+        files, self._files = self._files, {}
+        for file in files.values():
+            file.drop()
+
+
+def _identity(subject: Subject) -> tuple[int, int, int]:
+    return subject.uid, subject.gid, subject.pid
