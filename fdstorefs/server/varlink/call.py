@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from fdstorefs.core.subject import Subject
 from fdstorefs.interface import NAME
-from fdstorefs.server.varlink.session import Session
+from fdstorefs.server.varlink.session import NOBODYS, Session
 from fdstorefs.server.varlink.standard import invalid_parameter
 
 Parameters = dict[str, Any]
@@ -40,7 +40,7 @@ class Call:
     descriptors: list[int]
     more: bool = False
     oneway: bool = False
-    session: Session = field(default_factory=Session)
+    session: Session = NOBODYS
 
 
 def parse(data: bytes, subject: Subject, descriptors: list[int]) -> Call:

@@ -23,3 +23,7 @@ class Session:
         begun, self.begun = self.begun, None
         if begun is not None:
             begun.close()
+
+
+NOBODYS = Session()
+"""The session of a call that is none of a connection's."""
