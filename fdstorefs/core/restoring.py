@@ -112,6 +112,8 @@ class Restoring(Stashing):
         """Put all of it into the store, or nothing; the number of each thing. Errors as of the methods above."""
         plan = Arrangement(subject, into, replace)
         numbers = [self.arrange(plan, each) for each in arriving]
+        if not plan.steps:
+            return numbers
         self.require_room_for(plan)
         with self.agreement(subject, _puts(plan, stasher)) as agreement:
             for step in plan.steps:
@@ -266,8 +268,7 @@ class Restoring(Stashing):
         try:
             self.journal.prepare(names, files, stasher)
         except StoreError as error:
-            if plan.steps:
-                self._authority.refused(plan.subject, Action.STASH, plan.steps[0].targets[0], error)
+            self._authority.refused(plan.subject, Action.STASH, plan.steps[0].targets[0], error)
             raise
 
     def _make_all(self, plan: Arrangement, stasher: Stasher) -> None:
