@@ -70,6 +70,9 @@ class Arrangement:
     names: dict[OpenFile, int] = field(default_factory=dict)
     losing: Counter[Entry] = field(default_factory=Counter)
     """How many names each entry loses."""
+    changed: dict[Entry, int] = field(default_factory=dict)
+    """When each of those was changed last."""
+    stamp: object = None
 
 
 class Restoring(Stashing):
@@ -108,20 +111,61 @@ class Restoring(Stashing):
         *,
         into: str = "",
         replace: bool = False,
-    ) -> list[int]:
-        """Put all of it into the store, or nothing; the number of each thing. Errors as of the methods above."""
+    ) -> None:
+        """Put all of it into the store, or nothing. Errors as of the methods above.
+
+        Everybody else waits meanwhile. Where there is no guard, `weigh`, `stands` and `carry_out` do it in pieces.
+        """
         plan = Arrangement(subject, into, replace)
-        numbers = [self.arrange(plan, each) for each in arriving]
+        for each in arriving:
+            self.arrange(plan, each)
+        if plan.steps:
+            self.require_room_for(plan)
+            with self.agreement(subject, _puts(plan, stasher)) as agreement:
+                for step in plan.steps:
+                    self._require_step(subject, step)
+                agreement.complete()
+                self._prepare_restore(plan, stasher)
+                self._make_all(plan, stasher)
+
+    def weigh(self, plan: Arrangement, arriving: Arriving) -> None:
+        """Find the place of one thing more and have a verdict on it, on record. Errors as of `arrange`, Denied."""
         if not plan.steps:
-            return numbers
-        self.require_room_for(plan)
-        with self.agreement(subject, _puts(plan, stasher)) as agreement:
-            for step in plan.steps:
-                self._require_step(subject, step)
-            agreement.complete()
+            plan.stamp = self._stamp()
+        before = len(plan.steps)
+        self.arrange(plan, arriving)
+        for step in plan.steps[before:]:
+            self._require_step(plan.subject, step)
+
+    def stands(self, plan: Arrangement) -> bool:
+        """Whether what was found out by `weigh`, in turns between which others had theirs, is still so."""
+        return not plan.steps or (
+            plan.stamp == self._stamp()
+            and all(self._still_leads_there(plan, path, box) for path, box in plan.boxes.items())
+            and all(_is_as_it_was(plan, target) for step in plan.steps for target in step.targets)
+        )
+
+    def carry_out(self, plan: Arrangement, stasher: Stasher) -> None:
+        """Do it: it `stands`. Raises QuotaExceeded, and what the journal raises, and then nothing has changed."""
+        if plan.steps:
+            self.require_room_for(plan)
             self._prepare_restore(plan, stasher)
             self._make_all(plan, stasher)
-        return numbers
+
+    def _stamp(self) -> object:
+        return self._authority.stamp(), self.tree.moved_boxes
+
+    def _still_leads_there(self, plan: Arrangement, path: str, box: Box) -> bool:
+        """And something may still be put into it."""
+        if box in plan.new:
+            return True
+        target = Target(box, "")
+        try:
+            self._authority.require_mode(plan.subject, Action.STASH, target)
+            self._unsealed(box)
+        except StoreError:
+            return False
+        return box.is_attached and box.path == path
 
     # Finding places
 
@@ -203,6 +247,7 @@ class Restoring(Stashing):
             raise exists(target, REPLACE_HINT)
         self._authority.require_mode(plan.subject, Action.DISCARD, target)
         plan.losing[there] += 1
+        plan.changed[there] = there.changed
         if plan.losing[there] == there.links:
             plan.more[there.uid] -= 1
 
@@ -317,6 +362,13 @@ def _owned(subject: Subject, arriving: Arriving, box: Box) -> tuple[int, int, in
         return uid, gid, mode
     for_others = mode & 0o7
     return uid, gid, mode & ~(SET_GROUP_ID | 0o70) | (mode & for_others << 3)
+
+
+def _is_as_it_was(plan: Arrangement, target: Target) -> bool:
+    there = target.box.children.get(target.name)
+    if there is not target.node:
+        return False
+    return not isinstance(there, Entry) or there.changed == plan.changed[there]
 
 
 def _puts(plan: Arrangement, stasher: Stasher) -> list[Put]:

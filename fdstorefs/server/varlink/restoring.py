@@ -4,22 +4,27 @@ Until then it is in nobody's sight, and it is thrown away when the connection en
 Descriptors are the keeper's already, as a stash's are: it forgets them if the server dies before the last call.
 """
 
+import time
 from collections import Counter
 
-from fdstorefs.core.node import OpenFile
+from fdstorefs.core.node import OpenFile, Stasher
 from fdstorefs.core.restoring import Arrangement, Arriving
 from fdstorefs.core.subject import Subject
 from fdstorefs.errors import BadDescriptor, InvalidArgument, StoreError
 from fdstorefs.server.context import Context
 from fdstorefs.server.varlink import parameters
+from fdstorefs.server.varlink.activity import Exchange
 from fdstorefs.server.varlink.arrivals import Parcel, parcels
 from fdstorefs.server.varlink.call import CONSUMED, Call
 from fdstorefs.server.varlink.reply import Reply, success
 
+TURN_SECONDS = 0.002
+MOST_TRIES = 3
+
 PARAMETERS = frozenset({"nodes", "into", "replace", "last"})
 
 
-def restore(context: Context, call: Call) -> Reply:
+def restore(context: Context, call: Call) -> "Reply | Commit":
     """Take some more of it in; with `last` that was all, and it is stored."""
     given = call.parameters
     try:
@@ -27,14 +32,10 @@ def restore(context: Context, call: Call) -> Reply:
         last = parameters.flag(given, "last")
         staging = _staging(context, call)
         ids = staging.add(call, parcels(given, len(call.descriptors)))
-        if last:
-            staging.commit(call.subject)
     except BaseException:
         call.session.close()
         raise
-    if last:
-        call.session.close()
-    return success({"ids": ids})
+    return Commit(context, staging, call, ids) if last else success({"ids": ids})
 
 
 def _staging(context: Context, call: Call) -> "Staging":
@@ -60,7 +61,7 @@ class Staging:
         self._into = into
         self._replace = replace
         self._plan = Arrangement(subject, into, replace)
-        self._arrived: list[Arriving] = []
+        self.arrived: list[Arriving] = []
         self._files: dict[int, OpenFile] = {}
         self._promised: Counter[int] = Counter()
 
@@ -109,7 +110,7 @@ class Staging:
             raise BadDescriptor(f"the file of `{name}` has not come", name=name)
         file = self._files[parcel.file] if parcel.file is not None else None
         arriving = arriving._replace(number=store.tree.next_ino(), file=file)
-        self._arrived.append(arriving)
+        self.arrived.append(arriving)
         before = len(self._plan.steps)
         number = store.arrange(self._plan, arriving)
         if len(self._plan.steps) > before:
@@ -127,11 +128,19 @@ class Staging:
         self._context.store.usage.promise(self._promised, -1)
         self._promised.clear()
 
-    def commit(self, subject: Subject) -> None:
-        """Store all of it."""
+    def begin(self, subject: Subject) -> Arrangement:
+        """An arrangement of nothing yet."""
+        return Arrangement(subject, self._into, self._replace)
+
+    def restore(self, subject: Subject, stasher: Stasher) -> None:
+        """Store all of it at once."""
         self._take_back()
-        stasher = self._context.subjects.stasher(subject)
-        self._context.store.restore(subject, self._arrived, stasher, into=self._into, replace=self._replace)
+        self._context.store.restore(subject, self.arrived, stasher, into=self._into, replace=self._replace)
+
+    def carry_out(self, plan: Arrangement, stasher: Stasher) -> None:
+        """Store what was weighed and stands."""
+        self._take_back()
+        self._context.store.carry_out(plan, stasher)
 
     def close(self) -> None:
         """Let go of everything; what is stored by now is held by its entries."""
@@ -139,6 +148,69 @@ class Staging:
         files, self._files = self._files, {}
         for file in files.values():
             file.drop()
+
+
+class Commit:
+    """The activity of the last call: weigh everything a little at a time, and then do it in one go.
+
+    What has become otherwise meanwhile is weighed anew. Where that happens too often, or where a guard has to be asked
+    in between, it is done at once, and others wait.
+    """
+
+    def __init__(self, context: Context, staging: Staging, call: Call, ids: list[int]) -> None:
+        self._context = context
+        self._staging = staging
+        self._call = call
+        self._ids = ids
+        self._tries = 0
+
+    def start(self, exchange: Exchange) -> None:
+        """Begin."""
+        self._exchange = exchange
+        self._stasher = self._context.subjects.stasher(self._call.subject)
+        if self._context.store.guard is not None:
+            self._finish_at_once()
+        else:
+            self._begin()
+
+    def drained(self) -> None:
+        """Nothing was said yet."""
+
+    def stop(self) -> None:
+        """What is not stored by now is thrown away."""
+        self._call.session.close()
+
+    def _begin(self) -> None:
+        self._plan = self._staging.begin(self._call.subject)
+        self._todo = iter(self._staging.arrived)
+        self._weigh_some()
+
+    def _weigh_some(self) -> None:
+        end, store = time.monotonic() + TURN_SECONDS, self._context.store
+        for arriving in self._todo:
+            store.weigh(self._plan, arriving)
+            if time.monotonic() > end:
+                self._exchange.soon(self._weigh_some)
+                return
+        self._complete()
+
+    def _complete(self) -> None:
+        if self._context.store.stands(self._plan):
+            self._staging.carry_out(self._plan, self._stasher)
+            self._say_done()
+            return
+        self._tries += 1
+        if self._tries == MOST_TRIES:
+            self._finish_at_once()
+        else:
+            self._exchange.soon(self._begin)
+
+    def _finish_at_once(self) -> None:
+        self._staging.restore(self._call.subject, self._stasher)
+        self._say_done()
+
+    def _say_done(self) -> None:
+        self._exchange.finish(success({"ids": self._ids}))
 
 
 def _identity(subject: Subject) -> tuple[int, int, int]:

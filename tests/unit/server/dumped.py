@@ -9,7 +9,7 @@ from fdstorefs.core.access import Check, Checked, mode_bits
 from fdstorefs.core.limits import Limits
 from fdstorefs.core.node import OpenFile
 from fdstorefs.core.store import Store
-from fdstorefs.errors import Overloaded, StoreError
+from fdstorefs.errors import BY_IDENTIFIER, Overloaded, StoreError
 from fdstorefs.server.context import Context
 from fdstorefs.server.record import Records
 from fdstorefs.server.varlink.activity import Activity, Exchange
@@ -151,9 +151,28 @@ class Served:
             self.restore_some(lot, who, **(given if number == 0 else {}))
         self.restore_some(end, who, last=True, **({} if some else given))
 
-    def restore_some(self, lot: Lot, who: Person = ROOT, **given: Any) -> None:
-        """One call."""
+    def restore_some(
+        self, lot: Lot, who: Person = ROOT, between: Callable[[int], None] | None = None, **given: Any
+    ) -> None:
+        """One call. `between` is called with a count between any two turns of the server."""
         nodes, descriptors = lot
         parameters = {"nodes": nodes, **given}
         call = Call("Restore", parameters, who.subject, list(descriptors), session=self.session)
-        restore(self.context, call)
+        answer = restore(self.context, call)
+        if not isinstance(answer, Reply):
+            self._end(answer, between)
+
+    def _end(self, answer: Activity, between: Callable[[int], None] | None) -> None:
+        """Carry out the last call. Raises StoreError."""
+        wire = Wire(self.turns)
+        Exchange(wire, cast(Any, self.turns), answer).start()
+        count = 0
+        while not wire.is_over:
+            if between is not None:
+                between(count)
+            count += 1
+            self.turns.soon.popleft()()
+        reply, _ = wire.said[-1]
+        if "error" in reply:
+            told = reply["parameters"]
+            raise BY_IDENTIFIER[reply["error"].rpartition(".")[2]](told["message"], name=told.get("name"))

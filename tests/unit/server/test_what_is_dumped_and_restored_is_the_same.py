@@ -24,6 +24,7 @@ from fdstorefs.errors import (
     StoreError,
 )
 from fdstorefs.host.boot_clock import boottime
+from fdstorefs.server.varlink import restoring
 from fdstorefs.server.varlink.standard import StandardError
 from tests.unit.core.people import Files, Person
 from tests.unit.server.dumped import ROOT, Lot, Served
@@ -462,6 +463,118 @@ def test_a_name_that_is_replaced_is_taken_from_its_entry_only() -> None:
 
     assert [(served.store.root, "other")] == entry.places
     assert served.store.usage.total == 2
+
+
+# What others do while it is weighed
+
+
+@pytest.fixture
+def one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others have their turn after each thing that is weighed."""
+    monkeypatch.setattr(restoring, "TURN_SECONDS", -1.0)
+
+
+def create_x(store: Store) -> None:
+    """Somebody is there first."""
+    store.create(ROOT.subject, store.root, "x")
+
+
+def create_another(store: Store) -> None:
+    """Somebody does something else."""
+    store.create(ROOT.subject, store.root, "another")
+
+
+def seal_box(store: Store) -> None:
+    """Somebody closes where it was to go."""
+    box = store.locate(ROOT.subject, "box").node
+    assert isinstance(box, Box)
+    store.seal(ROOT.subject, box)
+
+
+def rename_box(store: Store) -> None:
+    """Somebody moves where it was to go."""
+    store.rename(ROOT.subject, store.locate(ROOT.subject, "box"), Target(store.root, "chest"))
+
+
+def discard_old(store: Store) -> None:
+    """Somebody has made the room already."""
+    store.discard(ROOT.subject, store.locate(ROOT.subject, "old"))
+
+
+@pytest.mark.usefixtures("one_at_a_time")
+@pytest.mark.parametrize(
+    ("meanwhile", "expected"),
+    [
+        (create_x, EntryExists),
+        (seal_box, Busy),
+        (rename_box, NoSuchEntry),
+        (create_another, None),
+        (discard_old, None),
+    ],
+)
+def test_what_others_do_meanwhile_counts(meanwhile: Any, expected: type[StoreError] | None) -> None:
+    """All of it is weighed anew where it matters, and is stored whole or not at all."""
+    served = Served()
+    store = served.store
+    store.make_box(ROOT.subject, store.root, "box")
+    store.create(ROOT.subject, store.root, "old")
+    if meanwhile is create_x:
+        store.discard(ROOT.subject, store.locate(ROOT.subject, "old"))
+    begun = [ENTRY | {"names": names} for names in (["old"], ["x"], ["box/y"])]
+    kept: Any = {}
+
+    def once(count: int) -> None:
+        if count == 1:
+            meanwhile(store)
+            kept.update(picture(store))
+
+    served.restore_some((begun, []), replace=meanwhile is not create_x)
+    failure = None
+    try:
+        served.restore_some(([], []), between=once, last=True)
+    except StoreError as error:
+        failure = type(error)
+
+    assert expected is failure
+    if failure is None:
+        assert {"old", "x", "box/y"} <= set(picture(store))
+    else:
+        assert kept == picture(store)
+
+
+@pytest.mark.usefixtures("one_at_a_time")
+def test_somebody_who_never_rests_does_not_keep_it_from_being_done() -> None:
+    """In the end it is done at once."""
+    served = Served()
+    store = served.store
+    store.make_box(ROOT.subject, store.root, "box")
+
+    def move(count: int) -> None:
+        names = ("box", "chest")
+        source = store.locate(ROOT.subject, names[count % 2])
+        store.rename(ROOT.subject, source, Target(store.root, names[1 - count % 2]))
+
+    served.restore_some(([ENTRY, ENTRY | {"names": ["y"]}], []))
+    served.restore_some(([], []), between=move, last=True)
+
+    assert {"x", "y"} < set(picture(store))
+
+
+@pytest.mark.usefixtures("one_at_a_time")
+def test_a_client_that_leaves_in_the_last_moment_has_restored_nothing() -> None:
+    """Unless everything was done."""
+    served = Served()
+
+    def leave(_count: int) -> None:
+        raise ConnectionError
+
+    served.restore_some(([ENTRY, ENTRY | {"names": ["y"]}], []))
+    with pytest.raises(ConnectionError):
+        served.restore_some(([], []), between=leave, last=True)
+    served.session.close()
+    served.turns.soon.clear()
+
+    assert ({}, 0) == (picture(served.store), served.store.usage._promised_total)
 
 
 # Calls that make no sense
