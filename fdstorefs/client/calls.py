@@ -136,12 +136,19 @@ def restore(
     nodes: Sequence[Parameters],
     descriptors: Sequence[int] = (),
     *,
+    first: bool = False,
     into: str | None = None,
     replace: bool = False,
     last: bool = False,
 ) -> Call[list[int]]:
     """Some of what is to be restored; with `last` all is stored. Gives the ids."""
-    parameters = {"nodes": nodes, "into": into, "replace": replace or None, "last": last or None}
+    parameters = {
+        "nodes": nodes,
+        "first": first or None,
+        "into": into,
+        "replace": replace or None,
+        "last": last or None,
+    }
     message = wire.encode("Restore", parameters)
     return Call(message, lambda reply, _: list(reply.get("ids", ())), "Restore", descriptors=descriptors)
 

@@ -81,7 +81,7 @@ class Restoration:
     def _send(self, nodes: Sequence[Node], descriptors: Sequence[int], *, last: bool = False) -> list[int]:
         first, self._is_first = self._is_first, False
         into, replace = (self._into, self._replace) if first else (None, False)
-        call = calls.restore(nodes, descriptors, into=into, replace=replace, last=last)
+        call = calls.restore(nodes, descriptors, first=first, into=into, replace=replace, last=last)
         try:
             return _exchange(self._open_channel(), call)
         except Disconnected:

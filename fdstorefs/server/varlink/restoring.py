@@ -10,7 +10,7 @@ from collections import Counter
 from fdstorefs.core.node import OpenFile, Stasher
 from fdstorefs.core.restoring import Arrangement, Arriving
 from fdstorefs.core.subject import Subject
-from fdstorefs.errors import BadDescriptor, InvalidArgument, StoreError
+from fdstorefs.errors import BadDescriptor, Busy, InvalidArgument, StoreError
 from fdstorefs.server.context import Context
 from fdstorefs.server.varlink import parameters
 from fdstorefs.server.varlink.activity import Exchange
@@ -21,7 +21,7 @@ from fdstorefs.server.varlink.reply import Reply, success
 TURN_SECONDS = 0.002
 MOST_TRIES = 3
 
-PARAMETERS = frozenset({"nodes", "into", "replace", "last"})
+PARAMETERS = frozenset({"nodes", "first", "into", "replace", "last"})
 
 
 def restore(context: Context, call: Call) -> "Reply | Commit":
@@ -39,17 +39,22 @@ def restore(context: Context, call: Call) -> "Reply | Commit":
 
 
 def _staging(context: Context, call: Call) -> "Staging":
-    begun, given = call.session.begun, call.parameters
-    if isinstance(begun, Staging):
-        begun.require_same(call.subject)
-        if given.get("into") is not None or given.get("replace") is not None:
-            raise InvalidArgument("`into` and `replace` belong to the first call of a restore")
+    """What the call belongs to. Only the first call of a restore begins one: half of it must never be taken for all."""
+    given, begun = call.parameters, call.session.begun
+    if parameters.flag(given, "first"):
+        call.session.close()
+        into = (parameters.optional_text(given, "into") or "").strip("/")
+        begun = Staging(context, call.subject, into, replace=parameters.flag(given, "replace"))
+        call.session.begun = begun
         return begun
-    into = parameters.optional_text(given, "into") or ""
-    call.session.close()
-    staging = Staging(context, call.subject, into.strip("/"), replace=parameters.flag(given, "replace"))
-    call.session.begun = staging
-    return staging
+    if not isinstance(begun, Staging):
+        raise Busy(
+            "a restore goes on that has not begun, or was thrown away", hint="begin again, with `first`"
+        )
+    begun.require_same(call.subject)
+    if given.get("into") is not None or given.get("replace") is not None:
+        raise InvalidArgument("`into` and `replace` belong to the first call of a restore")
+    return begun
 
 
 class Staging:

@@ -148,8 +148,8 @@ class Served:
         """Restore lots, the last of which is the end. Raises StoreError."""
         *some, end = lots
         for number, lot in enumerate(some):
-            self.restore_some(lot, who, **(given if number == 0 else {}))
-        self.restore_some(end, who, last=True, **({} if some else given))
+            self.restore_some(lot, who, **({"first": True, **given} if number == 0 else {}))
+        self.restore_some(end, who, last=True, **({} if some else {"first": True, **given}))
 
     def restore_some(
         self, lot: Lot, who: Person = ROOT, between: Callable[[int], None] | None = None, **given: Any

@@ -143,7 +143,8 @@ def test_a_store_that_is_dumped_and_restored_equals_itself(tree: Any, links: Any
     if into:
         goal.store.make_box(ROOT.subject, goal.store.root, "into")
 
-    goal.restore(filled.dump(), **({"into": "into"} if into else {}))
+    given: Any = {"into": "into"} if into else {}
+    goal.restore(filled.dump(), **given)
 
     assert picture(filled.store) == picture(goal.store, "into" if into else "")
     assert {ROOT.stasher} >= {node.stasher for node in goal.store.tree.nodes.values()} - {None}
@@ -282,7 +283,7 @@ def test_what_has_come_counts_for_others_too() -> None:
     """Two who restore at the same time do not get more room than there is."""
     served = Served(limits=Limits(entries=3))
     begun, _ = dumped(a={}, b={})
-    served.restore_some(begun)
+    served.restore_some(begun, first=True)
     with pytest.raises(QuotaExceeded):
         served.store.require_room(ADA.subject, [Target(served.store.root, name) for name in ("x", "y")])
     served.session.close()
@@ -356,7 +357,7 @@ def test_a_seal_keeps_others_from_it() -> None:
 
 def test_a_box_that_may_not_be_read_denies_all() -> None:
     """What is in it would be missing, and nobody would know."""
-    closed = {"box": ("box", (0, 0, 0o700), False, {})}
+    closed: Any = {"box": ("box", (0, 0, 0o700), False, {})}
     filled = Filled(closed)
     last, _ = filled.replies(ADA)[-1]
     left_out = filled.replies(ADA, leaveOut=True)[-1][0]["parameters"]["leftOut"]
@@ -385,7 +386,7 @@ TREE = {
 )
 def test_a_pattern_says_what_is_dumped(pattern: str | None, expected: list[str]) -> None:
     """A box comes with what is in it, and what is in a box with the box."""
-    given = {"pattern": pattern} if pattern is not None else {}
+    given: Any = {"pattern": pattern} if pattern is not None else {}
 
     assert expected == [
         name for lot, _ in Filled(TREE).dump(**given) for node in lot for name in node["names"]
@@ -528,7 +529,7 @@ def test_what_others_do_meanwhile_counts(meanwhile: Any, expected: type[StoreErr
             meanwhile(store)
             kept.update(picture(store))
 
-    served.restore_some((begun, []), replace=meanwhile is not create_x)
+    served.restore_some((begun, []), first=True, replace=meanwhile is not create_x)
     failure = None
     try:
         served.restore_some(([], []), between=once, last=True)
@@ -554,7 +555,7 @@ def test_somebody_who_never_rests_does_not_keep_it_from_being_done() -> None:
         source = store.locate(ROOT.subject, names[count % 2])
         store.rename(ROOT.subject, source, Target(store.root, names[1 - count % 2]))
 
-    served.restore_some(([ENTRY, ENTRY | {"names": ["y"]}], []))
+    served.restore_some(([ENTRY, ENTRY | {"names": ["y"]}], []), first=True)
     served.restore_some(([], []), between=move, last=True)
 
     assert {"x", "y"} < set(picture(store))
@@ -568,7 +569,7 @@ def test_a_client_that_leaves_in_the_last_moment_has_restored_nothing() -> None:
     def leave(_count: int) -> None:
         raise ConnectionError
 
-    served.restore_some(([ENTRY, ENTRY | {"names": ["y"]}], []))
+    served.restore_some(([ENTRY, ENTRY | {"names": ["y"]}], []), first=True)
     with pytest.raises(ConnectionError):
         served.restore_some(([], []), between=leave, last=True)
     served.session.close()
@@ -613,17 +614,28 @@ def test_where_it_goes_is_said_once() -> None:
     """At the beginning."""
     served = Served()
     begun, end = dumped(x={})
-    served.restore_some(begun)
+    served.restore_some(begun, first=True)
     with pytest.raises(InvalidArgument, match="first call"):
-        served.restore([end], replace=True)
+        served.restore_some(end, last=True, replace=True)
+
+
+def test_what_has_not_begun_does_not_go_on() -> None:
+    """Half of a restore is never taken for all of it, such as by a server that knows nothing of the beginning."""
+    served = Served()
+    begun, end = dumped(x={})
+    for call, last in ((begun, False), (end, True)):
+        with pytest.raises(Busy, match="has not begun"):
+            served.restore_some(call, last=last)
+
+    assert {} == picture(served.store)
 
 
 def test_nobody_goes_on_with_what_another_has_begun() -> None:
     """A connection can be in the hands of several processes."""
     served = Served()
     begun, end = dumped(x={})
-    served.restore_some(begun)
+    served.restore_some(begun, first=True)
     with pytest.raises(InvalidArgument, match="another process"):
-        served.restore([end], ADA)
+        served.restore_some(end, ADA, last=True)
 
     assert {} == picture(served.store)
