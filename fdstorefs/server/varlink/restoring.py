@@ -10,13 +10,19 @@ from collections import Counter
 from fdstorefs.core.node import OpenFile, Stasher
 from fdstorefs.core.restoring import Arrangement, Arriving
 from fdstorefs.core.subject import Subject
-from fdstorefs.errors import BadDescriptor, Busy, InvalidArgument, StoreError
+from fdstorefs.errors import BadDescriptor, Busy, InvalidArgument, Overloaded, QuotaExceeded, StoreError
 from fdstorefs.server.context import Context
 from fdstorefs.server.varlink import parameters
 from fdstorefs.server.varlink.activity import Exchange
 from fdstorefs.server.varlink.arrivals import Parcel, parcels
 from fdstorefs.server.varlink.call import CONSUMED, Call
 from fdstorefs.server.varlink.reply import Reply, success
+
+MOST_AT_A_TIME = 4
+"""Restores of one user: what has come of them takes memory."""
+
+MOST_NAMES, MOST_BYTES = 20_000, 1 << 23
+"""Of one restore: everybody else waits while it is done."""
 
 TURN_SECONDS = 0.002
 MOST_TRIES = 3
@@ -69,6 +75,14 @@ class Staging:
         self.arrived: list[Arriving] = []
         self._files: dict[int, OpenFile] = {}
         self._promised: Counter[int] = Counter()
+        self._names = self._bytes = 0
+        self._is_open = True
+        restores = context.restores
+        if restores[subject.uid] >= MOST_AT_A_TIME:
+            raise Overloaded(
+                f"uid {subject.uid} has {MOST_AT_A_TIME} restores under way", hint="wait until one is done"
+            )
+        restores[subject.uid] += 1
 
     def require_same(self, subject: Subject) -> None:
         """Raise InvalidArgument if somebody else goes on with it."""
@@ -78,10 +92,21 @@ class Staging:
     def add(self, call: Call, coming: list[Parcel]) -> list[int]:
         """Take descriptors in, and see whether everything fits. The numbers that the nodes will have."""
         self._plan.subject = call.subject
+        self._check_size(coming)
         self._accept(call, coming)
         ids = [self._arrange(parcel) for parcel in coming]
         self._promise()
         return ids
+
+    def _check_size(self, coming: list[Parcel]) -> None:
+        for parcel in coming:
+            self._names += len(parcel.arriving.paths)
+            self._bytes += sum(map(len, parcel.arriving.paths))
+        if self._names > MOST_NAMES or self._bytes > MOST_BYTES:
+            raise QuotaExceeded(
+                f"a restore has {MOST_NAMES} names at most, of {MOST_BYTES} characters together",
+                hint="restore it in parts: others wait until one is done",
+            )
 
     def _accept(self, call: Call, coming: list[Parcel]) -> None:
         new = [
@@ -149,6 +174,10 @@ class Staging:
 
     def close(self) -> None:
         """Let go of everything; what is stored by now is held by its entries."""
+        if self._is_open:
+            self._is_open = False
+            self._context.restores[self._who[0]] -= 1
+            self._context.restores += Counter()  # without those that have none
         self._take_back()
         files, self._files = self._files, {}
         for file in files.values():

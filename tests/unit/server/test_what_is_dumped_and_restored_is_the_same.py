@@ -20,11 +20,13 @@ from fdstorefs.errors import (
     IsABox,
     NoSuchEntry,
     NotABox,
+    Overloaded,
     QuotaExceeded,
     StoreError,
 )
 from fdstorefs.host.boot_clock import boottime
 from fdstorefs.server.varlink import restoring
+from fdstorefs.server.varlink.session import Session
 from fdstorefs.server.varlink.standard import StandardError
 from tests.unit.core.people import Files, Person
 from tests.unit.server.dumped import ROOT, Lot, Served
@@ -464,6 +466,34 @@ def test_a_name_that_is_replaced_is_taken_from_its_entry_only() -> None:
 
     assert [(served.store.root, "other")] == entry.places
     assert served.store.usage.total == 2
+
+
+def test_a_restore_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everybody waits while it is done."""
+    monkeypatch.setattr(restoring, "MOST_NAMES", 3)
+    served = Served()
+    served.restore(dumped(a={}, b={}, c={}))
+    with pytest.raises(QuotaExceeded, match="3 names at most"):
+        served.restore(dumped(d={}, e={}, f={}, g={}))
+
+    assert {"a", "b", "c"} == set(picture(served.store))
+
+
+def test_a_user_has_only_so_many_under_way() -> None:
+    """What has come of them is kept; of others', nobody keeps him from beginning one."""
+    served, begun, sessions = Served(), dumped(x={})[0], []
+    for _ in range(restoring.MOST_AT_A_TIME):
+        served.restore_some(begun, ADA, first=True)
+        sessions.append(served.session)
+        served.session = Session()
+    with pytest.raises(Overloaded):
+        served.restore_some(begun, ADA, first=True)
+    served.restore_some(begun, first=True)
+    for session in [*sessions, served.session]:
+        session.close()
+
+    served.restore_some(begun, ADA, first=True)
+    assert {1000: 1} == served.context.restores
 
 
 # What others do while it is weighed
