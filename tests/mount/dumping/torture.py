@@ -73,7 +73,7 @@ class Torture:
     def _round(self, box: str, victim: str) -> tuple[int, list[int]]:
         apart = victim in ("dump", "restore")
         with (self._apart if apart else self._transfer)(box) as processes:
-            time.sleep(self._random.uniform(0, 1.1 * self._undisturbed))
+            time.sleep(self._random.uniform(0.3, 1.8) * self._undisturbed)
             self._kill(victim, processes)
             ended = self._finish(processes)
         return self.arrived(box), ended
