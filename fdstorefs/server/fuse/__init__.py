@@ -66,13 +66,13 @@ class MountServer:
         """All that another server must know to go on. From now on nothing is answered but what is `lingering`."""
         raise NotImplementedError
 
-    def left(self) -> None:
-        """The other server serves: forget all, but for what is `lingering`. Nothing is answered, closed or given back."""
+    def leave(self) -> None:
+        """The other server serves: forget all but what is `lingering`. Nothing is answered, closed or given back."""
         raise NotImplementedError
 
     @property
     def lingering(self) -> frozenset[int]:
-        """Calls that cannot be handed over, by their numbers: a thread is at it. This server answers them in the end."""
+        """Calls that cannot be handed over, as a thread is at it: this server answers them in the end."""
         raise NotImplementedError
 
     @property

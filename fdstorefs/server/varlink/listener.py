@@ -49,7 +49,7 @@ class VarlinkServer:
         """All that another server must know to go on. From now on nothing is sent."""
         raise NotImplementedError
 
-    def left(self) -> None:
+    def leave(self) -> None:
         """The other server serves: forget all. Nothing is sent, closed or given back."""
         raise NotImplementedError
 
