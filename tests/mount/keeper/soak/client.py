@@ -347,8 +347,7 @@ class Client:
         while True:
             asked = now()
             there = {
-                entry.name
-                for entry in repeat(self.store, lambda store: store.list(pattern, details=False))
+                entry.name for entry in repeat(self.store, lambda store: store.list(pattern, details=False))
             }
             wrong = self._wrong(model, there - others, asked)
             if not wrong or time.monotonic() > until:
@@ -361,7 +360,9 @@ class Client:
     def _wrong(self, model: Model, there: set[str], asked: float) -> list[str]:
         stray = [f"left over: {name}" for name in sorted(there - set(model.names))]
         lost = [
-            f"lost: {name}" for name, item in model.names.items() if name not in there and not item.may_be_gone
+            f"lost: {name}"
+            for name, item in model.names.items()
+            if name not in there and not item.may_be_gone
         ]
         late = [
             f"still there: {name}"

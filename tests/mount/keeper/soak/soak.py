@@ -50,7 +50,7 @@ class Result(NamedTuple):
 
     @property
     def growth(self) -> int:
-        """KiB by which all memory has grown in the second half, from the median of its first tenth to that of the last."""
+        """KiB by which all memory has grown in the second half: from the median of a tenth to that of the last."""
         second = self.samples[len(self.samples) // 2 :]
         tenth = max(1, len(second) // 10)
         return int(_middle(second[-tenth:]) - _middle(second[:tenth]))
@@ -95,9 +95,7 @@ class Soak:
         after = self._settled(before)
         self._store.close()
         subprocess.run([sys.executable, "-m", "fdstorefs", "umount", self._mount], check=True)
-        return Result(
-            self._plan, self._samples, before, after, *self._outcome, self._crashes, self._problems
-        )
+        return Result(self._plan, self._samples, before, after, *self._outcome, self._crashes, self._problems)
 
     def _fill(self) -> None:
         for start in range(0, self._plan.entries, 64):
