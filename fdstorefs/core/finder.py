@@ -111,9 +111,7 @@ class Finder:
             return Target(node.parent or node, node.name, node)
         if not node.is_named:
             raise NoSuchEntry("the entry is gone: it was discarded")
-        targets = [
-            Target(box, name, node) for box, name in node.places if not self._is_overdue(box, node)
-        ]
+        targets = [Target(box, name, node) for box, name in node.places if not self._is_overdue(box, node)]
         if not targets:
             raise NoSuchEntry("the entry is gone: it has expired")
         if len(targets) == 1:
@@ -144,11 +142,11 @@ class Finder:
         """The names in `box` that the subject may list, sorted; Denied if it may not read the box."""
         self._authority.require(subject, Action.LIST, self._self(box))
         allows = self._authority.policy_allows
-        there = [(name, node) for name, node in sorted(box.children.items()) if not self._is_overdue(box, node)]
+        there = [
+            (name, node) for name, node in sorted(box.children.items()) if not self._is_overdue(box, node)
+        ]
         shown = [
-            (name, node)
-            for name, node in there
-            if allows(subject, Action.LIST, Target(box, name, node))
+            (name, node) for name, node in there if allows(subject, Action.LIST, Target(box, name, node))
         ]
         self._left_out(subject, box, len(there) - len(shown))
         return shown

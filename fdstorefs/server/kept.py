@@ -83,6 +83,8 @@ def keep(
     """Fill the empty store with what is kept, and from now on keep what becomes of it. Raises OSError, StoreError."""
     line, held = kept.line, kept.held
     keeping = kept.begun or _resume(kept, store, intake, subjects)
+    # What is there now stays for long, and goes by its count of references: the collector need not look at it.
+    gc.freeze()
     gc.enable()
     keeping.attach(store, intake, loop.when_idle)
     line.everything, line.journal_descriptor = keeping.everything, lambda: keeping.journal_fd

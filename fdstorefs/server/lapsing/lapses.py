@@ -21,6 +21,7 @@ from fdstorefs.core.store import Store
 from fdstorefs.errors import StoreError
 from fdstorefs.host import syscalls
 from fdstorefs.host.boot_clock import boot_timer, boottime
+from fdstorefs.host.hang_up import has_another_side
 from fdstorefs.server.enforcement.recorder import mark_of
 from fdstorefs.server.intake import Intake
 from fdstorefs.server.lapsing.hang_ups import HangUps
@@ -64,7 +65,8 @@ class Lapses:
         )
         self._expire()
         for file in self._intake.stored:
-            self._attend(file)
+            if has_another_side(file.kind):
+                self._attend(file)
 
     def close(self) -> None:
         """Let go of the timer and of what is watched; nothing goes by itself any more."""
