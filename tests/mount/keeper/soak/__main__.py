@@ -15,36 +15,33 @@ from tests.mount.keeper.soak.soak import Plan, Result, soak
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="see the package")
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--operations", type=int, default=2_000_000)
     parser.add_argument("--clients", type=int, default=2)
     parser.add_argument("--entries", type=int, default=1000)
     parser.add_argument("--crash-every", type=int, default=20_000)
     parser.add_argument("--sample-every", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
-    parser.add_argument("--csv", type=Path)
-    parser.add_argument("--plot", type=Path)
+    parser.add_argument("--csv", type=Path, help="where each sample is written to")
+    parser.add_argument("--plot", type=Path, help="where the picture is written to, at the end")
     options = vars(parser.parse_args())
     table, picture = options.pop("csv"), options.pop("plot")
     print(f"seed {options['seed']}", flush=True)
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as directory, open(table or os.devnull, "w", newline="") as file:
         mount = os.path.join(directory, "store")
         os.mkdir(mount)
-        result, said = soak(mount, Plan(**options))
-    if table is not None:
-        write(result, table)
+        rows = csv.writer(file)
+        rows.writerow(Sample._fields)
+
+        def sampled(sample: Sample) -> None:
+            rows.writerow(sample)
+            file.flush()
+
+        result, said = soak(mount, Plan(**options), sampled)
     if picture is not None:
         picture.write_text(plot(result))
     tell(result, said)
     sys.exit(1 if result.problems else 0)
-
-
-def write(result: Result, path: Path) -> None:
-    """All samples, as CSV."""
-    with path.open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(Sample._fields)
-        rows.writerows((result.before, *result.samples, result.after))
 
 
 def tell(result: Result, said: str) -> None:

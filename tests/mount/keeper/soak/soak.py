@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from statistics import median
 from typing import Any, NamedTuple
@@ -63,8 +64,9 @@ def _middle(samples: list[Sample]) -> float:
 class Soak:
     """One run."""
 
-    def __init__(self, mount: str, plan: Plan) -> None:
+    def __init__(self, mount: str, plan: Plan, sampled: Callable[[Sample], object]) -> None:
         self._mount = mount
+        self._sampled = sampled
         self._plan = plan
         self._log = tempfile.TemporaryFile("w+")
         self._files: list[int] = []
@@ -161,6 +163,7 @@ class Soak:
             status = repeat(self._store, lambda store: store.status())
             sample = take(status, self._operations, seconds, len(self._crashes))
             if sample is not None:
+                self._sampled(sample)
                 return sample
             if time.monotonic() > until:
                 raise TimeoutError("there is no spare")
@@ -180,10 +183,10 @@ class Soak:
         return self._log.read()
 
 
-def soak(mount: str, plan: Plan) -> tuple[Result, str]:
-    """Do it, and return what came of it with the log."""
+def soak(mount: str, plan: Plan, sampled: Callable[[Sample], object]) -> tuple[Result, str]:
+    """Do it, and return what came of it with the log; `sampled` is told of each sample at once."""
     raise_limit()
-    made = Soak(mount, plan)
+    made = Soak(mount, plan, sampled)
     try:
         return made.run(), made.said()
     except BaseException:
