@@ -119,7 +119,7 @@ class Keeper:
     # A spare
 
     def _have_spare(self) -> None:
-        """Fork one, while there is next to nothing that it must not have. Raises _Succession in its process."""
+        """Fork one, which lets go of all that it must not have. Raises _Succession in its process."""
         if self._is_cold or self._spare is not None:
             return
         ours, its = wire.line()
@@ -250,11 +250,15 @@ class Keeper:
 
     def _warm_up(self) -> None:
         warm, self._warm = self._warm, None
+        if warm is None:
+            return
         try:
-            if warm is not None:
-                warm()
+            warm()
         except Exception as error:  # noqa: BLE001  the next server meets it again, and can say more
             _say(f"cannot prepare for another server: {error}")
+        else:
+            self._is_cold = False
+            self._have_spare()
 
     def _forward(self, server: Server) -> None:
         for number in dict.fromkeys(_drained(self._signals[0])):
@@ -348,11 +352,16 @@ def adopt(
     if message is None or message.verb is not Verb.ADOPT:
         return None
     pidfd, end, *inherited = message.descriptors
+    server = Server(message.told["pid"], pidfd, socket.socket(fileno=end))
+    try:
+        wire.send(server.line, Verb.ADOPTED)
+    except OSError:
+        pass  # it is dead, as we are about to notice
     return Keeper(
         start_server,
         _nothing,
         holding=Holding(inherited),
-        server=Server(message.told["pid"], pidfd, socket.socket(fileno=end)),
+        server=server,
         restarts=message.told["restarts"],
         warm=warm,
     )

@@ -25,6 +25,9 @@ PATIENCE_SECONDS = 1.0
 """How long a stash waits for a keeper that has much to do."""
 
 _HANDING_OVER_SECONDS = 10.0
+_COLD_SECONDS = 10.0
+"""How long a program may take until it is our keeper. It takes a tenth of one, and holds us up."""
+
 _AGAIN_SECONDS = 0.2
 """A keeper that ends so soon is not replaced at once."""
 
@@ -56,7 +59,7 @@ class KeeperLine:
         self._stalled = False
         self._is_looked_after = held.is_looked_after
         self._is_lost = False
-        self._replaced_at = 0.0
+        self._again_at = 0.0
         self._loop: Loop | None = None
         self._spare: Spare | None = None
         self._pidfd = -1
@@ -160,14 +163,13 @@ class KeeperLine:
         except Overloaded as error:
             log.error("%s", error.message)
             self._loop.unregister(self._socket.fileno())
-            self._loop.call_at(time.monotonic() + _AGAIN_SECONDS, self._look_for_another)
+            self._loop.call_at(self._again_at, self._look_for_another)
 
     def _replace(self) -> None:
         """Start another keeper and hand everything over. Raises Overloaded."""
-        self._is_lost, former = True, self.pid
-        if time.monotonic() < self._replaced_at + _AGAIN_SECONDS:
+        self._is_lost, former, begun = True, self.pid, time.monotonic()
+        if begun < self._again_at:
             raise Overloaded("the keeper is gone again", hint="try again")
-        self._replaced_at = time.monotonic()
         self._say_goodbye()
         try:
             self._begin_with(self._another())
@@ -178,6 +180,10 @@ class KeeperLine:
             ) from error
         except _KeeperGone:
             raise Overloaded("the keeper is gone, and another has ended at once") from None
+        finally:
+            # Whatever comes of it, half of the time is for clients.
+            took = time.monotonic() - begun
+            self._again_at = begun + took + max(took, _AGAIN_SECONDS)
         self._is_lost = False
         log.warning(
             "the keeper (pid %d) is gone; another (pid %d) holds %d descriptors", former, self.pid, count
@@ -194,10 +200,12 @@ class KeeperLine:
             try:
                 return make_keeper(spare, self._restarts, self._inherited)
             except OSError as error:
-                log.warning("the spare keeper (pid %d) is gone, too: %s", spare.pid, error.strerror)
+                log.warning("the spare keeper (pid %d) is of no use: %s", spare.pid, error.strerror)
         cold = start_cold(self._how)
+        # From here on it is what the next one takes the place of, if nothing comes of it.
+        self._belongs_to(cold.pid, os.pidfd_open(cold.pid))
         self.may_keep(cold.pid)
-        return make_keeper(cold, self._restarts, self._inherited)
+        return make_keeper(cold, self._restarts, self._inherited, _COLD_SECONDS)
 
     def _begin_with(self, new: Replacement) -> None:
         if self._loop is not None:

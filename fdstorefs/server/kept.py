@@ -1,5 +1,6 @@
 """What a server has of its keeper: the line to it, and what the server before this one left there."""
 
+import gc
 import logging
 import mmap
 import os
@@ -59,6 +60,8 @@ def take_up(held: Held, line: KeeperLine) -> Kept:
         if held.journal is None:
             begun = Keeping.begin(line)
             return Kept(line, held, None, begun, Memory.new(begun.counters.cells))
+        # Next to nothing of what is made from here on is garbage, and everybody waits: see `keep`.
+        gc.disable()
         restored = read(held.journal)
         return Kept(line, held, restored, None, Memory.again(restored.facts, _counters(held)))
     except NewerFormat as error:
@@ -80,6 +83,9 @@ def keep(
     """Fill the empty store with what is kept, and from now on keep what becomes of it. Raises OSError, StoreError."""
     line, held = kept.line, kept.held
     keeping = kept.begun or _resume(kept, store, intake, subjects)
+    # What is there now stays for long, and goes by its count of references: the collector need not look at it.
+    gc.freeze()
+    gc.enable()
     keeping.attach(store, intake, loop.when_idle)
     line.everything, line.journal_descriptor = keeping.everything, lambda: keeping.journal_fd
     line.watch(loop)

@@ -39,6 +39,8 @@ MOST_THREADS = 512
 """A malicious user can keep one thread busy for each file that he has stashed; others need some too."""
 
 _PAUSE = 0.001
+_UNTOLD_PAUSE = 0.02
+"""For terminals and the like, which are not polled in the loop: a thread tries again after it."""
 
 GiveBack = Callable[[int, int], None]
 """Told of a call that another server is to go on with after all, and how many bytes are moved."""
@@ -178,8 +180,9 @@ class Lane:
     def _in_vain(self, transfer: Transfer[Any]) -> None:
         self._requeue(transfer)
         if self._is_ready():
-            # And yet it would have blocked: somebody else was faster. Look again, but not at once.
-            self._pause = self._loop.call_at(time.monotonic() + _PAUSE, self._proceed)
+            # And yet it would have blocked: somebody else was faster, or nobody can say. Look again, but not at once.
+            pause = _PAUSE if self._file.pollable else _UNTOLD_PAUSE
+            self._pause = self._loop.call_at(time.monotonic() + pause, self._proceed)
         else:
             self._proceed()
 
