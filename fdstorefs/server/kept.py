@@ -14,7 +14,7 @@ from fdstorefs.keeper.holding import Held
 from fdstorefs.server.intake import Intake
 from fdstorefs.server.keeper_line import KeeperLine
 from fdstorefs.server.keeping.frames import NewerFormat
-from fdstorefs.server.keeping.keeping import COUNTERS, Keeping, read
+from fdstorefs.server.keeping.keeping import COUNTERS, Keeping, foreign, read
 from fdstorefs.server.keeping.rebuilding import Rebuilt
 from fdstorefs.server.keeping.state import Restored
 from fdstorefs.server.loop import Loop
@@ -56,6 +56,7 @@ class Kept:
 def take_up(held: Held, line: KeeperLine) -> Kept:
     """Read the journal, or begin one. Raises MountError if that cannot be done."""
     try:
+        line.begin()
         if held.journal is None:
             begun = Keeping.begin(line)
             return Kept(line, held, None, begun, Memory.new(begun.counters.cells))
@@ -80,6 +81,8 @@ def keep(
     """Fill the empty store with what is kept, and from now on keep what becomes of it. Raises OSError, StoreError."""
     line, held = kept.line, kept.held
     keeping = kept.begun or _resume(kept, store, intake, subjects)
+    if line.unit is not None:
+        line.unit.has_not(foreign(intake.stored))
     keeping.attach(store, intake, loop.when_idle)
     line.everything, line.journal_descriptor = keeping.everything, lambda: keeping.journal_fd
     line.watch(loop)
