@@ -47,8 +47,8 @@ class Keeper:
     """Keeps one instance until its server ends for good. `announce` is called once, when it serves first, and `guarded`
     when the kernel guards this process as a keeper.
 
-    `server` is one that runs already and whose keeper was killed, after `restarts` restarts. `before` is how the instance
-    ended whose descriptors are in the `holding`: another server is to go on with it. A process that is not
+    `server` is one that runs already and whose keeper was killed, after `restarts` restarts. `before` is how the
+    instance ended whose descriptors are in the `holding`: another server is to go on with it. A process that is not
     `warm` yet, but a program that has just begun, has that called when there is nothing else to do.
 
     One that is warm forks its spare, a process that holds nothing and waits: if the keeper is killed, the server makes

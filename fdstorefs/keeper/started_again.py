@@ -36,7 +36,7 @@ class Passed(NamedTuple):
 
 
 def passed(environment: MutableMapping[str, str]) -> Passed:
-    """Look at what came with the start. Descriptors that are not ours stay as they are, and so do the variables then."""
+    """Look at what came with the start. Descriptors of others stay as they are, and so do the variables then."""
     if environment.get("LISTEN_PID") != str(os.getpid()):
         return Passed({}, 0, 0)
     names = environment.get("LISTEN_FDNAMES", "").split(":")[: int(environment.get("LISTEN_FDS", "0"))]

@@ -1,7 +1,7 @@
 """The record: what an instance's next life has to know of this one, if nobody is left to tell it.
 
-It is a page of memory that systemd holds with everything else of the unit, and whoever serves writes. What is written is
-there at once, and survives the writer.
+It is a page of memory that systemd holds with everything else of the unit, and whoever serves writes. What is written
+is there at once, and survives the writer.
 """
 
 import json

@@ -1,8 +1,8 @@
 """systemd's store of file descriptors for our unit: what is in it comes back when the unit is started again.
 
 One message has one descriptor, and its name. systemd answers none, and looks up who has sent a message when it
-takes it from its queue: if that process is dead by then, the message is nobody's. So whoever has to rely on it waits until
-systemd has closed a pipe end that it was sent after the rest: then what came before is done.
+takes it from its queue: if that process is dead by then, the message is nobody's. So whoever has to rely on it waits
+until systemd has closed a pipe end that it was sent after the rest: then what came before is done.
 
 systemd asks a file for its attributes when it is told to keep it, and compares it with all that it has; it drops
 without a word what is one too many. See sd_notify(3), FDSTORE=1.
@@ -59,7 +59,7 @@ def number_of(name: str) -> int | None:
 
 
 class UnitStore:
-    """Our side of it. `address` is $NOTIFY_SOCKET. Messages are sent in their order, whatever there was no room for first.
+    """Our side of it. `address` is $NOTIFY_SOCKET. Messages are sent in their order, first those that had no room.
 
     Raises OSError if there is nobody at the address.
     """

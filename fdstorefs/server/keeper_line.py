@@ -83,8 +83,8 @@ class KeeperLine:
         slow: bool = False,
         foreign: Collection[int] = (),
     ) -> None:
-        """Have descriptors held; `slow` if closing one of them may block, `foreign` are those that systemd must not get.
-        They are, when this returns.
+        """Have descriptors held; `slow` if closing one of them may block, `foreign` are those that systemd must not
+        get. They are, when this returns.
 
         Raises Overloaded and QuotaExceeded, and none of them is.
         """
@@ -117,12 +117,11 @@ class KeeperLine:
 
     def journal(self, descriptor: int) -> None:
         """Have this memfd held as the journal, and not the former one. Raises Overloaded."""
-        if self.unit is None:
-            self._say(Verb.JOURNAL, (), (descriptor,))
-            return
-        self.unit.journal(descriptor)
+        if self.unit is not None:
+            self.unit.journal(descriptor)
         self._say(Verb.JOURNAL, (), (descriptor,))
-        self.unit.journal_is(descriptor)
+        if self.unit is not None:
+            self.unit.journal_is(descriptor)
 
     def note(self, **told: Any) -> None:
         """Leave a note to the next server, with what has been noted before. Raises Overloaded."""
@@ -134,7 +133,9 @@ class KeeperLine:
     def settled(self, *, guarded: bool) -> None:
         """Whether the kernel guards the keeper is settled, before anything of a client's is kept. Raises Overloaded."""
         if guarded and self.unit is not None:
-            log.warning("systemd keeps nothing of this instance, for the kernel gives it nothing that is guarded")
+            log.warning(
+                "systemd keeps nothing of this instance, for the kernel gives it nothing that is guarded"
+            )
             self.unit.leave()
         self._say(Verb.SETTLED, (int(guarded),))
 
@@ -164,7 +165,7 @@ class KeeperLine:
         self._loop = loop
         loop.register(self._socket.fileno(), self._on_event)
         if self.unit is not None:
-            self.unit.watch(loop)
+            self.unit.watch(loop, self.journal_descriptor())
 
     def unwatch(self) -> None:
         """Let the keeper go, whatever becomes of it."""

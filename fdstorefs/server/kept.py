@@ -81,10 +81,11 @@ def keep(
     """Fill the empty store with what is kept, and from now on keep what becomes of it. Raises OSError, StoreError."""
     line, held = kept.line, kept.held
     keeping = kept.begun or _resume(kept, store, intake, subjects)
-    if line.unit is not None:
-        line.unit.has_not(foreign(intake.stored))
     keeping.attach(store, intake, loop.when_idle)
     line.everything, line.journal_descriptor = keeping.everything, lambda: keeping.journal_fd
+    if line.unit is not None:
+        elsewhere = foreign(intake.stored)
+        line.unit.knows(number for number, _ in keeping.everything() if number not in elsewhere)
     line.watch(loop)
     for descriptor in held.closing:
         descriptors.discard(descriptors.adopt(descriptor), may_block=True)

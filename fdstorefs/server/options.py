@@ -10,8 +10,8 @@ from fdstorefs.interface.enforcer import SOCKET
 
 @dataclass(frozen=True, slots=True)
 class UnitOptions:
-    """The unit of systemd's that the instance runs in: its $NOTIFY_SOCKET, how many of our descriptors systemd keeps for
-    it at `most` (0: none), and for how many bytes of names, a byte more for each, there is `room`.
+    """The unit of systemd's that the instance runs in: its $NOTIFY_SOCKET, how many of our descriptors systemd keeps
+    for it at `most` (0: none), and for how many bytes of names, a byte more for each, there is `room`.
     """
 
     address: str
@@ -29,7 +29,7 @@ class ServeOptions:
     `enforcement`: `kernel` serves only while the kernel enforces the policy, too, `daemon` without it, and `auto` as
     `kernel` if an enforcer answers at `enforcer_socket` when it starts, else as `daemon`. `keeper`: whether one is
     started. The instance ends when the process behind the pidfd `ends_with` does. `unit`: systemd's, that it is the
-    service of. `systemd_store` is what was said of its store: `auto`, `no`, or how many it takes; None: it is no service.
+    service of. `systemd_store` is what was said of its store: `auto`, `no`, or how many it takes; None: it is none.
     """
 
     mount: str

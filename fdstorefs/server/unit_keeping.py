@@ -1,7 +1,7 @@
 """The server's side of systemd: what is kept is kept there, too, so that it comes back if all of us are killed at once.
 
-What the keeper is told to let go of it may be told only when systemd has: whatever the next server finds with the keeper, it
-removes from systemd as well, and so nothing stays there that nobody knows of.
+The keeper is told to let go of something when systemd has: whatever the next server finds with the keeper it removes
+from systemd as well, and so nothing stays there that nobody knows of.
 
 systemd gets no file whose attributes somebody in user space is asked for: it asks for them, and who does not answer
 would hold up the whole machine.
@@ -10,7 +10,7 @@ would hold up the whole machine.
 import logging
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -40,9 +40,11 @@ _Pairs = list[tuple[str, int]]
 class UnitKeeping:
     """What systemd has of this instance. All in one thread.
 
-    The record says `note` (what the next server gets), `restarts`, which `journal` is the one (its inode number) and which
-    `other` may be there, when the last server `ended` in order (seconds of CLOCK_BOOTTIME), and whether it is `over`:
-    nobody wants any of this back.
+    Nothing is said to systemd, and nothing written, before `begin` or `watch`, but what has to be.
+
+    The record says `note` (what the next server gets), `restarts`, which `journal` is the one (its inode number) and
+    which `others` may be there, when the last server `ended` in order (seconds of CLOCK_BOOTTIME), and whether it is
+    `over`: nobody wants any of this back.
     """
 
     def __init__(self, options: UnitOptions, held: Held) -> None:
@@ -52,22 +54,15 @@ class UnitKeeping:
         self._loop: Loop | None = None
         self._leaving: list[Callable[[], None]] = []
         self._confirming = -1
-        self._names = {number: name_of(number) for number in held.files if number != NUMBER}
-        self._room = options.room - _RESERVED_BYTES - sum(len(name) + 1 for name in self._names.values())
+        self._restarts = held.restarts
+        self._names: dict[int, str] = {}
+        self._room = 0
         found = held.files.pop(NUMBER, -1)
         self._record: Record | None = Record.read(found) if found >= 0 else None
         if self._is_on and self._record is None and held.journal is not None:
             log.error("systemd keeps nothing of this instance: it did not from its start")
             self._is_on = False
-        if self._record is not None:
-            self._resume(self._record, held)
-
-    def _resume(self, record: Record, held: Held) -> None:
-        journals = {record.told["journal"], record.told["other"]} - {None}
-        current = os.fstat(held.journal).st_ino if held.journal is not None else None
-        record.write(restarts=held.restarts, ended=None, journal=current, other=None)
-        self._store.remove(f"{JOURNAL}{each}" for each in journals if each != current)
-        self._store.send()
+        self.knows(held.files)
 
     @property
     def status(self) -> dict[str, int] | None:
@@ -81,17 +76,20 @@ class UnitKeeping:
         if self._record is not None:
             yield NUMBER, self._record.fd
 
-    def has_not(self, numbers: Collection[int]) -> None:
-        """Of what was there when we began, these were never offered to systemd."""
-        for number in numbers:
-            self._forget(number)
+    def knows(self, numbers: Iterable[int]) -> None:
+        """These are there now, and no others."""
+        self._names = {number: name_of(number) for number in numbers}
+        self._room = self._options.room - _RESERVED_BYTES - _size(self._names.values())
 
     def begin(self) -> bool:
-        """Make the record, before anything is kept; whether it has been made now. Raises Overloaded, OSError, MountError."""
+        """Make the record, before anything is kept; whether it has been made now.
+
+        Raises Overloaded, OSError, MountError.
+        """
         if not self._is_on or self._record is not None:
             return False
         self._check_that_it_keeps()
-        record = Record.create(note={}, restarts=0, journal=None, other=None, ended=None, over=False)
+        record = Record.create(note={}, restarts=0, journal=None, others=[], ended=None, over=False)
         self._offer([(RECORD, record.fd)])
         self._record = record
         return True
@@ -111,7 +109,7 @@ class UnitKeeping:
             if number not in foreign
         }
         names = {number: name_of(number) for number in new}
-        size = sum(len(name) + 1 for name in names.values())
+        size = _size(names.values())
         if len(self._names) + len(new) > self._options.most - RESERVED or size > self._room:
             raise QuotaExceeded(
                 f"systemd keeps {len(self._names)} open files of this instance, as many as its unit may have there",
@@ -137,18 +135,18 @@ class UnitKeeping:
         """Have this journal there, beside the former one. Raises Overloaded."""
         if not self._is_on or self._record is None:
             return
-        self._record.write(other=os.fstat(descriptor).st_ino)
+        self._record.write(others=[*self._record.told["others"], os.fstat(descriptor).st_ino])
         self._offer([(journal_name(descriptor), descriptor)])
 
     def journal_is(self, descriptor: int) -> None:
-        """From now on this is the journal, and the former one is not needed."""
+        """From now on this is the journal, and no other is needed."""
         if not self._is_on or self._record is None:
             return
-        former, current = self._record.told["journal"], os.fstat(descriptor).st_ino
-        self._record.write(journal=current, other=former)
-        if former is not None and former != current:
-            self._store.remove([f"{JOURNAL}{former}"])
-            self._store.send()
+        current = os.fstat(descriptor).st_ino
+        others = {*self._record.told["others"], self._record.told["journal"]} - {None, current}
+        self._record.write(journal=current, others=list(others))
+        self._store.remove(f"{JOURNAL}{other}" for other in others)
+        self._store.send()
 
     def note(self, note: dict[str, Any]) -> None:
         """What the next server is to know."""
@@ -173,15 +171,18 @@ class UnitKeeping:
             return
         self._is_on = False
         self._record.write(over=True)
-        journals = {self._record.told["journal"], self._record.told["other"]} - {None}
+        journals = {*self._record.told["others"], self._record.told["journal"]} - {None}
         self._store.remove(chain(self._names.values(), (f"{JOURNAL}{each}" for each in journals), (RECORD,)))
         if not self._store.finish(_LEAVING_SECONDS):
             log.error("systemd has not let go of what it keeps of this instance: it is busy")
         self._let_go()
 
-    def watch(self, loop: Loop) -> None:
-        """Hear of systemd in this loop."""
+    def watch(self, loop: Loop, journal: int | None) -> None:
+        """This is the server, this its journal, and its loop hears of systemd."""
         self._loop = loop
+        if self._record is not None and journal is not None:
+            self._record.write(restarts=self._restarts, ended=None)
+            self.journal_is(journal)
         self._confirm()
 
     def unwatch(self) -> None:
@@ -243,3 +244,8 @@ class UnitKeeping:
         waiting, self._leaving = self._leaving, []
         for then in waiting:
             then()
+
+
+def _size(names: Iterable[str]) -> int:
+    """How many bytes they take."""
+    return sum(len(name) + 1 for name in names)

@@ -1,4 +1,4 @@
-"""An instance as a unit: whatever becomes of its processes, what was acknowledged is there, and is the same open file."""
+"""An instance as a unit: whatever becomes of its processes, what was acknowledged is there, the same open files."""
 
 import os
 import signal

@@ -32,8 +32,8 @@ def configure(parser: "Parser") -> None:
         type=systemd_store,
         default="auto",
         metavar="auto|no|N",
-        help="as a service: have systemd keep a copy of what is stashed, so that it outlives all of us. `auto`: as much as "
-        "systemd says that it takes (254 and later say it); N: no more than N descriptors, as the unit's "
+        help="as a service: have systemd keep a copy of what is stashed, so that it outlives all of us. `auto`: as "
+        "much as systemd says that it takes (254 and later say it); N: no more than N descriptors, as the unit's "
         "FileDescriptorStoreMax= has it; `no`: nothing (default: auto)",
     )
     serving.add_limits(parser)
