@@ -26,6 +26,9 @@ _PROBE = f"{PREFIX}probe"
 MOST_NAME_BYTES = 128 * 1024 - len("LISTEN_FDNAMES=") - 1
 """Names, with a colon after each, come back in one string of the environment, and this is how long that can be."""
 
+_MORE_FOR_EACH = 0.02
+"""Seconds: systemd compares each descriptor with all that it has."""
+
 _NO_ROOM = frozenset({errno.EAGAIN, errno.ETOOMANYREFS, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -76,11 +79,12 @@ class UnitStore:
     def store(self, items: Iterable[tuple[str, int]], patience: float) -> None:
         """Have descriptors there under their names: they are, when this returns.
 
-        Raises Busy if that takes longer than so many seconds, or would as long as systemd has not caught up: then they
-        are not, or are on their way out again.
+        Raises Busy if that takes longer than so many seconds (and a little more if they are many), or would as long as
+        systemd has not caught up: then they are not, or are on their way out again.
         """
         self._check_it_caught_up()
-        until, items = time.monotonic() + patience, list(items)
+        items = list(items)
+        until = time.monotonic() + patience + len(items) * _MORE_FOR_EACH
         self._queue += [
             _Message(f"FDSTORE=1\nFDNAME={name}\nFDPOLL=0", name, descriptor) for name, descriptor in items
         ]
