@@ -44,5 +44,11 @@ def run(options: "argparse.Namespace") -> int:
     """Serve until told to stop."""
     from dataclasses import replace
 
+    from fdstorefs.cli.failure import UsageError
+
+    if not options.keeper and options.systemd_store.isdigit():
+        raise UsageError(
+            "without a keeper nothing is kept, with systemd either", hint="leave out one of the two"
+        )
     told = serving.serve_options(options.mount, options, options.ready_fd)
     return serving.serve(replace(told, systemd_store=options.systemd_store))

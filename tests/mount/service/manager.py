@@ -39,11 +39,11 @@ class Manager:
         self.main: Process | None = None
         self._cast = cast
         self.log = Path(directory) / "log"
-        self._address = f"{directory}/notify"
+        self.address = f"{directory}/notify"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        self._socket.bind(self._address)
-        os.chmod(self._address, 0o777)
+        self._socket.bind(self.address)
+        os.chmod(self.address, 0o777)
         self._awake = threading.Event()
         self._awake.set()
         self._ends = False
@@ -63,7 +63,7 @@ class Manager:
         self.said.clear()
         names = [name for name, _ in self.stored]
         descriptors = [descriptor for _, descriptor in self.stored]
-        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "NOTIFY_SOCKET": self._address}
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "NOTIFY_SOCKET": self.address}
         if told:
             environment["FDSTORE"] = str(self.most)
         if names:
@@ -128,7 +128,7 @@ class Manager:
         """Until all that was sent so far is done."""
         ours, its = os.pipe()
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-            sender.connect(self._address)
+            sender.connect(self.address)
             socket.send_fds(sender, [b"BARRIER=1"], [its])
         os.close(its)
         os.read(ours, 1)
@@ -148,7 +148,7 @@ class Manager:
 
     def _poke(self) -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-            sender.sendto(b"STATUS=", self._address)
+            sender.sendto(b"STATUS=", self.address)
 
     # How
 
