@@ -32,8 +32,8 @@ def is_dying(pid: int) -> bool:
 
 
 def exit_code(status: int | None, told: int | None) -> int:
-    """What a shell would say of it; what it has told itself if nobody else does, or if it was told to end once more when
-    it was about to: one signal may come from the keeper, and another from whoever has told that.
+    """What a shell would say of it; what it has told itself if nobody else does, or if it was told to end once more
+    when it was about to: one signal may come from the keeper, and another from whoever has told that.
     """
     if status is None:
         return FAILED if told is None else told
