@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fdstorefs.errors import InvalidArgument, Overloaded, StoreError
-from fdstorefs.server.loop import EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, Loop
+from fdstorefs.server.loop import EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT
+from fdstorefs.server.user_turns import Scheduler
 from fdstorefs.server.varlink.activity import Activity, Exchange
 from fdstorefs.server.varlink.ancillary import SPACE, unpack
 from fdstorefs.server.varlink.call import CONSUMED, Malformed
@@ -60,8 +61,6 @@ class Clerk(Protocol):
 class Desk(Clerk, Protocol):
     """What a connection needs of the server around it."""
 
-    loop: Loop
-
     def forget(self, connection: "Connection") -> None:
         """The connection is closed."""
 
@@ -78,13 +77,20 @@ class Connection:
     """The server's end of one connection."""
 
     def __init__(
-        self, connected: socket.socket, desk: Desk, sender: Sender, outbox: Outbox, account: Account
+        self,
+        connected: socket.socket,
+        desk: Desk,
+        turns: Scheduler,
+        sender: Sender,
+        outbox: Outbox,
+        account: Account,
     ) -> None:
         self.sender = sender
         self.outbox = outbox
         self._socket = connected
         self._recvmsg = connected.recvmsg
         self._desk = desk
+        self._turns = turns
         self._account = account
         self._framing = Framing()
         self._inbox: deque[Message] = deque()
@@ -97,7 +103,7 @@ class Connection:
         self._landings: list[Landing] = []
         self._closed = False
         self._events: int = EPOLLIN
-        desk.loop.register(connected.fileno(), self._on_events)
+        turns.register(connected.fileno(), self._on_events)
 
     def close(self) -> None:
         """End it now. Harmless when it is closed."""
@@ -106,7 +112,7 @@ class Connection:
         self._closed = self._ending = True
         for landing in self._landings:
             landing.close()
-        self._desk.loop.unregister(self._socket.fileno())
+        self._turns.unregister(self._socket.fileno())
         self._socket.close()
         if self._exchange is not None:
             self._exchange.stop()
@@ -232,7 +238,7 @@ class Connection:
         # Others first: a client that pipelines its calls has no advantage over them.
         if not self._resuming:
             self._resuming = True
-            self._desk.loop.call_soon(self._resume)
+            self._turns.call_soon(self._resume)
 
     def _resume(self) -> None:
         self._resuming = False
@@ -256,7 +262,7 @@ class Connection:
         if isinstance(answer, Reply):
             self._deliver(answer, message)
         elif answer is not None:
-            self._exchange = Exchange(self, self._desk.loop, answer)
+            self._exchange = Exchange(self, self._turns, answer)
             self._exchange.start()
 
     def _deliver(self, reply: Reply, message: Message) -> None:
@@ -276,7 +282,7 @@ class Connection:
     def _await_landing(self, landed: Landed | None) -> None:
         if landed is not None:
             self._landings = [each for each in self._landings if not each.is_over]
-            self._landings.append(Landing(self._desk.loop, self.outbox.flight, landed))
+            self._landings.append(Landing(self._turns, self.outbox.flight, landed))
 
     def _send_with_descriptors(self, data: bytes, descriptors: list[int]) -> bool:
         if not self.outbox.flight.admits(len(descriptors)):
@@ -372,4 +378,4 @@ class Connection:
             events = 0
         if events != self._events:
             self._events = events
-            self._desk.loop.modify(self._socket.fileno(), events)
+            self._turns.modify(self._socket.fileno(), events)

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from fdstorefs.errors import Overloaded
 from fdstorefs.server.loop import Loop, Timer
 from fdstorefs.server.subjects import Subjects
+from fdstorefs.server.user_turns import UserTurns
 from fdstorefs.server.varlink.connection import Account, Clerk, Connection
 from fdstorefs.server.varlink.flight import Flight, bounds
 from fdstorefs.server.varlink.outbox import SEND_FLAGS, Outbox
@@ -60,11 +61,12 @@ class Reception:
     def __init__(
         self, loop: Loop, listening: socket.socket, service: Service, subjects: Subjects, limits: Limits
     ) -> None:
-        self.loop = loop
+        self._loop = loop
         self._listening = listening
         self._service = service
         self._subjects = subjects
         self._clients: dict[Connection, None] = {}
+        self._turns: dict[int, UserTurns] = {}
         self._connections = Shares(*limits.connections)
         self._memory = Shares(*limits.memory)
         self._held = Shares(*limits.held)
@@ -88,7 +90,7 @@ class Reception:
         """Accept no more clients and end all connections."""
         if self._pause is not None:
             self._pause.cancel()
-        self.loop.unregister(self._listening.fileno())
+        self._loop.unregister(self._listening.fileno())
         self.end_connections()
 
     def end_connections(self) -> None:
@@ -99,7 +101,10 @@ class Reception:
     def forget(self, connection: Connection) -> None:
         """The connection is closed."""
         del self._clients[connection]
-        self._connections.take(connection.sender.uid, -1)
+        uid = connection.sender.uid
+        self._connections.take(uid, -1)
+        if not self._connections.of(uid):
+            self._turns.pop(uid).close()
         self._service.left(connection.sender)
 
     # Accepting
@@ -118,12 +123,12 @@ class Reception:
 
     def _rest(self) -> None:
         # The client waits in the backlog and would be reported again at once.
-        self.loop.unregister(self._listening.fileno())
-        self._pause = self.loop.call_at(time.monotonic() + PAUSE_SECONDS, self._go_on)
+        self._loop.unregister(self._listening.fileno())
+        self._pause = self._loop.call_at(time.monotonic() + PAUSE_SECONDS, self._go_on)
 
     def _go_on(self) -> None:
         self._pause = None
-        self.loop.register(self._listening.fileno(), self._on_clients)
+        self._loop.register(self._listening.fileno(), self._on_clients)
 
     def _accept(self, connected: socket.socket) -> None:
         connected.setblocking(False)
@@ -133,11 +138,14 @@ class Reception:
             self._turn_away(connected, uid)
             sender.close()
             return
+        if uid not in self._turns:
+            self._turns[uid] = UserTurns(self._loop)
         self._service.came(connected, sender)
         self._connections.take(uid, 1)
         flight = Flight(connected, self._in_flight, uid, lambda: self._flights_of(uid))
         account = Account(Share(self._held, uid), Share(self._memory, uid))
-        self._clients[Connection(connected, self, sender, Outbox(connected, flight), account)] = None
+        outbox = Outbox(connected, flight)
+        self._clients[Connection(connected, self, self._turns[uid], sender, outbox, account)] = None
 
     def _flights_of(self, uid: int) -> list[Flight]:
         return [client.outbox.flight for client in self._clients if client.sender.uid == uid]
