@@ -12,6 +12,7 @@ from fdstorefs.server.fuse.names import Names, PyFuse
 from fdstorefs.server.fuse.opening import Opening
 from fdstorefs.server.fuse.own_sockets import OwnSockets
 from fdstorefs.server.fuse.readiness import Readiness
+from fdstorefs.server.fuse.requests import Requests
 from fdstorefs.server.fuse.tap import Tap
 
 
@@ -35,7 +36,8 @@ class MountServer:
         self._driver = Driver(PyFuse(self._names))
         self._tap = Tap(self._connection, self._handles, self._driver.exchange, self._end)
         self._on_unmounted = on_unmounted
-        context.loop.register(device_fd, self._tap.readable)
+        self._requests = Requests(self._connection, self._tap, context.loop.call_soon)
+        context.loop.register(device_fd, self._requests.readable)
 
     def _end(self) -> None:
         self._loop.unregister(self._connection.descriptor)

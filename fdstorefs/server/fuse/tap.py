@@ -13,7 +13,7 @@ from collections.abc import Callable
 from fdstorefs.server.fuse import protocol
 from fdstorefs.server.fuse.call import Call, Payload
 from fdstorefs.server.fuse.caller import Caller
-from fdstorefs.server.fuse.device import Device, Unmounted
+from fdstorefs.server.fuse.device import Device
 from fdstorefs.server.fuse.handles import Handles
 from fdstorefs.server.fuse.protocol import Header, Opcode
 
@@ -23,7 +23,7 @@ Exchange = Callable[[memoryview], bytes | None]
 
 
 class Tap:
-    """Takes requests from the device and sees to it that each is answered.
+    """Sees to it that each request that was read from the device is answered.
 
     `exchange` serves names: it returns the whole answer to a whole request. `on_unmounted` is called once.
     """
@@ -55,17 +55,12 @@ class Tap:
         """How many calls have no answer yet."""
         return len(self._waiting)
 
-    def readable(self, _events: int = 0) -> None:
-        """Serve one request, if there is one. Never blocks and never raises."""
-        try:
-            request = self._device.receive()
-        except Unmounted:
-            self._end()
-            return
-        if request is not None:
-            self._dispatch(protocol.header(request), request)
+    def serve(self, request: memoryview) -> None:
+        """Serve one request. Never blocks and never raises."""
+        self._dispatch(protocol.header(request), request)
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """The file system is unmounted: nobody waits any more."""
         if not self._unmounted:
             self._unmounted = True
             self.fail_all(errno.ENOTCONN)

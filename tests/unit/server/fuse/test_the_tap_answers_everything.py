@@ -74,7 +74,9 @@ class Kernel:
     def send(self, opcode: int, body: bytes = b"", unique: int = 7) -> None:
         """One request, served."""
         self.end.send(struct.pack("=IIQQIIIHH", 40 + len(body), opcode, unique, 1, 0, 0, 5, 0, 0) + body)
-        self.tap.readable()
+        request = self.device.receive()
+        assert request is not None
+        self.tap.serve(request)
 
     def read(self, unique: int = 7, fh: int = 0, flags: int = 0) -> None:
         """A READ on the handle."""
