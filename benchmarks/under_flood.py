@@ -87,7 +87,7 @@ def _child(uid: int, work: Callable[[], None]) -> int:
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
         work()
-    except BaseException:
+    except Exception:  # noqa: BLE001  whatever it is, this process must not go on as its parent would
         traceback.print_exc()
         os._exit(1)
     os._exit(0)

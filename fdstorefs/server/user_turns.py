@@ -44,8 +44,9 @@ class UserTurns:
     spare.
     """
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: Loop, uid: int) -> None:
         self._loop = loop
+        self._uid = uid
         self._epoll = select.epoll()
         self._callbacks: dict[int, FdCallback] = {}
         self._events: dict[int, int] = {}
@@ -53,7 +54,6 @@ class UserTurns:
         self._soon_is_next = True
         self._turn_is_due = False
         self.call_at = loop.call_at
-        self.in_thread = loop.in_thread
         loop.register(self._epoll.fileno(), self._on_ready)
 
     def register(self, fd: int, callback: FdCallback, events: int = EPOLLIN) -> None:
@@ -82,6 +82,10 @@ class UserTurns:
         if self._soon and not self._turn_is_due:
             self._turn_is_due = True
             self._loop.call_soon(self._take_turn)
+
+    def in_thread(self, work: Callable[[], T], done: Callable[[T | Exception], None]) -> None:
+        """Do `work` in one of the user's worker threads, then `done(its result or exception)` in the loop."""
+        self._loop.in_thread(work, done, self._uid)
 
     def close(self) -> None:
         """The user has no connection any more. What was to be called soon is not."""

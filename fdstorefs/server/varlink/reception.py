@@ -139,7 +139,7 @@ class Reception:
             sender.close()
             return
         if uid not in self._turns:
-            self._turns[uid] = UserTurns(self._loop)
+            self._turns[uid] = UserTurns(self._loop, uid)
         self._service.came(connected, sender)
         self._connections.take(uid, 1)
         flight = Flight(connected, self._in_flight, uid, lambda: self._flights_of(uid))

@@ -25,7 +25,7 @@ class Crowd:
 
     def user(self, name: str, pipes: int) -> UserTurns:
         """A user with so many connections, all of them ready."""
-        turns = UserTurns(self.loop)
+        turns = UserTurns(self.loop, len(self._all))
         self._all.append(turns)
         for number in range(pipes):
             turns.register(self.ready_pipe(), lambda _events, who=f"{name}{number}": self.order.append(who))
@@ -175,7 +175,7 @@ def test_the_only_connection_is_told_of_what_it_waits_for(crowd: Crowd) -> None:
 
 def test_what_was_to_be_called_soon_is_not_once_the_user_has_left(crowd: Crowd) -> None:
     """Its connections are closed by then."""
-    turns = UserTurns(crowd.loop)
+    turns = UserTurns(crowd.loop, 1)
     turns.call_soon(lambda: crowd.order.append("late"))
     turns.close()
     crowd.loop.call_soon(lambda: None)
