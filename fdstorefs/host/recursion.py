@@ -57,11 +57,14 @@ class RecursionGuard:
         self._server_pid = server_pid
         self._descriptors = descriptors or Descriptors()
 
-    def check(self, fd: int, facts: FileFacts) -> None:
-        """Raise OSError (ELOOP) where the descriptor is, or carries, a file or socket of any fdstorefs."""
+    def check(self, fd: int, facts: FileFacts, sender: int | None = None) -> None:
+        """Raise OSError (ELOOP) where the descriptor is, or carries, a file or socket of any fdstorefs.
+
+        `sender` is the uid of who sent it: copies of what it carries are closed in that one's share of threads.
+        """
         self._check_itself(fd, facts)
         if _carries_descriptors(fd, facts):
-            self._check_carried(fd)
+            self._check_carried(fd, sender)
 
     def _check_itself(self, fd: int, facts: FileFacts) -> None:
         if facts.dev == self.own_device:
@@ -81,27 +84,27 @@ class RecursionGuard:
     def _leads_to_this_server(self, fd: int) -> bool:
         return syscalls.socket_option(fd, socket.SO_PEERCRED) & 0xFFFF_FFFF == self._server_pid
 
-    def _check_carried(self, fd: int) -> None:
+    def _check_carried(self, fd: int, sender: int | None) -> None:
         try:
-            bounded_call.ask_about(fd, lambda copy: self._check_messages(copy, 1), _PATIENCE_SECONDS)
+            bounded_call.ask_about(fd, lambda copy: self._check_messages(copy, 1, sender), _PATIENCE_SECONDS)
         except TimeoutError:
             return  # locked by another of its users: can't be told
 
-    def _check_messages(self, fd: int, depth: int) -> None:
-        for carried in self._peek(fd):
+    def _check_messages(self, fd: int, depth: int, sender: int | None) -> None:
+        for carried in self._peek(fd, sender):
             facts = classify(carried)
             self._check_itself(carried, facts)
             if depth < _MOST_NESTED and _carries_descriptors(carried, facts):
-                self._check_messages(carried, depth + 1)
+                self._check_messages(carried, depth + 1, sender)
 
-    def _peek(self, fd: int) -> Iterator[int]:
+    def _peek(self, fd: int, sender: int | None) -> Iterator[int]:
         """Copies of the descriptors in the first message. Each is disposed of when its turn is over."""
         copies = [self._descriptors.adopt(copy) for copy in _peek_descriptors(fd)]
         try:
             yield from copies
         finally:
             for copy in copies:
-                self._descriptors.discard(copy, may_block=True)
+                self._descriptors.discard(copy, may_block=True, sender=sender)
 
 
 def _is_file_of_any_store(facts: FileFacts) -> bool:

@@ -40,6 +40,8 @@ from fdstorefs.server.subjects import Subjects
 log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 2.0
+MOST_CLOSERS_OF_ONE = 8
+"""Threads that are stuck in closing what one user has stashed; what others stashed is closed by others."""
 FIRST_GENERATION = 1
 _REGISTERED = "registered"
 """What is remembered of an instance that the kernel guards: its number."""
@@ -60,7 +62,7 @@ class Instance:
     ) -> None:
         self._options = options
         self._mounted = mounted
-        self._descriptors = Descriptors()
+        self._descriptors = Descriptors(MOST_CLOSERS_OF_ONE)
         self._loop, self._subjects, self._audit, self._choice, self._kept = foundation
         self._started: int = self._kept.facts.get("started", time.time_ns()) if self._kept else time.time_ns()
         self._outage: int | None = None

@@ -19,6 +19,7 @@ from typing import Protocol
 
 from fdstorefs.errors import InvalidArgument, Overloaded, StoreError
 from fdstorefs.server.loop import EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT
+from fdstorefs.server.shares import Share
 from fdstorefs.server.user_turns import Scheduler
 from fdstorefs.server.varlink.activity import Activity, Exchange
 from fdstorefs.server.varlink.ancillary import SPACE, unpack
@@ -28,7 +29,6 @@ from fdstorefs.server.varlink.landing import Landing
 from fdstorefs.server.varlink.outbox import Outbox
 from fdstorefs.server.varlink.reply import Landed, Reply
 from fdstorefs.server.varlink.sender import Sender
-from fdstorefs.server.varlink.shares import Share
 
 RECEIVE_BYTES = 1 << 14
 # Plain numbers: arithmetic with the flags of the socket module takes a microsecond.

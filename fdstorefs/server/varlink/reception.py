@@ -8,26 +8,19 @@ from typing import NamedTuple, Protocol
 
 from fdstorefs.errors import Overloaded
 from fdstorefs.server.loop import Loop, Timer
+from fdstorefs.server.shares import Most, Share, Shares
 from fdstorefs.server.subjects import Subjects
 from fdstorefs.server.user_turns import UserTurns
 from fdstorefs.server.varlink.connection import Account, Clerk, Connection
 from fdstorefs.server.varlink.flight import Flight, bounds
 from fdstorefs.server.varlink.outbox import SEND_FLAGS, Outbox
 from fdstorefs.server.varlink.sender import Sender
-from fdstorefs.server.varlink.shares import Share, Shares
 
 ACCEPTED_AT_ONCE = 16
 PAUSE_SECONDS = 0.1
 OUT_OF_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 log = logging.getLogger(__name__)
-
-
-class Most(NamedTuple):
-    """The most that one user may have, and all users together."""
-
-    per_uid: int
-    total: int
 
 
 class Limits(NamedTuple):
