@@ -41,7 +41,7 @@ _fdstorefs() {
         --listen) _fdstorefs_words tcp: udp: unix:; compopt -o nospace; return ;;
         --audit) _fdstorefs_words file: stderr journald syslog none; compopt -o nospace; return ;;
         --audit-fsync) _fdstorefs_words never interval: always; return ;;
-        --mode | --entries | --entries-per-uid | --label | --expires | --ready-fd | --fd) return ;;
+        --mode | --entries | --entries-per-uid | --entries-per-box | --label | --expires | --ready-fd | --fd) return ;;
         --entry | --also | --filesystem | --uid | --gid | --cgroup | --cap) return ;;
         --stasher-uid | --stasher-cap | --opener-uid | --opener-cap) return ;;
         --rule | --instance | --reason | --lines | -n) return ;;
@@ -73,7 +73,7 @@ _fdstorefs_words() {
 }
 
 _fdstorefs_options() {
-    local serving='--mode --entries --entries-per-uid --no-keeper --policy --audit --audit-fsync --enforcement --enforcer'
+    local serving='--mode --entries --entries-per-uid --entries-per-box --no-keeper --policy --audit --audit-fsync --enforcement --enforcer'
     local filters='--since --until --subject --entry --verdict --decided --source --action --rule --instance --reason'
     case $1 in
         serve) echo --ready-fd $serving ;;

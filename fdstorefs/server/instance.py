@@ -81,7 +81,8 @@ class Instance:
         options = self._options
         guard = RecursionGuard(self._mounted.device, os.getpid(), self._descriptors)
         intake = Intake(self._descriptors, guard, limit)
-        ours = least(Limits(options.entries, options.entries_per_uid), Limits(intake.capacity))
+        told = Limits(options.entries, options.entries_per_uid, options.entries_per_box)
+        ours = least(told, Limits(intake.capacity))
         authority = PolicyAuthority(
             ready.in_force,
             self._subjects.userns,
@@ -310,10 +311,20 @@ class Instance:
             "entries": store.usage.total,
             "descriptors": intake.files,
             "limit": intake.limit,
+            "limits": self._limits(),
             "connections": self._socket_server.connections if self._socket_server is not None else 0,
             "started": self._started,
             "method": self._mounted.method,
             "kernel": os.uname().release,
+        }
+
+    def _limits(self) -> dict[str, int | None]:
+        limits, intake = self._context.store.usage.limits, self._context.intake
+        return {
+            "entries": limits.entries,
+            "entriesPerUid": limits.entries_per_uid,
+            "entriesPerBox": limits.entries_per_box,
+            "openFiles": intake.capacity,
         }
 
     def _enforcement(self) -> dict[str, Any]:

@@ -128,7 +128,7 @@ class Reception:
         sender = Sender(connected, self._subjects)
         uid = sender.uid
         if not self._connections.fits(uid, 1) or not self._service.admits(uid):
-            self._turn_away(connected, uid)
+            self._turn_away(connected, uid, self._why_not(uid))
             sender.close()
             return
         if uid not in self._turns:
@@ -143,9 +143,16 @@ class Reception:
     def _flights_of(self, uid: int) -> list[Flight]:
         return [client.outbox.flight for client in self._clients if client.sender.uid == uid]
 
-    def _turn_away(self, connected: socket.socket, uid: int) -> None:
-        log.warning("uid %d has too much under way; a further connection is refused", uid)
-        error = Overloaded("too many connections, or too much under way", hint="close one first")
+    def _why_not(self, uid: int) -> str:
+        if self._connections.of(uid) >= self._connections.per_uid:
+            return f"uid {uid} has {self._connections.of(uid)} connections, as many as one user may have"
+        if not self._connections.fits(uid, 1):
+            return f"there are {self._connections.used} connections, as many as there may be"
+        return f"uid {uid} has too much under way"
+
+    def _turn_away(self, connected: socket.socket, uid: int, why: str) -> None:
+        log.warning("a further connection of uid %d is refused: %s", uid, why)
+        error = Overloaded(why, hint="close one first, or try again")
         with connected:
             try:
                 connected.send(self.failure(error).data, SEND_FLAGS)
