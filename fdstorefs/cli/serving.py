@@ -32,7 +32,9 @@ def add_limits(parser: "Parser") -> None:
     )
     parser.add_argument("--entries", type=count, metavar="N", help="hold no more than N entries and boxes")
     parser.add_argument("--entries-per-uid", type=count, metavar="N", help="and no more than N of one user")
-    parser.add_argument("--entries-per-box", type=count, metavar="N", help="and no more than N in any one box")
+    parser.add_argument(
+        "--entries-per-box", type=count, metavar="N", help="and no more than N in any one box"
+    )
     parser.add_argument(
         "--no-keeper",
         dest="keeper",

@@ -11,6 +11,7 @@ from fdstorefs.host.identity import IdentityIndex
 from fdstorefs.host.recursion import RecursionGuard
 from fdstorefs.server.budget import budget
 
+
 class Intake:
     """Takes descriptors in and closes them when the store lets go.
 
@@ -79,7 +80,7 @@ class Intake:
         stuck = self._descriptors.stuck(sender)
         if stuck >= self._unclosed_of_one:
             raise QuotaExceeded(
-                f"{stuck} descriptors that uid {sender} has stashed cannot be closed, as their file servers do not answer",
+                f"{stuck} descriptors that uid {sender} has stashed cannot be closed: their file servers do not answer",
                 hint="end those servers (or `umount -f` their mounts), and what waits for them is closed",
             )
         unclosed = self._descriptors.pending

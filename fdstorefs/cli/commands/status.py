@@ -73,7 +73,9 @@ def _limits(status: "Status") -> str | None:
     if status.limits is None:
         return None
     words = {"entries": "{} entries", "entriesPerUid": "{} of one user", "entriesPerBox": "{} in a box"}
-    said = [text.format(limit) for key, text in words.items() if (limit := status.limits.get(key)) is not None]
+    said = [
+        text.format(limit) for key, text in words.items() if (limit := status.limits.get(key)) is not None
+    ]
     return ", ".join([*said, f"{status.limits['openFiles']} open files"])
 
 

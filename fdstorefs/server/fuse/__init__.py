@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Callable
 
+from fdstorefs.server.budget import budget
 from fdstorefs.server.context import Context
 from fdstorefs.server.fuse.device import Device
 from fdstorefs.server.fuse.driver import Driver
@@ -29,7 +30,7 @@ class MountServer:
         self.device = device
         self._loop = context.loop
         self._connection = Device(device_fd)
-        self._handles = Handles()
+        self._handles = Handles(budget(context.intake.limit).handles)
         self._lanes = Lanes(context.loop, readiness := Readiness(context.loop))
         opening = Opening(context, self._handles, self._lanes, readiness, self._connection.notify_poll)
         self._names = Names(context, self._handles, opening)

@@ -4,8 +4,9 @@ import itertools
 from collections.abc import Iterator
 from typing import Protocol
 
-from fdstorefs.errors import BadDescriptor
+from fdstorefs.errors import BadDescriptor, QuotaExceeded
 from fdstorefs.server.fuse.call import Call
+from fdstorefs.server.shares import Most, Shares
 
 
 class Handle(Protocol):
@@ -37,11 +38,13 @@ class Handle(Protocol):
 
 
 class Handles:
-    """The open handles of a mount. Numbers are never used twice."""
+    """The open handles of a mount. Numbers are never used twice. `most` says how many there may be."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: Most) -> None:
         self._numbers = itertools.count(1)
         self._handles: dict[int, Handle] = {}
+        self._openers: dict[int, int] = {}
+        self._shares = Shares(*most)
 
     def __len__(self) -> int:
         return len(self._handles)
@@ -49,10 +52,21 @@ class Handles:
     def __iter__(self) -> Iterator[Handle]:
         return iter(tuple(self._handles.values()))
 
-    def add(self, handle: Handle) -> int:
-        """Give a handle its number."""
+    def require_room(self, uid: int) -> None:
+        """Raise QuotaExceeded if this user cannot open one more."""
+        if not self._shares.fits(uid, 1):
+            raise QuotaExceeded(
+                f"uid {uid} has {self._shares.of(uid)} of {self._shares.per_uid} handles open in the mount, and all "
+                f"users together {self._shares.used} of {self._shares.total}",
+                hint="close some",
+            )
+
+    def add(self, handle: Handle, uid: int) -> int:
+        """Give a handle its number; it counts for the user who opened it."""
         number = next(self._numbers)
         self._handles[number] = handle
+        self._openers[number] = uid
+        self._shares.take(uid, 1)
         return number
 
     def get(self, number: int) -> Handle:
@@ -66,6 +80,7 @@ class Handles:
         """Forget a handle, which gives back what it holds. Harmless if there is none."""
         handle = self._handles.pop(number, None)
         if handle is not None:
+            self._shares.take(self._openers.pop(number), -1)
             handle.release()
 
     def release_all(self) -> None:

@@ -304,6 +304,7 @@ class Names(pyfuse3.Operations):
         if there is not None:
             number = self._opening.open(subject, _caller(ctx), self._inodes.entry(there.ino), flags)
             return FileInfo(fh=FileHandleT(number)), self._known(subject, there)
+        self._handles.require_room(ctx.uid)
         entry = self._create(subject, box, text, mode)
         number = self._opening.created(_caller(ctx), entry, flags)
         return FileInfo(fh=FileHandleT(number)), self._known(subject, entry)

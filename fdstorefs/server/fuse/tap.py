@@ -10,14 +10,21 @@ import logging
 import os
 from collections.abc import Callable
 
+from fdstorefs.errors import Overloaded
 from fdstorefs.server.fuse import protocol
 from fdstorefs.server.fuse.call import Call, Payload
 from fdstorefs.server.fuse.caller import Caller
 from fdstorefs.server.fuse.device import Device
 from fdstorefs.server.fuse.handles import Handles
 from fdstorefs.server.fuse.protocol import Header, Opcode
+from fdstorefs.server.shares import Most, Shares
 
 log = logging.getLogger(__name__)
+
+CALL_BYTES = 4096
+"""What a call costs that waits, besides the data that came with it."""
+MOST_KEPT = Most(1 << 25, 1 << 27)
+"""Bytes of calls that wait: of one user, and in all."""
 
 Exchange = Callable[[memoryview], bytes | None]
 
@@ -36,6 +43,8 @@ class Tap:
         self._exchange = exchange
         self._on_unmounted = on_unmounted
         self._waiting: dict[int, Call] = {}
+        self._kept = Shares(*MOST_KEPT)
+        self._costs: dict[int, int] = {}
         self._unmounted = False
         self._serve: dict[int, Callable[[Header, memoryview], None]] = {
             Opcode.READ: self._read,
@@ -143,11 +152,25 @@ class Tap:
             call.interrupt()
 
     def _call(self, header: Header, flags: int) -> Call:
+        self._keep(header)
         caller = Caller(header.uid, header.gid, header.tid)
         call = Call(header.unique, caller, self._answer, nonblocking=bool(flags & os.O_NONBLOCK))
         self._waiting[header.unique] = call
         return call
 
+    def _keep(self, header: Header) -> None:
+        """What a call costs while it waits counts for its caller."""
+        cost = CALL_BYTES + header.length
+        if not self._kept.fits(header.uid, cost):
+            raise Overloaded(
+                f"uid {header.uid} has {self._kept.of(header.uid)} of {self._kept.per_uid} bytes in calls that wait, "
+                f"and all users together {self._kept.used} of {self._kept.total}",
+                hint="read or write with fewer threads at a time",
+            )
+        self._kept.take(header.uid, cost)
+        self._costs[header.unique] = cost
+
     def _answer(self, call: Call, code: int, payload: Payload) -> None:
         del self._waiting[call.unique]
+        self._kept.take(call.caller.uid, -self._costs.pop(call.unique))
         self._device.answer(call.unique, code, payload)

@@ -235,8 +235,7 @@ except ErrorReply as error:
 
     most = budget(4096).connections.per_uid
 
-    assert (
-        f"Overloaded {most} uid {OTHER} has {most} connections, as many as one user may have"
-        == run_as(OTHER, text, served.path)
+    assert f"Overloaded {most} uid {OTHER} has {most} connections, as many as one user may have" == run_as(
+        OTHER, text, served.path
     )
     assert client.call("List") == {"entries": []}

@@ -147,7 +147,9 @@ def test_who_has_too_much_that_cannot_be_closed_stashes_no_more(descriptors: Des
     intake = Intake(stuck, RecursionGuard(None, os.getpid(), descriptors), limit=4096)
     stuck.of_one = budget(4096).unclosed_of_one
 
-    with pytest.raises(QuotaExceeded, match=f"{stuck.of_one} descriptors that uid 1 has stashed cannot be closed"):
+    with pytest.raises(
+        QuotaExceeded, match=f"{stuck.of_one} descriptors that uid 1 has stashed cannot be closed"
+    ):
         intake.accept(os.memfd_create("one more"), 1)
     intake.accept(os.memfd_create("another's"), 2).hold().drop()
 

@@ -14,6 +14,7 @@ from fdstorefs.server.fuse.device import Device
 from fdstorefs.server.fuse.handles import Handles
 from fdstorefs.server.fuse.protocol import Opcode
 from fdstorefs.server.fuse.tap import Tap
+from fdstorefs.server.shares import Most
 
 GETATTR = 3
 
@@ -56,9 +57,9 @@ class Kernel:
         self.end.setblocking(False)
         device.setblocking(False)
         self.device = Device(device.detach())
-        self.handles = Handles()
+        self.handles = Handles(Most(3, 5))
         self.handle = Waiting()
-        self.fh = self.handles.add(self.handle)
+        self.fh = self.handles.add(self.handle, 0)
         self.reply: bytes | None = None
         self.asked: list[bytes] = []
         self.unmounted = 0

@@ -14,6 +14,7 @@ from fdstorefs.server.fuse.handles import Handles
 from fdstorefs.server.fuse.protocol import Opcode
 from fdstorefs.server.fuse.requests import Requests
 from fdstorefs.server.fuse.tap import Tap
+from fdstorefs.server.shares import Most
 
 GETATTR = 3
 
@@ -42,8 +43,8 @@ class Mount:
         self.served: list[int] = []
         self.unmounted = 0
         self.due: list[Callable[[], None]] = []
-        handles = Handles()
-        self.fh = handles.add(Waiting())  # type: ignore[arg-type]  # as much as a read needs
+        handles = Handles(Most(3, 5))
+        self.fh = handles.add(Waiting(), 0)  # type: ignore[arg-type]  # as much as a read needs
         self.requests = Requests(
             self.device, Tap(self.device, handles, self._exchange, self._gone), self.due.append
         )
