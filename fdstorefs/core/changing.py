@@ -108,7 +108,7 @@ class Changing(Finder):
             raise EntryExists(f"`{target.name}` is the store's own", name=target.name)
 
     def _require_room(self, subject: Subject, target: Target, more: int, names: int = 1) -> None:
-        """Raise QuotaExceeded for so many more nodes, and names in the box, if the subject could make them otherwise."""
+        """Raise QuotaExceeded for so many more nodes, and names in the box, if the subject may make them."""
         try:
             if more:
                 self.usage.check(subject.uid, more)

@@ -17,6 +17,7 @@ from fdstorefs.server.fuse.caller import Caller
 from fdstorefs.server.fuse.device import Device
 from fdstorefs.server.fuse.handles import Handles
 from fdstorefs.server.fuse.protocol import Header, Opcode
+from fdstorefs.server.out_of_descriptors import code_of
 from fdstorefs.server.shares import Most, Shares
 
 log = logging.getLogger(__name__)
@@ -84,7 +85,7 @@ class Tap:
         try:
             self._serve.get(header.opcode, self._name)(header, request)
         except OSError as error:
-            self._refuse_with(header, error.errno or errno.EIO)
+            self._refuse_with(header, code_of(error))
         except Exception:
             log.exception("a request failed: opcode %d, thread %d", header.opcode, header.tid)
             self._refuse_with(header, errno.EIO)

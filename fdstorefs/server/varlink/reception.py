@@ -6,8 +6,9 @@ import socket
 import time
 from typing import NamedTuple, Protocol
 
-from fdstorefs.errors import Overloaded
+from fdstorefs.errors import Overloaded, StoreError
 from fdstorefs.server.loop import Loop, Timer
+from fdstorefs.server.out_of_descriptors import as_quota
 from fdstorefs.server.shares import Most, Share, Shares
 from fdstorefs.server.subjects import Subjects
 from fdstorefs.server.user_turns import UserTurns
@@ -127,32 +128,45 @@ class Reception:
         connected.setblocking(False)
         sender = Sender(connected, self._subjects)
         uid = sender.uid
-        if not self._connections.fits(uid, 1) or not self._service.admits(uid):
-            self._turn_away(connected, uid, self._why_not(uid))
+        try:
+            self._require_room(uid)
+            turns = self._turns_of(uid)
+        except StoreError as error:
+            self._turn_away(connected, uid, error)
             sender.close()
             return
-        if uid not in self._turns:
-            self._turns[uid] = UserTurns(self._loop, uid)
         self._service.came(connected, sender)
         self._connections.take(uid, 1)
         flight = Flight(connected, self._in_flight, uid, lambda: self._flights_of(uid))
         account = Account(Share(self._held, uid), Share(self._memory, uid))
         outbox = Outbox(connected, flight)
-        self._clients[Connection(connected, self, self._turns[uid], sender, outbox, account)] = None
+        self._clients[Connection(connected, self, turns, sender, outbox, account)] = None
 
     def _flights_of(self, uid: int) -> list[Flight]:
         return [client.outbox.flight for client in self._clients if client.sender.uid == uid]
 
-    def _why_not(self, uid: int) -> str:
+    def _require_room(self, uid: int) -> None:
+        hint = "close one first, or try again"
         if self._connections.of(uid) >= self._connections.per_uid:
-            return f"uid {uid} has {self._connections.of(uid)} connections, as many as one user may have"
+            most = self._connections.per_uid
+            raise Overloaded(f"uid {uid} has {most} connections, as many as one user may have", hint=hint)
         if not self._connections.fits(uid, 1):
-            return f"there are {self._connections.used} connections, as many as there may be"
-        return f"uid {uid} has too much under way"
+            raise Overloaded(
+                f"there are {self._connections.used} connections, as many as there may be", hint=hint
+            )
+        if not self._service.admits(uid):
+            raise Overloaded(f"uid {uid} has too much under way", hint=hint)
 
-    def _turn_away(self, connected: socket.socket, uid: int, why: str) -> None:
-        log.warning("a further connection of uid %d is refused: %s", uid, why)
-        error = Overloaded(why, hint="close one first, or try again")
+    def _turns_of(self, uid: int) -> UserTurns:
+        if uid not in self._turns:
+            try:
+                self._turns[uid] = UserTurns(self._loop, uid)
+            except OSError as error:
+                raise as_quota(error) from error
+        return self._turns[uid]
+
+    def _turn_away(self, connected: socket.socket, uid: int, error: StoreError) -> None:
+        log.warning("a further connection of uid %d is refused: %s", uid, error.message)
         with connected:
             try:
                 connected.send(self.failure(error).data, SEND_FLAGS)
