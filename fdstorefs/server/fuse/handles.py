@@ -1,11 +1,11 @@
 """Handles: what an open(2) in the mount gave, by number."""
 
-import itertools
 from collections.abc import Iterator
 from typing import Protocol
 
 from fdstorefs.errors import BadDescriptor, QuotaExceeded
 from fdstorefs.server.fuse.call import Call
+from fdstorefs.server.passed import Told
 from fdstorefs.server.shares import Most, Shares
 
 
@@ -36,12 +36,29 @@ class Handle(Protocol):
         """The last descriptor of the handle is closed."""
         ...
 
+    def told(self) -> Told:
+        """What another server needs to go on with the handle, for JSON; open files and entries by their numbers."""
+        ...
+
+    def begin(self) -> None:
+        """Go on in place of another server."""
+        ...
+
+    def was_used(self) -> None:
+        """The other server has read or written something after all."""
+        ...
+
+    def leave(self) -> None:
+        """Another server goes on: tell nobody of anything any more, and give nothing back."""
+        ...
+
 
 class Handles:
     """The open handles of a mount. Numbers are never used twice. `most` says how many there may be."""
 
     def __init__(self, most: Most) -> None:
-        self._numbers = itertools.count(1)
+        self.latest = 0
+        """The number that was given last."""
         self._handles: dict[int, Handle] = {}
         self._openers: dict[int, int] = {}
         self._shares = Shares(*most)
@@ -63,11 +80,23 @@ class Handles:
 
     def add(self, handle: Handle, uid: int) -> int:
         """Give a handle its number; it counts for the user who opened it."""
-        number = next(self._numbers)
+        self.add_again(self.latest + 1, handle, uid)
+        return self.latest
+
+    def add_again(self, number: int, handle: Handle, uid: int) -> None:
+        """A handle that has its number from another server."""
         self._handles[number] = handle
         self._openers[number] = uid
         self._shares.take(uid, 1)
-        return number
+        self.latest = max(self.latest, number)
+
+    def numbered(self) -> list[tuple[int, Handle]]:
+        """Each with its number."""
+        return list(self._handles.items())
+
+    def opener(self, number: int) -> int:
+        """The uid of who opened a handle."""
+        return self._openers[number]
 
     def get(self, number: int) -> Handle:
         """The handle with this number; BadDescriptor if there is none."""
@@ -75,6 +104,12 @@ class Handles:
         if handle is None:
             raise BadDescriptor(f"there is no handle {number}")
         return handle
+
+    def was_used(self, number: int) -> None:
+        """Another server has read or written by a handle. Harmless if there is none."""
+        handle = self._handles.get(number)
+        if handle is not None:
+            handle.was_used()
 
     def release(self, number: int) -> None:
         """Forget a handle, which gives back what it holds. Harmless if there is none."""
