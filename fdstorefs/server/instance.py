@@ -17,6 +17,7 @@ from fdstorefs.host import procfs, syscalls
 from fdstorefs.host.descriptors import Descriptors, raise_limit
 from fdstorefs.host.recursion import RecursionGuard
 from fdstorefs.server import doorway, fuse, varlink
+from fdstorefs.server.budget import budget
 from fdstorefs.server.context import Context
 from fdstorefs.server.enforcement.authority import PolicyAuthority
 from fdstorefs.server.enforcement.in_force import InForce
@@ -362,7 +363,7 @@ def serve(options: ServeOptions, ask: Ask = ask_kernel, kept: Kept | None = None
     candidates = load_policies(options.policies, mount)
     was = kept.facts.get("policy") if kept is not None else None
     ready = make_ready(candidates, FIRST_GENERATION) if was is None else make_ready_again(candidates, was)
-    loop, subjects = Loop(), Subjects()
+    loop, subjects = Loop(), Subjects(budget(limit).namespaces)
     audit = open_log(options.audit, mount, loop, subjects.userns, kept.memory if kept is not None else None)
     try:
         choice = _choose(options, audit, kept)
