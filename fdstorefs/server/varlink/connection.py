@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from fdstorefs.errors import InvalidArgument, Overloaded, StoreError
+from fdstorefs.errors import Busy, InvalidArgument, Overloaded, StoreError
 from fdstorefs.server.loop import EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT
 from fdstorefs.server.passed import Told
 from fdstorefs.server.shares import Share
@@ -174,11 +174,11 @@ class Connection:
         outbox = self.outbox
         if outbox.backlog:
             outbox.flush()
-            if not outbox.backlog and self._exchange is not None:
-                self._exchange.drained()
         elif self._room_wanted & EPOLLET and not outbox.flight.landed():
             return
         self._room_wanted = 0
+        if not outbox.backlog and self._exchange is not None:
+            self._exchange.drained()
         self._advance()
 
     # Serving
@@ -317,6 +317,25 @@ class Connection:
             self._check_share()
             self._await()
 
+    def offer(self, reply: Reply) -> bool:
+        """Send a reply with descriptors for an activity, or do nothing: then the activity is told when there is room.
+
+        Raises Overloaded where it is others who have too much under way.
+        """
+        if self._closed or self.outbox.backlog:
+            return False
+        try:
+            taken = self._send_with_descriptors(reply.data, reply.descriptors or [])
+        except StoreError:
+            raise
+        except OSError as error:
+            self._failed(error)
+            return False
+        if not taken or self.outbox.backlog:
+            self._check_share()
+            self._await()
+        return taken
+
     def call_is_over(self) -> None:
         """The activity has given its last reply; go on with what the client asked meanwhile."""
         self._exchange = self._call = None
@@ -343,6 +362,11 @@ class Connection:
         if self._exchange is not None and self.is_still:
             self._exchange.freeze()
         self._tell_of_waiting()
+
+    def end_call(self) -> None:
+        """Have a call fail that another server could not go on with."""
+        if self._exchange is not None and not self.is_still:
+            self._exchange.fail(Busy("another server takes over, and this call cannot", hint="try again"))
 
     def thaw(self) -> None:
         """Go on."""

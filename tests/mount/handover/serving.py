@@ -135,8 +135,13 @@ class Server:
         with theirs:
             argv = [sys.executable, "-m", __spec__.name, "--from", str(theirs.fileno())]
             subprocess.Popen(argv, pass_fds=[theirs.fileno()])
-        assert ours.recv(1) == b"."  # it has imported everything
-        still = functools.partial(self._still, ours, how, key)
+        self.loop.register(ours.fileno(), functools.partial(self._prepared, ours, how, key))
+
+    def _prepared(self, line: socket.socket, how: str, key: str, _events: int) -> None:
+        """The other process has imported everything."""
+        assert line.recv(1) == b"."
+        self.loop.unregister(line.fileno())
+        still = functools.partial(self._still, line, how, key)
         self.frozen = 2
         self.mount.freeze(still)
         self.socket.freeze(still)
