@@ -83,7 +83,8 @@ class Status(NamedTuple):
 
     `policy_status` (names, files, hash, generation, mode, rules, loaded, applies, warnings, rejected) and `audit`
     (of each target: target, written, lost) are as the interface has them. `guarded` and `unguarded` count open files;
-    None where the kernel enforces nothing, and for all but the owner. `restarts` counts servers that died under a
+    None where the kernel enforces nothing, and for all but the owner. `limits` (entries, entriesPerUid, entriesPerBox,
+    openFiles) are how much there may be, None: no limit. `restarts` counts servers that died under a
     keeper (its pid is `keeper`; both None where there is none); for `outage` nanoseconds nobody served the last time.
     `systemd_store` (entries, most) counts descriptors that systemd keeps, too; None where it keeps nothing.
     """
@@ -110,12 +111,13 @@ class Status(NamedTuple):
     restarts: int | None = None
     outage: int | None = None
     systemd_store: dict[str, Any] | None = None
+    limits: dict[str, int | None] | None = None
 
 
 _ALWAYS = tuple(field for field in Entry._fields if field not in Entry._field_defaults)
 _SOMETIMES = tuple(field for field in Entry._fields if field in Entry._field_defaults)
 _STASHER, _OPENER = _SOMETIMES.index("stasher"), _SOMETIMES.index("opener")
-_MAY_BE_NULL = ("keeper", "policy", "guarded", "unguarded", "restarts", "outage")
+_MAY_BE_NULL = ("keeper", "policy", "guarded", "unguarded", "restarts", "outage", "limits")
 
 
 def entry_from(record: Any) -> Entry:

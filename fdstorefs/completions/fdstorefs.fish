@@ -78,6 +78,7 @@ complete -c fdstorefs -n '__fdstorefs_in serve enforce' -l ready-fd -x -d 'write
 complete -c fdstorefs -n '__fdstorefs_in serve mount run' -l mode -x -d 'permission bits of the root'
 complete -c fdstorefs -n '__fdstorefs_in serve mount run' -l entries -x -d 'hold no more than N entries'
 complete -c fdstorefs -n '__fdstorefs_in serve mount run' -l entries-per-uid -x -d 'and no more than N of one user'
+complete -c fdstorefs -n '__fdstorefs_in serve mount run' -l entries-per-box -x -d 'and no more than N in any one box'
 complete -c fdstorefs -n '__fdstorefs_in serve mount run' -l no-keeper -d 'start no process that keeps a copy of everything'
 complete -c fdstorefs -n '__fdstorefs_in serve mount run enforce' -l policy -r -F -d 'put this policy in force'
 complete -c fdstorefs -n '__fdstorefs_in serve mount run enforce' -l audit -x -a 'file: stderr journald syslog none' -d 'keep an audit log'

@@ -17,6 +17,7 @@ from fdstorefs.host import procfs, syscalls
 from fdstorefs.host.descriptors import Descriptors, raise_limit
 from fdstorefs.host.recursion import RecursionGuard
 from fdstorefs.server import doorway, fuse, varlink
+from fdstorefs.server.budget import budget
 from fdstorefs.server.context import Context
 from fdstorefs.server.enforcement.authority import PolicyAuthority
 from fdstorefs.server.enforcement.in_force import InForce
@@ -40,6 +41,8 @@ from fdstorefs.server.subjects import Subjects
 log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 2.0
+MOST_CLOSERS_OF_ONE = 8
+"""Threads that are stuck in closing what one user has stashed; what others stashed is closed by others."""
 FIRST_GENERATION = 1
 _REGISTERED = "registered"
 """What is remembered of an instance that the kernel guards: its number."""
@@ -60,7 +63,7 @@ class Instance:
     ) -> None:
         self._options = options
         self._mounted = mounted
-        self._descriptors = Descriptors()
+        self._descriptors = Descriptors(MOST_CLOSERS_OF_ONE)
         self._loop, self._subjects, self._audit, self._choice, self._kept = foundation
         self._started: int = self._kept.facts.get("started", time.time_ns()) if self._kept else time.time_ns()
         self._outage: int | None = None
@@ -79,7 +82,8 @@ class Instance:
         options = self._options
         guard = RecursionGuard(self._mounted.device, os.getpid(), self._descriptors)
         intake = Intake(self._descriptors, guard, limit)
-        ours = least(Limits(options.entries, options.entries_per_uid), Limits(intake.capacity))
+        told = Limits(options.entries, options.entries_per_uid, options.entries_per_box)
+        ours = least(told, Limits(intake.capacity))
         authority = PolicyAuthority(
             ready.in_force,
             self._subjects.userns,
@@ -316,10 +320,20 @@ class Instance:
             "descriptors": intake.files,
             "limit": intake.limit,
             "systemdStore": self._kept.line.unit.status if self._kept and self._kept.line.unit else None,
+            "limits": self._limits(),
             "connections": self._socket_server.connections if self._socket_server is not None else 0,
             "started": self._started,
             "method": self._mounted.method,
             "kernel": os.uname().release,
+        }
+
+    def _limits(self) -> dict[str, int | None]:
+        limits, intake = self._context.store.usage.limits, self._context.intake
+        return {
+            "entries": limits.entries,
+            "entriesPerUid": limits.entries_per_uid,
+            "entriesPerBox": limits.entries_per_box,
+            "openFiles": intake.capacity,
         }
 
     def _enforcement(self) -> dict[str, Any]:
@@ -357,7 +371,7 @@ def serve(options: ServeOptions, ask: Ask = ask_kernel, kept: Kept | None = None
     candidates = load_policies(options.policies, mount)
     was = kept.facts.get("policy") if kept is not None else None
     ready = make_ready(candidates, FIRST_GENERATION) if was is None else make_ready_again(candidates, was)
-    loop, subjects = Loop(), Subjects()
+    loop, subjects = Loop(), Subjects(budget(limit).namespaces)
     audit = open_log(options.audit, mount, loop, subjects.userns, kept.memory if kept is not None else None)
     try:
         choice = _choose(options, audit, kept)

@@ -24,7 +24,8 @@ class ServeOptions:
     """How to serve one instance.
 
     `ready_fd`: a descriptor to write `ready` to once the instance serves. `mode` is the root box's.
-    `entries` and `entries_per_uid` are limits; None leaves only the descriptor limit and what policies say.
+    `entries`, `entries_per_uid` and `entries_per_box` are limits; None leaves only the descriptor limit and what
+    policies say.
     `policies` are absolute paths of policy files and of directories of them; without any, the default is in force.
     `enforcement`: `kernel` serves only while the kernel enforces the policy, too, `daemon` without it, and `auto` as
     `kernel` if an enforcer answers at `enforcer_socket` when it starts, else as `daemon`. `keeper`: whether one is
@@ -37,6 +38,7 @@ class ServeOptions:
     mode: int = 0o1777
     entries: int | None = None
     entries_per_uid: int | None = None
+    entries_per_box: int | None = None
     policies: tuple[str, ...] = ()
     enforcement: str = "auto"
     enforcer_socket: str = SOCKET

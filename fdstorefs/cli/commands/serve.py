@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\
   fdstorefs serve /run/fdstore                 as a service; SIGTERM unmounts and ends it
   fdstorefs serve --entries-per-uid 512 /srv   nobody fills it alone
+  fdstorefs serve --entries-per-box 100 /srv   nobody fills a box that others need
   fdstorefs serve --policy /etc/fdstorefs/policies --audit journald /run/fdstore
 """
 

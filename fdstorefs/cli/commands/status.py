@@ -62,11 +62,22 @@ def lines(status: "Status") -> list[str]:
             ("rejected", _rejected(status)),
             ("audit", ", ".join(map(_target, status.audit)) or "none"),
             ("entries", str(status.entries)),
+            ("limits", _limits(status)),
             ("descriptors", f"{status.descriptors} of {status.limit} at most"),
             ("connections", str(status.connections)),
             ("mounted by", f"{status.method}, on Linux {status.kernel}"),
         ]
     )
+
+
+def _limits(status: "Status") -> str | None:
+    if status.limits is None:
+        return None
+    words = {"entries": "{} entries", "entriesPerUid": "{} of one user", "entriesPerBox": "{} in a box"}
+    said = [
+        text.format(limit) for key, text in words.items() if (limit := status.limits.get(key)) is not None
+    ]
+    return ", ".join([*said, f"{status.limits['openFiles']} open files"])
 
 
 def _keeper(status: "Status") -> str:

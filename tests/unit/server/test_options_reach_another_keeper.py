@@ -15,6 +15,7 @@ OPTIONS = [
         mode=0o700,
         entries=5,
         entries_per_uid=2,
+        entries_per_box=3,
         policies=("/a", "/b"),
         enforcement="kernel",
         enforcer_socket="/s",

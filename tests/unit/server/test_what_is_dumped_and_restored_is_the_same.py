@@ -274,9 +274,10 @@ def test_whoever_could_give_it_away_restores_owners() -> None:
     assert (7, 8, 0o664) == owned(served, "foreign")
 
 
-def test_limits_hold_for_all_of_it_together() -> None:
+@pytest.mark.parametrize("limits", [Limits(entries=2), Limits(entries_per_uid=2), Limits(entries_per_box=2)])
+def test_limits_hold_for_all_of_it_together(limits: Limits) -> None:
     """Though each alone would fit."""
-    served = Served(limits=Limits(entries_per_uid=2))
+    served = Served(limits=limits)
     with pytest.raises(QuotaExceeded):
         served.restore(dumped(a={}, b={}, c={}), ADA)
 
