@@ -86,6 +86,7 @@ class Status(NamedTuple):
     None where the kernel enforces nothing, and for all but the owner. `limits` (entries, entriesPerUid, entriesPerBox,
     openFiles) are how much there may be, None: no limit. `restarts` counts servers that died under a
     keeper (its pid is `keeper`; both None where there is none); for `outage` nanoseconds nobody served the last time.
+    `systemd_store` (entries, most) counts descriptors that systemd keeps, too; None where it keeps nothing.
     """
 
     version: str
@@ -109,6 +110,7 @@ class Status(NamedTuple):
     unguarded: int | None = None
     restarts: int | None = None
     outage: int | None = None
+    systemd_store: dict[str, Any] | None = None
     limits: dict[str, int | None] | None = None
 
 
@@ -170,6 +172,7 @@ def status_from(parameters: Parameters) -> Status:
         "enforcement_reason": parameters.get("enforcementReason", ""),
         "policy_status": parameters.get("policyStatus"),
         "audit": parameters.get("audit") or [],
+        "systemd_store": parameters.get("systemdStore"),
     }
     for field in _MAY_BE_NULL:
         known.setdefault(field, None)

@@ -81,7 +81,7 @@ _fdstorefs_options() {
     local serving='--mode --entries --entries-per-uid --entries-per-box --no-keeper --policy --audit --audit-fsync --enforcement --enforcer'
     local filters='--since --until --subject --entry --verdict --decided --source --action --rule --instance --reason'
     case $1 in
-        serve) echo --ready-fd $serving ;;
+        serve) echo --ready-fd --systemd-store $serving ;;
         mount) echo --log $serving ;;
         umount) echo --lazy ;;
         run) echo --map-root $serving -- ;;

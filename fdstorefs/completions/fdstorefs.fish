@@ -73,6 +73,7 @@ complete -c fdstorefs -n "__fdstorefs_in $entries" -a '(__fdstorefs_entries)'
 complete -c fdstorefs -n '__fdstorefs_in serve mount umount transfer' -a '(__fish_complete_directories)'
 complete -c fdstorefs -n '__fdstorefs_in completion' -a 'bash zsh fish'
 
+complete -c fdstorefs -n '__fdstorefs_in serve' -l systemd-store -x -a 'auto no' -d 'have systemd keep a copy of what is stashed'
 complete -c fdstorefs -n '__fdstorefs_in serve enforce' -l ready-fd -x -d 'write ready to descriptor N'
 complete -c fdstorefs -n '__fdstorefs_in serve mount run' -l mode -x -d 'permission bits of the root'
 complete -c fdstorefs -n '__fdstorefs_in serve mount run' -l entries -x -d 'hold no more than N entries'

@@ -35,8 +35,6 @@ class Changing(Finder):
         """When entries expire."""
         self.attend: Callable[[OpenFile], None] | None = None
         """Told of each open file that has come into an entry, or that is in one that is polled now, or no more."""
-        self.is_over: Callable[[int], bool] = _never
-        """Whether such a time has come."""
         self.unsealed: Callable[[], None] | None = None
         """Told when a box was unsealed: what had to stay in it may go."""
         self._clock = clock
@@ -181,13 +179,9 @@ class Changing(Finder):
 
     @staticmethod
     def _unsealed(box: Box) -> None:
-        above: Box | None = box
-        while above is not None:
-            if above.sealed:
-                raise Busy(
-                    f"the box `{above.path or '/'}` is sealed", name=above.path, hint="unseal it first"
-                )
-            above = above.parent
+        above = box.sealed_by
+        if above is not None:
+            raise Busy(f"the box `{above.path or '/'}` is sealed", name=above.path, hint="unseal it first")
 
     # Steps
 
@@ -261,11 +255,6 @@ class Changing(Finder):
     def _tell(self, change: Change, box: Box, name: str, node: Entry | Box) -> None:
         if self.events.wanted:
             self.events.publish(Event(change, box, name, node))
-
-
-def _never(_when: int) -> bool:
-    """Nobody tells the time."""
-    return False
 
 
 def exists(target: Target, hint: str | None = None) -> EntryExists:

@@ -214,6 +214,19 @@ class Box(Node):
         """
         return 1 if self.is_attached else 0
 
+    @property
+    def sealed_by(self) -> "Box | None":
+        """The box that is sealed, this one or one above it."""
+        box: Box | None = self
+        while box is not None and not box.sealed:
+            box = box.parent
+        return box
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether what is in it can neither change nor leave."""
+        return self.sealed_by is not None
+
     def is_only(self, box: "Box", name: str) -> bool:
         """True if this is its name, or was when it was removed: it never has another."""
         return self.parent is box and self.name == name

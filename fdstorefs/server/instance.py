@@ -76,7 +76,7 @@ class Instance:
         self._watch = doorway.MountWatch(self._loop, mounted.device, self._end)
         self._socket_server: varlink.VarlinkServer | None = None
         self._failure: BaseException | None = None
-        self._ending = False
+        self._ending = self._is_kept_for_later = False
 
     def _make_context(self, limit: int, ready: Ready) -> tuple[PolicyAuthority, Limits, Context]:
         options = self._options
@@ -181,7 +181,7 @@ class Instance:
     def run(self) -> None:
         """Serve. Returns when the instance has ended and is unmounted; raises what kept it from starting."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal(number, self._end)
+            self._loop.add_signal(number, self._end_for_now)
         if self._options.ends_with is not None:
             end_with(self._options.ends_with, self._loop, self._end)
         if not self._watch_policies():
@@ -254,6 +254,11 @@ class Instance:
             files,
         )
 
+    def _end_for_now(self) -> None:
+        """End, but leave with systemd what it keeps: it may be about to start this again."""
+        self._is_kept_for_later = True
+        self._end()
+
     def _end(self) -> None:
         """Take the mount away while the loop still answers it, then stop. Called for every reason to end."""
         if self._ending:
@@ -286,6 +291,8 @@ class Instance:
         if self._guarding is not None:
             self._guarding.close()
         self._audit.close()
+        if self._kept is not None and not self._is_kept_for_later and self._failure is None:
+            self._kept.line.end_for_good()
         if self._keeping is not None:
             self._keeping.close()
         self._loop.close()
@@ -312,6 +319,7 @@ class Instance:
             "entries": store.usage.total,
             "descriptors": intake.files,
             "limit": intake.limit,
+            "systemdStore": self._kept.line.unit.status if self._kept and self._kept.line.unit else None,
             "limits": self._limits(),
             "connections": self._socket_server.connections if self._socket_server is not None else 0,
             "started": self._started,

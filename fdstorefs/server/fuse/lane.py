@@ -40,6 +40,8 @@ MOST_THREADS_OF_ONE = 64
 """Of the files that one user has stashed, so many can keep a thread busy for as long as he likes."""
 
 _PAUSE = 0.001
+_UNTOLD_PAUSE = 0.02
+"""For terminals and the like, which are not polled in the loop: a thread tries again after it."""
 
 GiveBack = Callable[[int, int], None]
 """Told of a call that another server is to go on with after all, and how many bytes are moved."""
@@ -179,8 +181,9 @@ class Lane:
     def _in_vain(self, transfer: Transfer[Any]) -> None:
         self._requeue(transfer)
         if self._is_ready():
-            # And yet it would have blocked: somebody else was faster. Look again, but not at once.
-            self._pause = self._loop.call_at(time.monotonic() + _PAUSE, self._proceed)
+            # And yet it would have blocked: somebody else was faster, or nobody can say. Look again, but not at once.
+            pause = _PAUSE if self._file.pollable else _UNTOLD_PAUSE
+            self._pause = self._loop.call_at(time.monotonic() + pause, self._proceed)
         else:
             self._proceed()
 

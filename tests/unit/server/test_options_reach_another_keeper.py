@@ -6,7 +6,7 @@ import pytest
 
 from fdstorefs.audit.options import AuditOptions, Fsync
 from fdstorefs.audit.target import Target
-from fdstorefs.server.options import ServeOptions, from_json, to_json
+from fdstorefs.server.options import ServeOptions, UnitOptions, from_json, to_json
 
 OPTIONS = [
     ServeOptions("/run/fdstore"),
@@ -20,6 +20,8 @@ OPTIONS = [
         enforcement="kernel",
         enforcer_socket="/s",
         audit=AuditOptions((Target("file", "/log"), Target("stderr")), Fsync(None)),
+        systemd_store="100",
+        unit=UnitOptions("/run/systemd/notify", 100, 5000),
     ),
 ]
 

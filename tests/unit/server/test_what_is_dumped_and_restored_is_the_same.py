@@ -20,6 +20,7 @@ from fdstorefs.errors import (
     IsABox,
     NoSuchEntry,
     NotABox,
+    NotGuarded,
     Overloaded,
     QuotaExceeded,
     StoreError,
@@ -28,6 +29,7 @@ from fdstorefs.host.boot_clock import boottime
 from fdstorefs.server.varlink import restoring
 from fdstorefs.server.varlink.session import Session
 from fdstorefs.server.varlink.standard import StandardError
+from tests.unit.core.knowing_guard import KnowingGuard, by_path
 from tests.unit.core.people import Files, Person
 from tests.unit.server.dumped import ROOT, Lot, Served
 
@@ -607,6 +609,27 @@ def test_a_client_that_leaves_in_the_last_moment_has_restored_nothing() -> None:
     served.turns.soon.clear()
 
     assert ({}, 0) == (picture(served.store), served.store.usage._promised_total)
+
+
+# Where there is a guard
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_a_guard_knows_all_names_that_arrive(refuses: bool) -> None:
+    """Or none, where it does not consent: then nothing arrives."""
+    filled = Filled(TREE)
+    goal = another(filled)
+    guard = goal.store.guard = KnowingGuard(goal.store)
+    guard.refuses = refuses
+    lots = filled.dump()
+    if refuses:
+        with pytest.raises(NotGuarded):
+            goal.restore(lots)
+    else:
+        goal.restore(lots)
+
+    assert by_path(guard.stored()) == by_path(guard.known)
+    assert (3, 0)[refuses] == len(guard.known)
 
 
 # Calls that make no sense
