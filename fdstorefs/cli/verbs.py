@@ -65,6 +65,7 @@ VERBS: dict[str, Verb] = {
     "audit stats": Verb("audit_stats", "count records: what was denied, to whom, by which rule", AUDIT),
     "audit verify": Verb("audit_verify", "look for what is missing or damaged", AUDIT),
     "audit replay": Verb("audit_replay", "decide what is on record again, with other policies", AUDIT),
+    "instances": Verb("instances", "list all instances that you may see, in containers too", ABOUT),
     "status": Verb("status", "say what this instance is and what is in force", ABOUT),
     "doctor": Verb("doctor", "say what this machine can do and how to get more", ABOUT),
     "completion": Verb("completion", "print the completion script for a shell", ABOUT),

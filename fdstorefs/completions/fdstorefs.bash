@@ -49,7 +49,7 @@ _fdstorefs() {
 
     if [[ -z $verb ]]; then
         _fdstorefs_words serve mount umount run put exec ls stat rm mv ln seal unseal watch policy audit \
-            enforce status doctor completion --at --help --version
+            enforce instances status doctor completion --at --help --version
     elif [[ $verb == policy ]]; then
         _fdstorefs_words check explain test diff compile schema status load mode --help
     elif [[ $verb == audit ]]; then
@@ -61,7 +61,7 @@ _fdstorefs() {
             serve | mount | umount) _fdstorefs_files ;;
             put | exec | ls | stat | rm | mv | ln | seal | unseal | watch) _fdstorefs_entries ;;
             completion) _fdstorefs_words bash zsh fish ;;
-            enforce | policy\ schema | policy\ status) ;;
+            enforce | instances | policy\ schema | policy\ status) ;;
             policy\ mode) _fdstorefs_words enforce monitor ;;
             policy\ * | audit\ *) _fdstorefs_files ;;
         esac
@@ -85,6 +85,7 @@ _fdstorefs_options() {
         ls) echo --long --names --json --at ;;
         mv) echo --replace --at ;;
         stat | watch | status) echo --json --at ;;
+        instances) echo --json ;;
         doctor) echo --json --at --enforcer --pins ;;
         enforce) echo --policy --audit --audit-fsync --lockdown --socket --pins --ready-fd --off ;;
         rm | ln | seal | unseal) echo --at ;;

@@ -36,13 +36,13 @@ end
 set -l instance serve mount umount run
 set -l entries put exec ls stat rm mv ln seal unseal watch
 set -l families policy audit
-set -l about enforce status doctor completion
+set -l about enforce instances status doctor completion
 set -l all $instance $entries $families $about
 
 complete -c fdstorefs -f
 complete -c fdstorefs -l help -d 'show help'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -l version -d 'show the version'
-complete -c fdstorefs -n "not __fdstorefs_in $instance policy enforce completion" -l at -r -a '(__fish_complete_directories)' -d 'the instance mounted there'
+complete -c fdstorefs -n "not __fdstorefs_in $instance policy enforce instances completion" -l at -r -a '(__fish_complete_directories)' -d 'the instance mounted there'
 
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a serve -d 'run an instance in the foreground'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a mount -d 'start an instance in the background'
@@ -61,6 +61,7 @@ complete -c fdstorefs -n "not __fdstorefs_in $all" -a watch -d 'print changes as
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a policy -d 'write policies and try them out'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a audit -d 'read the audit log'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a enforce -d 'have the kernel enforce policies'
+complete -c fdstorefs -n "not __fdstorefs_in $all" -a instances -d 'list all instances'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a status -d 'say what is in force'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a doctor -d 'say what this machine can do'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a completion -d 'print a completion script'
@@ -97,7 +98,7 @@ complete -c fdstorefs -n '__fdstorefs_in exec' -l fd -x -d 'becomes descriptor N
 complete -c fdstorefs -n '__fdstorefs_in exec' -l take -d 'take the entries out of the store'
 complete -c fdstorefs -n '__fdstorefs_in ls' -s l -l long -d 'with owner, kind and what it is'
 complete -c fdstorefs -n '__fdstorefs_in ls' -l names -d 'names as they are'
-complete -c fdstorefs -n '__fdstorefs_in ls stat watch status doctor' -l json -d 'as JSON'
+complete -c fdstorefs -n '__fdstorefs_in ls stat watch instances status doctor' -l json -d 'as JSON'
 
 complete -c fdstorefs -n '__fdstorefs_after policy' -a check -d 'find what is wrong in policies'
 complete -c fdstorefs -n '__fdstorefs_after policy' -a explain -d 'say whether a request is allowed, and why'

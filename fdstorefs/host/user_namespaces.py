@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 
-_NS_GET_PARENT, _NS_GET_OWNER_UID = 0xB702, 0xB704
+_NS_GET_USERNS, _NS_GET_PARENT, _NS_GET_OWNER_UID = 0xB701, 0xB702, 0xB704
 
 
 class HeldNamespace:
@@ -57,6 +57,11 @@ def _chain(fd: int) -> list[tuple[int, int]]:
         return [here, *_chain(above)]
     finally:
         os.close(above)
+
+
+def open_user_namespace_of(fd: int) -> int:
+    """A descriptor of the user namespace that the namespace behind `fd` belongs to. PermissionError: not below ours."""
+    return fcntl.ioctl(fd, _NS_GET_USERNS)
 
 
 def _owner(fd: int) -> int:
