@@ -27,7 +27,7 @@ class Verb(NamedTuple):
 
 
 INSTANCES, ENTRIES, ABOUT = "Instances", "Entries", "Looking into it"
-POLICY, HOST, AUDIT = "Policy", "The whole host", "Audit log"
+POLICY, HOST, AUDIT, CONTAINERS = "Policy", "The whole host", "Audit log", "Containers"
 
 FAMILIES: dict[str, str] = {
     "policy": "write policies, try them out, and see which is in force",
@@ -40,6 +40,11 @@ VERBS: dict[str, Verb] = {
     "mount": Verb("mount", "start an instance in the background; return once it serves", INSTANCES),
     "umount": Verb("umount", "end an instance", INSTANCES),
     "run": Verb("run", "run a command in a namespace with an instance of its own", INSTANCES, True),
+    "host": Verb("host", "start instances for containers on demand, in the foreground", CONTAINERS),
+    "host start": Verb("host_start", "have an instance started for a container", CONTAINERS),
+    "host stop": Verb("host_stop", "end the instance of a container", CONTAINERS),
+    "host list": Verb("host_list", "list the instances of containers", CONTAINERS),
+    "host hook": Verb("host_hook", "be the hook of a container runtime: start what it names", CONTAINERS),
     "put": Verb("put", "stash an inherited descriptor, or a socket made for it", ENTRIES),
     "exec": Verb("exec", "run a command with retrieved descriptors", ENTRIES, True),
     "ls": Verb("ls", "list entries", ENTRIES),

@@ -13,7 +13,7 @@ from fdstorefs.enforcer.errors import BadPolicy, EnforcerError, NotEnforcing
 from fdstorefs.enforcer.guard_call import GuardCall
 from fdstorefs.enforcer.host import Host
 from fdstorefs.enforcer.instance import Instance
-from fdstorefs.enforcer.later import Later
+from fdstorefs.server.varlink.later import Later
 from fdstorefs.enforcer.policy_keeper import Change, errors_in, explicit_paths
 from fdstorefs.enforcer.register_call import RegisterCall
 from fdstorefs.enforcer.replies import failure

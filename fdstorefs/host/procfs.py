@@ -100,6 +100,19 @@ def check_pidfd(pidfd: int, pid: int) -> None:
         raise _gone(pid)
 
 
+def number_behind(pidfd: int) -> int:
+    """The number of the process behind a pidfd, here. Raises ProcessLookupError if it has none: it has ended."""
+    found = _pid_behind(pidfd)
+    if found <= 0:
+        raise ProcessLookupError(errno.ESRCH, "the process has ended, or is not to be seen from here")
+    return found
+
+
+def processes() -> list[int]:
+    """The numbers of all processes that there are, as far as we see."""
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+
+
 def task_path(tid: int) -> str:
     """The directory of a task, with a slash at its end."""
     return f"/proc/{tid}/"
@@ -139,6 +152,11 @@ def fd_link(fd: int) -> str:
 def open_namespace(name: str, pid: int | str = "self") -> int:
     """A new descriptor of a task's namespace: `net`, `mnt`, `user`, `pid`, ..."""
     return os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def namespaces_device() -> int:
+    """The device number that every descriptor of a namespace has, and nothing else."""
+    return os.stat("/proc/self/ns/mnt").st_dev
 
 
 def id_map(kind: str, pid: int | str = "self") -> list[IdRange]:
@@ -217,6 +235,16 @@ def command(tid: int) -> str:
 def path_of(fd: int) -> str:
     """A path that leads to our own open directory, however long its real path is."""
     return f"/proc/self/fd/{fd}"
+
+
+def open_own_directory() -> int:
+    """A descriptor of our own directory in /proc, for when we are where that is not to be found or not to be trusted."""
+    return os.open("/proc/self", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def open_root(pid: int) -> int:
+    """A descriptor, of its path only, of what a process has for its root directory."""
+    return os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def overflow_uid() -> int:

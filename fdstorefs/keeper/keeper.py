@@ -51,7 +51,7 @@ class Keeper:
 
     One that is warm forks its spare, a process that holds nothing and waits: if the keeper is killed, the server makes
     that its keeper, and a new server is still a fork away. The spare is to the kernel what the keeper is when it is
-    forked, so the first keeper waits until that is settled.
+    forked, so the first keeper waits until that is settled. Without one (`has_spare`) somebody else has to have one.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class Keeper:
         server: Server | None = None,
         restarts: int = 0,
         warm: Callable[[], object] | None = None,
+        has_spare: bool = True,
     ) -> None:
         self._start_server = start_server
         self._announce = announce
@@ -72,7 +73,7 @@ class Keeper:
         self._server = server
         self._restarts = restarts
         self._warm = warm
-        self._is_cold = warm is not None
+        self._has_no_spare = warm is not None or not has_spare
         self._has_served = self._serves = server is not None
         self._failures = 0
         self._told_to_end = False
@@ -120,7 +121,7 @@ class Keeper:
 
     def _have_spare(self) -> None:
         """Fork one, while there is next to nothing that it must not have. Raises _Succession in its process."""
-        if self._is_cold or self._spare is not None:
+        if self._has_no_spare or self._spare is not None:
             return
         ours, its = wire.line()
         _flush()
@@ -341,20 +342,27 @@ class Keeper:
 
 
 def adopt(
-    line: socket.socket, start_server: StartServer, warm: Callable[[], object] | None = None
+    line: socket.socket,
+    start_server: StartServer,
+    warm: Callable[[], object] | None = None,
+    inherited: tuple[int, ...] | None = None,
 ) -> Keeper | None:
-    """A keeper for the server that says ADOPT on this line. None if nobody is at the other end."""
+    """A keeper for the server that says ADOPT on this line. None if nobody is at the other end.
+
+    `inherited`: what every server gets, where that is not what this one says; and such a keeper has no spare.
+    """
     message = wire.receive(line)
     if message is None or message.verb is not Verb.ADOPT:
         return None
-    pidfd, end, *inherited = message.descriptors
+    pidfd, end, *told = message.descriptors
     return Keeper(
         start_server,
         _nothing,
-        holding=Holding(inherited),
+        holding=Holding(told if inherited is None else inherited),
         server=Server(message.told["pid"], pidfd, socket.socket(fileno=end)),
         restarts=message.told["restarts"],
         warm=warm,
+        has_spare=inherited is None,
     )
 
 

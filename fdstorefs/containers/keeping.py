@@ -1,0 +1,136 @@
+"""The two processes of a container's instance: the keeper, a fork of the service, and the server, a fork of the keeper."""
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+from fdstorefs.audit.opening import AuditError
+from fdstorefs.containers.container import Container
+from fdstorefs.containers.letting_go import keep_only
+from fdstorefs.containers.place import ContainerPlace
+from fdstorefs.containers.record import Process, Record, Records
+from fdstorefs.containers.request import ask_for_keeper
+from fdstorefs.host.syscalls import set_dumpable
+from fdstorefs.keeper.holding import Held, Holding
+from fdstorefs.keeper.keeper import Keeper, adopt
+from fdstorefs.keeper.replacement import HowToStart
+from fdstorefs.policy.diagnostic import PolicyError
+from fdstorefs.server import instance
+from fdstorefs.server.enforcement.keeping import in_one_line
+from fdstorefs.server.keeper_line import KeeperLine
+from fdstorefs.server.kept import take_up
+from fdstorefs.server.mounting import MountError
+from fdstorefs.server.options import from_json
+
+FAILED = 70
+
+READY = b"ready\n"
+"""What is said at the end of the pipe once it serves. Anything else is a message and a hint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """An instance that is to be: what goes on record, with the service for its keeper as yet. `socket` is the service's."""
+
+    record: Record
+    records: Records
+    socket: str
+
+
+def keep(beginning: Beginning, container: Container, pipe: int) -> NoReturn:
+    """In a fork of the service: be the keeper until the instance ends. Tells at the end of the pipe that it serves, or
+    why not.
+    """
+    _live(
+        beginning,
+        container,
+        (pipe,),
+        lambda: Keeper(
+            lambda held: _serve(beginning, held, pipe if not held.restarts else None),
+            lambda: _announce(pipe),
+            holding=Holding(container.descriptors),
+            has_spare=False,
+        ),
+    )
+
+
+def keep_on(beginning: Beginning, container: Container, line: int) -> NoReturn:
+    """In a fork of the service: be the keeper of a server that has lost its own, and waits at the end of the line."""
+    _live(beginning, container, (line,), lambda: _adopt(beginning, container, line))
+
+
+def _adopt(beginning: Beginning, container: Container, line: int) -> Keeper | None:
+    with socket.socket(fileno=line) as its:
+        its.setblocking(True)
+        return adopt(its, lambda held: _serve(beginning, held, None), inherited=container.descriptors)
+
+
+def _live(
+    beginning: Beginning, container: Container, needs: tuple[int, ...], make: Callable[[], Keeper | None]
+) -> NoReturn:
+    code = FAILED
+    try:
+        os.setsid()
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        keep_only({*container.descriptors, *needs})
+        set_dumpable(False)
+        keeper = make()
+        if keeper is not None:
+            code = keeper.run()
+            beginning.records.remove(beginning.record.name)
+    except BaseException as error:  # noqa: BLE001  nothing may get past the fork
+        sys.excepthook(type(error), error, error.__traceback__)
+    finally:
+        os._exit(code)
+
+
+def _serve(beginning: Beginning, held: Held, pipe: int | None) -> int:
+    """In a fork of the keeper: be the server."""
+    container = Container.of(held.inherited)
+    options = replace(from_json(beginning.record.options), ends_with=container.ends)
+    line = KeeperLine(held, HowToStart("", "", {}))
+    line.start = lambda: ask_for_keeper(beginning.socket, beginning.record.name, held.inherited)
+    if container.has_ended:
+        # Nobody is to try again.
+        line.ready()
+        line.end(0)
+        return 0
+    code = 0
+    try:
+        record = replace(beginning.record, keeper=Process.of(held.keeper), server=Process.of(os.getpid()))
+        beginning.records.write(record)
+        device = container.enter_users()
+        # From here on it has the rights of the container's root, and reads what others have written.
+        instance.serve(options, kept=take_up(held, line), place=ContainerPlace(container, device))
+    except PolicyError as error:
+        code = _failed(pipe, f"errors in the policies: {in_one_line(error)}", "see `fdstorefs policy check`")
+    except (MountError, AuditError) as error:
+        code = _failed(pipe, error.message, error.hint)
+    except OSError as error:
+        code = _failed(pipe, f"the server failed: {error}", None)
+    line.end(code)
+    return code
+
+
+def _announce(pipe: int) -> None:
+    os.write(pipe, READY)
+    os.close(pipe)
+
+
+def _failed(pipe: int | None, message: str, hint: str | None) -> int:
+    """Say why it does not serve: to who has asked for it, and in the log."""
+    sys.stderr.write(f"fdstorefs: {message}\n")
+    sys.stderr.flush()
+    try:
+        if pipe is not None:
+            os.write(pipe, os.fsencode(f"{message}\n{hint or ''}\n"))
+    except (BrokenPipeError, OSError):
+        return FAILED  # it has served before, and nobody listens any more
+    return FAILED
