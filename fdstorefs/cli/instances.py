@@ -125,7 +125,7 @@ def _ask(place: Place) -> dict[str, Any]:
 
 def _open_mount(place: Place) -> int | None:
     """The mount's root, which nobody is asked about; None if another mount or directory is to be seen there."""
-    root = "" if place.is_ours else procfs.root_of(place.pid)
+    root = "" if place.is_ours else procfs.path_of(procfs.open_root(place.pid))
     directory = os.open(f"{root}{place.mount.mount_point}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     return directory if syscalls.statx_cached(directory).dev == place.mount.device else None
 

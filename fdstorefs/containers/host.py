@@ -1,17 +1,20 @@
 """The service for containers, put together: a warm parent, its socket, its instances. Its composition root."""
 
-import gc
 import importlib
 import logging
 import signal
 import time
+from functools import partial
 
 from fdstorefs.containers import service
 from fdstorefs.containers.asker import Asker
 from fdstorefs.containers.desk import Desk
 from fdstorefs.containers.door import Door
 from fdstorefs.containers.instances import Instances
+from fdstorefs.containers.keeping import become
+from fdstorefs.containers.nursery import Nursery
 from fdstorefs.containers.options import HostOptions
+from fdstorefs.containers.record import Records
 from fdstorefs.containers.service import Service
 from fdstorefs.host.descriptors import Descriptors, raise_limit
 from fdstorefs.host.syscalls import set_dumpable
@@ -22,6 +25,7 @@ from fdstorefs.server.varlink.activity import Activity
 from fdstorefs.server.varlink.framing import Message
 from fdstorefs.server.varlink.reply import Reply
 from fdstorefs.server.varlink.sender import Sender
+from fdstorefs.server.warmth import warm_up
 
 log = logging.getLogger(__name__)
 
@@ -43,16 +47,19 @@ def run(options: HostOptions) -> None:
     for name in _WARM:
         importlib.import_module(name)
     interface.description()
+    warm_up()
+    nursery = Nursery(partial(become, Records(options.records), options.socket))
     door = Door(options.socket)
     try:
-        _run(options, door)
+        _run(options, door, nursery)
     finally:
         door.close()
+        nursery.close()
 
 
-def _run(options: HostOptions, door: Door) -> None:
+def _run(options: HostOptions, door: Door, nursery: Nursery) -> None:
     loop = Loop()
-    instances = Instances(options, loop)
+    instances = Instances(options, loop, nursery)
     instances.begin()
     descriptors = Descriptors()
     serving = Service(options, instances, time.time_ns())
@@ -63,8 +70,6 @@ def _run(options: HostOptions, door: Door) -> None:
     desk = Desk(loop, door.listening, descriptors, answer)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal(number, loop.stop)
-    gc.collect()
-    gc.freeze()
     log.info("instances for containers are started at %s", options.socket)
     announce(options.ready_fd)
     loop.run()

@@ -1,16 +1,17 @@
 """All instances of one service: started by forks of it, found again by their records."""
 
-import gc
 import logging
 import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from fdstorefs.containers.container import Container
 from fdstorefs.containers.errors import HostError, NotStarted
-from fdstorefs.containers.keeping import READY, Beginning, keep, keep_on
+from fdstorefs.containers.keeping import READY, to_keep
+from fdstorefs.containers.nursery import Nursery
 from fdstorefs.containers.options import HostOptions
 from fdstorefs.containers.record import Process, Record, Records, name_of
 from fdstorefs.errors import NoInstance, NoSuchProcess, NotPermitted, QuotaExceeded
@@ -30,9 +31,9 @@ Done = Callable[[Record | Exception], None]
 class _Start:
     """One that is on its way up. `waiting` are told how it ends."""
 
-    def __init__(self, record: Record, pid: int, pipe: int, done: Done) -> None:
+    def __init__(self, record: Record, pidfd: int, pipe: int, done: Done) -> None:
         self.record = record
-        self.pid = pid
+        self.pidfd = pidfd
         self.pipe = pipe
         self.said = b""
         self.waiting = [done]
@@ -42,11 +43,10 @@ class _Start:
 class Instances:
     """Starts and ends instances. All in the loop's thread."""
 
-    def __init__(self, options: HostOptions, loop: Loop) -> None:
-        self._options = options
+    def __init__(self, options: HostOptions, loop: Loop, nursery: Nursery) -> None:
         self._loop = loop
+        self._nursery = nursery
         self._starting: dict[str, _Start] = {}
-        self._keepers: dict[int, int] = {}
         self.records = Records(options.records)
 
     def begin(self) -> None:
@@ -107,15 +107,14 @@ class Instances:
     def _fork_keeper(self, record: Record, container: Container, done: Done) -> _Start:
         ours, its = os.pipe2(os.O_CLOEXEC)
         try:
-            pid = _fork(lambda: keep(Beginning(record, self.records, self._options.socket), container, its))
+            child = self._nursery.fork(to_keep(record), (*container.descriptors, its))
         except OSError:
             os.close(ours)
             raise
         finally:
             os.close(its)
         os.set_blocking(ours, False)
-        self._watch(pid)
-        return _Start(record, pid, ours, done)
+        return _Start(record, child.pidfd, ours, done)
 
     def _await(self, start: _Start) -> None:
         self._starting[start.record.name] = start
@@ -135,12 +134,13 @@ class Instances:
             self._ended(start, NotStarted(message or "the server ended before it served", hint=hint or None))
 
     def _give_up(self, start: _Start) -> None:
-        os.kill(start.pid, signal.SIGKILL)
+        _kill(start.pidfd)
         self._ended(start, NotStarted(f"the instance does not serve after {STARTING_SECONDS:g} seconds"))
 
     def _ended(self, start: _Start, result: Record | Exception | None) -> None:
         self._loop.unregister(start.pipe)
         os.close(start.pipe)
+        os.close(start.pidfd)
         if start.timer is not None:
             start.timer.cancel()
         del self._starting[start.record.name]
@@ -181,36 +181,15 @@ class Instances:
         _require_same(container, record)
         try:
             pidfd = _pidfd_of(record.keeper)
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            _kill(pidfd)
             os.close(pidfd)
         except ProcessLookupError:
             log.debug("as expected, the former keeper is gone")
-        beginning = Beginning(record, self.records, self._options.socket)
-        pid = _fork(lambda: keep_on(beginning, container, line))
-        self._watch(pid)
+        pid, pidfd = self._nursery.fork(to_keep(record, on=True), (*container.descriptors, line))
+        os.close(pidfd)
         self.records.write(replace(record, keeper=Process.of(pid)))
         log.warning("the instance of server %d has another keeper: %d", asker.pid, pid)
         return pid
-
-    def _watch(self, pid: int) -> None:
-        """Wait for a keeper that is our child when it has ended."""
-        pidfd = os.pidfd_open(pid)
-
-        def ended(_events: int) -> None:
-            self._loop.unregister(pidfd)
-            os.close(pidfd)
-            os.waitpid(pid, 0)
-
-        self._loop.register(pidfd, ended)
-
-
-def _fork(become: Callable[[], object]) -> int:
-    gc.freeze()  # so that a child's collector leaves shared pages alone
-    pid = os.fork()
-    if pid == 0:
-        become()
-        os._exit(1)
-    return pid
 
 
 def _require_same(container: Container, record: Record) -> None:
@@ -218,6 +197,11 @@ def _require_same(container: Container, record: Record) -> None:
     numbers = container.user_namespace, container.mount_namespace
     if numbers != (record.users, record.mounts) or not container.ends_with(record.first.pid):
         raise NotPermitted("that is not the container of the instance")
+
+
+def _kill(pidfd: int) -> None:
+    with suppress(ProcessLookupError):
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
 
 
 def _pidfd_of(process: Process) -> int:

@@ -1,18 +1,20 @@
 """The two processes of a container's instance: the keeper, a fork of the service, and the server, a fork of the keeper."""
 
+import json
+import logging
 import os
 import signal
 import socket
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import NoReturn
 
 from fdstorefs.audit.opening import AuditError
 from fdstorefs.containers.container import Container
 from fdstorefs.containers.letting_go import keep_only
 from fdstorefs.containers.place import ContainerPlace
-from fdstorefs.containers.record import Process, Record, Records
+from fdstorefs.containers.record import Process, Record, Records, understood
 from fdstorefs.containers.request import ask_for_keeper
 from fdstorefs.host.syscalls import set_dumpable
 from fdstorefs.keeper.holding import Held, Holding
@@ -32,13 +34,36 @@ READY = b"ready\n"
 """What is said at the end of the pipe once it serves. Anything else is a message and a hint."""
 
 
+_KEEP, _KEEP_ON = b"keep", b"keep on"
+"""What a new process can be: keeper of a new instance, or of a server that has lost its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """An instance that is to be: what goes on record, with the service for its keeper as yet. `socket` is the service's."""
+    """An instance that is to be. `socket` is the service's. Its record is for the server to read, not for the keeper."""
 
-    record: Record
+    name: str
+    told: bytes
     records: Records
     socket: str
+
+    @property
+    def record(self) -> Record:
+        """What goes on record, with the service for its keeper as yet."""
+        return understood(json.loads(self.told))
+
+
+def to_keep(record: Record, *, on: bool = False) -> bytes:
+    """The message to a new process that is to be keeper of an instance; `on`: of a server that has lost its own."""
+    return b"\n".join([_KEEP_ON if on else _KEEP, record.name.encode(), json.dumps(asdict(record)).encode()])
+
+
+def become(records: Records, socket: str, message: bytes, descriptors: tuple[int, ...]) -> NoReturn:
+    """In a new process: be keeper. The descriptors are the container's, and then the pipe or the line."""
+    wanted, name, told = message.split(b"\n", 2)
+    *its, end = descriptors
+    act = keep_on if wanted == _KEEP_ON else keep
+    act(Beginning(name.decode(), told, records, socket), Container.of(tuple(its)), end)
 
 
 def keep(beginning: Beginning, container: Container, pipe: int) -> NoReturn:
@@ -84,7 +109,7 @@ def _live(
         keeper = make()
         if keeper is not None:
             code = keeper.run()
-            beginning.records.remove(beginning.record.name)
+            beginning.records.remove(beginning.name)
     except BaseException as error:  # noqa: BLE001  nothing may get past the fork
         sys.excepthook(type(error), error, error.__traceback__)
     finally:
@@ -93,10 +118,10 @@ def _live(
 
 def _serve(beginning: Beginning, held: Held, pipe: int | None) -> int:
     """In a fork of the keeper: be the server."""
-    container = Container.of(held.inherited)
-    options = replace(from_json(beginning.record.options), ends_with=container.ends)
+    container, record = Container.of(held.inherited), beginning.record
+    options = replace(from_json(record.options), ends_with=container.ends)
     line = KeeperLine(held, HowToStart("", "", {}))
-    line.start = lambda: ask_for_keeper(beginning.socket, beginning.record.name, held.inherited)
+    line.start = lambda: ask_for_keeper(beginning.socket, beginning.name, held.inherited)
     if container.has_ended:
         # Nobody is to try again.
         line.ready()
@@ -104,8 +129,9 @@ def _serve(beginning: Beginning, held: Held, pipe: int | None) -> int:
         return 0
     code = 0
     try:
-        record = replace(beginning.record, keeper=Process.of(held.keeper), server=Process.of(os.getpid()))
+        record = replace(record, keeper=Process.of(held.keeper), server=Process.of(os.getpid()))
         beginning.records.write(record)
+        logging.disable(logging.INFO)
         device = container.enter_users()
         # From here on it has the rights of the container's root, and reads what others have written.
         instance.serve(options, kept=take_up(held, line), place=ContainerPlace(container, device))

@@ -98,7 +98,7 @@ class Records:
         """The record of this name, if it is current; one that isn't any more is removed."""
         try:
             with open(self._path(name), encoding="utf-8") as file:
-                found = _understood(json.load(file))
+                found = understood(json.load(file))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -115,7 +115,7 @@ class Records:
         new = f"{path}.{os.getpid()}"
         fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, _FILE_MODE)
         with open(fd, "w", encoding="utf-8") as file:
-            json.dump(asdict(record), file)
+            file.write(json.dumps(asdict(record)))
         os.rename(new, path)
 
     def remove(self, name: str) -> None:
@@ -129,7 +129,8 @@ class Records:
         return os.path.join(self.directory, name + _SUFFIX)
 
 
-def _understood(told: dict[str, Any]) -> Record:
+def understood(told: dict[str, Any]) -> Record:
+    """The record that `dataclasses.asdict` has made this of. Raises ValueError for one of another format."""
     if told["format"] != FORMAT:
         raise ValueError(f"it has the format {told['format']}, not {FORMAT}")
     server = told["server"]

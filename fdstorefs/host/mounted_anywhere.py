@@ -37,7 +37,7 @@ def find_mounts(fstype: str) -> list[Place]:
 def _inhabitants() -> dict[int | None, int]:
     """A process of each mount namespace, first of all this one of ours."""
     found = {procfs.namespace("mnt"): os.getpid()}
-    for pid in procfs.processes():
+    for pid in sorted(procfs.processes()):
         number = procfs.namespace("mnt", pid)
         if number is not None:
             found.setdefault(number, pid)

@@ -175,20 +175,10 @@ def own_user_namespace() -> int | None:
     return namespace("user")
 
 
-def processes() -> list[int]:
-    """The numbers of all processes that our own /proc shows, in order."""
-    return sorted(int(name) for name in os.listdir("/proc") if name.isdecimal())
-
-
 def namespace(name: str, pid: int | str = "self") -> int | None:
     """The inode number of a task's namespace: `mnt`, `user`, ...; None where it is kept from us or has ended."""
     link = _task_link(pid, f"ns/{name}")
     return None if link is None else int(link.partition("[")[2].rstrip("]"))
-
-
-def root_of(pid: int | str = "self") -> str:
-    """A path that leads to what a task has as its root directory, in its mount namespace."""
-    return f"/proc/{pid}/root"
 
 
 def parent_of(pid: int) -> int:
