@@ -91,10 +91,11 @@ def _parent(process: Path) -> int | None:
 
 def memory(pid: int, field: str = "Pss") -> int:
     """Bytes of a process and its descendants; `field` is one of /proc/PID/smaps_rollup."""
-    return sum(_memory_of(member, field) for member in family(pid))
+    return sum(memory_of(member, field) for member in family(pid))
 
 
-def _memory_of(pid: int, field: str) -> int:
+def memory_of(pid: int, field: str = "Pss") -> int:
+    """Bytes of one process alone."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         name, _, value = line.partition(":")
         if name == field:

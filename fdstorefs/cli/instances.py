@@ -21,6 +21,9 @@ from fdstorefs.host.user_namespaces import open_user_namespace_of
 SECONDS = 2.0
 """How long one that does not answer is waited for; others are asked meanwhile."""
 
+_LOT = 16
+"""Instances whose memory one process looks at."""
+
 _CREDENTIALS = struct.Struct("iII")
 _TOLD = {
     "version": str, "pid": int, "enforcement": str, "entries": int, "descriptors": int, "limit": int,
@@ -86,18 +89,17 @@ def survey(places: list[Place], progress: Callable[[int], None]) -> Iterator[Ins
         answers[index] = answer or {"why": _NO_ANSWER}
         progress(len(answers))
     answered = [index for index in range(len(places)) if "why" not in answers[index]]
-    owners = {index: _owner(places[index]) for index in answered}
-    processes = {index: _processes(owners[index], **answers[index]) for index in answered}
-    weights = dict(ask_all([_weighing(processes[index]) for index in answered], SECONDS))
-    memory = {index: Memory(*(weights[at] or (None, None, None))) for at, index in enumerate(answered)}
+    owners = [_owner(places[index]) for index in answered]
+    processes = [_processes(owner, **answers[index]) for owner, index in zip(owners, answered, strict=True)]
+    looks = zip(answered, owners, processes, _weigh(processes), strict=True)
+    found = {index: (owner, its, memory) for index, owner, its, memory in looks}
     for index, place in enumerate(places):
         command = _command_of(place.pid)
-        if index not in processes:
+        if index in found:
+            owner, its, memory = found[index]
+            yield Instance(place, command, owner, its.server, its.keeper, memory, answers[index]["told"])
+        else:
             yield Unasked(place, command, answers[index]["why"])
-            continue
-        found = processes[index]
-        told = answers[index]["told"]
-        yield Instance(place, command, owners[index], found.server, found.keeper, memory[index], told)
 
 
 # Asking
@@ -231,9 +233,27 @@ def _spare(keeper: int | None, server: int) -> int | None:
     return next((child for child in procfs.children_of(keeper) if child != server), None)
 
 
-def _weighing(processes: _Processes) -> Callable[[], Any]:
-    wanted = (processes.server, processes.keeper, processes.spare)
-    return lambda: [None if pid is None else procfs.proportional_memory(pid) for pid in wanted]
+def _weigh(processes: list[_Processes]) -> list[Memory]:
+    """The memory of each: a lot at a time, and one by one those of a lot that came to nothing for the sake of one."""
+    found = [Memory(None, None, None)] * len(processes)
+    starts = range(0, len(processes), _LOT)
+    lots = [range(start, min(start + _LOT, len(processes))) for start in starts]
+    left: list[int] = []
+    for number, weights in ask_all([_weighing(processes[lot.start : lot.stop]) for lot in lots], SECONDS):
+        if weights is None:
+            left += lots[number]
+        for index, weight in zip(lots[number], weights or (), strict=False):
+            found[index] = Memory(*weight)
+    for number, weights in ask_all([_weighing([processes[index]]) for index in left], SECONDS):
+        if weights is not None:
+            found[left[number]] = Memory(*weights[0])
+    return found
+
+
+def _weighing(lot: list[_Processes]) -> Callable[[], Any]:
+    return lambda: [
+        [None if pid is None else procfs.proportional_memory(pid) for pid in processes] for processes in lot
+    ]
 
 
 def _command_of(pid: int) -> str:

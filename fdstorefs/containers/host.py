@@ -15,6 +15,7 @@ from fdstorefs.containers.keeping import become
 from fdstorefs.containers.nursery import Nursery
 from fdstorefs.containers.options import HostOptions
 from fdstorefs.containers.record import Records
+from fdstorefs.containers.rehearsal import rehearse
 from fdstorefs.containers.service import Service
 from fdstorefs.host.descriptors import Descriptors, raise_limit
 from fdstorefs.host.syscalls import set_dumpable
@@ -47,8 +48,10 @@ def run(options: HostOptions) -> None:
     for name in _WARM:
         importlib.import_module(name)
     interface.description()
-    warm_up()
-    nursery = Nursery(partial(become, Records(options.records), options.socket))
+    records = Records(options.records)
+    records.prepare()
+    warm_up(rehearse(records, options.socket))
+    nursery = Nursery(partial(become, records, options.socket))
     door = Door(options.socket)
     try:
         _run(options, door, nursery)

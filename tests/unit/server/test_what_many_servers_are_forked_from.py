@@ -27,6 +27,43 @@ def test_new_objects_lie_among_themselves() -> None:
     assert found in (4, 5)
 
 
+def test_code_that_servers_execute_lies_together() -> None:
+    """Of all functions of a module every tenth, on no more pages than they fill; and it does what it did."""
+    found = _output_of(
+        """
+import argparse, sys, types
+from fdstorefs.server import warmth
+
+functions = [each for each in vars(argparse.ArgumentParser).values() if type(each) is types.FunctionType][::10]
+warmth.warm_up({id(function.__code__) for function in functions})
+codes = [function.__code__ for function in functions]
+pages = {(id(code) + at) // 4096 for code in codes for at in range(0, sys.getsizeof(code), 512)}
+print(len(pages) <= 2 + sum(map(sys.getsizeof, codes)) // 1024, argparse.ArgumentParser(prog="ours").prog)
+"""
+    )
+
+    assert found == "True ours"
+
+
+def test_code_within_code_is_copied_with_it() -> None:
+    """A comprehension is executed, too."""
+    found = _output_of(
+        """
+from fdstorefs.server import warmth
+
+def outer(numbers):
+    return sorted(numbers, key=lambda number: -number)
+
+former = outer.__code__
+inner = next(each for each in former.co_consts if hasattr(each, "co_code"))
+warmth.warm_up({id(inner)})
+print(outer.__code__ is not former, inner not in map(id, outer.__code__.co_consts), outer([1, 2]))
+"""
+    )
+
+    assert found == "True True [2, 1]"
+
+
 def test_its_objects_are_left_alone_by_the_collector() -> None:
     """Nothing of what there is when it is warm is looked at again."""
     found = _output_of(
