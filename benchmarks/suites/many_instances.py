@@ -21,8 +21,8 @@ NOTE = (
     "namespace with one process, which sleeps. Start: from the request until the instance serves. Memory: the "
     "proportional set size (PSS) of server and keeper with all instances there, what they share divided among those "
     "who share it; the kernel's own is not in it. Wake-ups are context switches of all processes, the service's, too, "
-    "while nobody uses them. The listing is by root, `fdstorefs instances` as a whole. End: from the end of the container "
-    "until neither process is left."
+    "while nobody uses them. The listing is by root, `fdstorefs instances` as a whole. End: from the end of the "
+    "container until neither process is left."
 )
 
 
