@@ -83,13 +83,19 @@ def serve(options: "argparse.Namespace") -> None:
 def _for_each(options: "argparse.Namespace") -> "ServeOptions":
     from fdstorefs.server.options import ServeOptions
 
+    audit = serving.audit_options(options)
+    if os.geteuid() == 0 and any(target.kind == "file" for target in audit.targets):
+        raise UsageError(
+            "an instance has the rights of its container's root, who may not write a file of root's",
+            hint="`--audit journald` keeps the log of all instances in one place",
+        )
     return ServeOptions(
         mount="",
         mode=options.mode,
         entries=options.entries,
         entries_per_uid=options.entries_per_uid,
         policies=tuple(map(os.path.abspath, options.policy)),
-        audit=serving.audit_options(options),
+        audit=audit,
         enforcement=options.enforcement,
         enforcer_socket=os.path.abspath(options.enforcer),
     )

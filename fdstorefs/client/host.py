@@ -156,7 +156,7 @@ def _parameters(message: bytes) -> Parameters:
 def _error(error: str, parameters: Parameters) -> StoreError:
     interface, _, identifier = error.rpartition(".")
     kinds = {**BY_IDENTIFIER, NotStarted.identifier: NotStarted}
-    kind = kinds.get(identifier, StoreError) if interface == INTERFACE else StoreError
+    kind: type[StoreError] = kinds.get(identifier, StoreError) if interface == INTERFACE else StoreError
     message = _text(parameters.get("message")) or f"the service answered `{error}`"
     return kind(message, hint=_text(parameters.get("hint")))
 

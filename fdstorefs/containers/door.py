@@ -73,3 +73,7 @@ def _require_ours(directory: str) -> None:
             f"`{directory}` can be written by others, who could put a socket of theirs in the place of ours",
             hint="give `--socket` in a directory that is yours alone",
         )
+    if not found.st_mode & stat.S_IXOTH and os.geteuid() == 0:
+        log.warning(
+            "`%s` is closed to others: an instance whose keeper dies will not reach us to get another", directory
+        )

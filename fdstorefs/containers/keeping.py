@@ -23,10 +23,11 @@ from fdstorefs.keeper.replacement import HowToStart
 from fdstorefs.policy.diagnostic import PolicyError
 from fdstorefs.server import instance
 from fdstorefs.server.enforcement.keeping import in_one_line
+from fdstorefs.server.guarding.choosing import choose
 from fdstorefs.server.keeper_line import KeeperLine
 from fdstorefs.server.kept import take_up
 from fdstorefs.server.mounting import MountError
-from fdstorefs.server.options import from_json
+from fdstorefs.server.options import ServeOptions, from_json
 
 FAILED = 70
 
@@ -131,6 +132,8 @@ def _serve(beginning: Beginning, held: Held, pipe: int | None) -> int:
     try:
         record = replace(record, keeper=Process.of(held.keeper), server=Process.of(os.getpid()))
         beginning.records.write(record)
+        _require_no_enforcer(options)
+        # Of hundreds of instances it is of interest what goes wrong.
         logging.disable(logging.INFO)
         device = container.enter_users()
         # From here on it has the rights of the container's root, and reads what others have written.
@@ -143,6 +146,17 @@ def _serve(beginning: Beginning, held: Held, pipe: int | None) -> int:
         code = _failed(pipe, f"the server failed: {error}", None)
     line.end(code)
     return code
+
+
+def _require_no_enforcer(options: ServeOptions) -> None:
+    """It guards what is mounted where its server is, and so refuses what is mounted in a container."""
+    choice = choose(options)
+    if choice.line is not None:
+        choice.line.close()
+        raise MountError(
+            "the host's enforcer runs, and cannot guard the instance of a container",
+            "`fdstorefs host --enforcement daemon` has each server alone enforce the policy",
+        )
 
 
 def _announce(pipe: int) -> None:

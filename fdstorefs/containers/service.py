@@ -13,7 +13,6 @@ from fdstorefs.containers.asker import Asker
 from fdstorefs.containers.container import Container, Found, hold
 from fdstorefs.containers.errors import HostError
 from fdstorefs.containers.instances import Instances
-from fdstorefs.server.varlink.later import Later
 from fdstorefs.containers.options import MOUNT, HostOptions
 from fdstorefs.containers.record import Process, Record
 from fdstorefs.containers.replies import failure, instance
@@ -27,6 +26,7 @@ from fdstorefs.server.varlink import parameters, standard
 from fdstorefs.server.varlink.activity import Activity
 from fdstorefs.server.varlink.call import Call, Malformed, parse
 from fdstorefs.server.varlink.framing import Message
+from fdstorefs.server.varlink.later import Later
 from fdstorefs.server.varlink.reply import Reply, success
 from fdstorefs.server.varlink.sender import Sender
 from fdstorefs.server.varlink.standard import STANDARD, StandardError
@@ -72,7 +72,10 @@ def stop(service: Service, asker: Asker, call: Call) -> Activity:
         record = service.instances.find(found.container.mount_namespace, mount)
     finally:
         found.container.close()
-    return Later(lambda done: service.instances.stop(record, done), lambda _none: success({}), _failed)
+    later: Later[None] = Later(
+        lambda done: service.instances.stop(record, done), lambda _none: success({}), _failed
+    )
+    return later
 
 
 def list_all(service: Service, _asker: Asker, call: Call) -> Reply:

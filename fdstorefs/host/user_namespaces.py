@@ -5,6 +5,8 @@ import os
 import sys
 from collections.abc import Callable
 
+from fdstorefs.host import procfs
+
 _NS_GET_USERNS, _NS_GET_PARENT, _NS_GET_OWNER_UID = 0xB701, 0xB702, 0xB704
 
 
@@ -44,6 +46,18 @@ class HeldChain(tuple[int, ...]):  # noqa: SLOT001  a tuple's subclass cannot ha
         made = super().__new__(cls, held.numbers)
         made.held = held
         return made
+
+
+def mounts_are_from_above() -> bool:
+    """Whether the mount namespace that we are in belongs to a user namespace above ours: its files, too, are not ours."""
+    mounts = procfs.open_namespace("mnt")
+    try:
+        os.close(fcntl.ioctl(mounts, _NS_GET_USERNS))
+    except PermissionError:
+        return True
+    finally:
+        os.close(mounts)
+    return False
 
 
 def _chain(fd: int) -> list[tuple[int, int]]:

@@ -54,14 +54,12 @@ class Container:
 
     def _map(self, user: str | None, first_uid: int) -> None:
         place = Path(f"/proc/{self.pid}")
-        owner = place.stat() if user is None else os.stat(place)
         status = (place / "status").read_text()
-        uid, gid = (int(status.partition(f"\n{kind}:\t")[2].split()[1]) for kind in ("Uid", "Gid"))
-        assert owner is not None
-        root = os.geteuid() == 0 and user is None
-        (place / "setgroups").write_text("allow" if root else "deny")
-        (place / "uid_map").write_text(f"0 {first_uid} 65536" if root else f"0 {uid} 1")
-        (place / "gid_map").write_text(f"0 {first_uid} 65536" if root else f"0 {gid} 1")
+        of_root = os.geteuid() == 0 and user is None
+        (place / "setgroups").write_text("allow" if of_root else "deny")
+        for kind in ("Uid", "Gid"):
+            own = status.partition(f"\n{kind}:\t")[2].split()[0]
+            (place / f"{kind.lower()}_map").write_text(f"0 {first_uid} 65536" if of_root else f"0 {own} 1")
 
     def run(self, statements: str) -> Any:
         """Execute statements in it, and give what they have set `answer` to. Raises Inside."""
@@ -78,20 +76,28 @@ class Container:
     def stash(self, name: str, text: str, at: str = "/run/fdstore") -> None:
         """Stash a file with this content."""
         self.run(
-            f"fd = os.memfd_create('kept'); os.write(fd, {text.encode()!r})\n"
+            f"fd = os.memfd_create('kept'); os.write(fd, {text.encode()!r}); os.lseek(fd, 0, 0)\n"
             f"with open({f'{at}/{name}'!r}, 'w') as entry: entry.write(str(fd))\n"
             "os.close(fd)"
         )
 
     def read(self, name: str, at: str = "/run/fdstore") -> str:
-        """What is in a stored file."""
+        """What is in a stored file, which is read to its end by this."""
         text: str = self.run(f"with open({f'{at}/{name}'!r}) as entry: answer = entry.read()")
         return text
 
+    def entries(self, at: str = "/run/fdstore") -> list[str]:
+        """The names of what is stored."""
+        return sorted(set(self.ask(f"os.listdir({at!r})")) - {".fdstore"})
+
+    def mounts(self, at: str = "/run/fdstore") -> int:
+        """How many instances, dead ones too, are mounted there, one over the other."""
+        table: str = self.ask("open('/proc/self/mountinfo').read()")
+        return sum(line.split()[4] == at and " fuse.fdstorefs " in line for line in table.splitlines())
+
     def is_mounted(self, at: str = "/run/fdstore") -> bool:
         """Whether an instance, dead or not, is mounted there."""
-        table: str = self.ask(f"open('/proc/self/mountinfo').read()")
-        return any(line.split()[4] == at and " fuse.fdstorefs " in line for line in table.splitlines())
+        return self.mounts(at) > 0
 
     def errno_of(self, statements: str) -> int:
         """The error that these statements end with, 0 if they don't."""
@@ -111,6 +117,11 @@ class Container:
         assert self.process.stdin is not None
         self.process.stdin.write(f"{line}\n")
         self.process.stdin.flush()
+
+    @property
+    def host_root(self) -> int:
+        """What its uid 0 is on the host."""
+        return int(Path(f"/proc/{self.pid}/uid_map").read_text().split()[1])
 
     def _read(self) -> str:
         assert self.process.stdout is not None

@@ -20,7 +20,7 @@ def become(told: dict[str, bool]) -> None:
     flags |= syscalls.CLONE_NEWPID if told["pids"] else 0
     syscalls.unshare(flags)
     print(os.getpid(), flush=True)
-    sys.stdin.readline()
+    os.read(0, 1)  # and no more, which is for the program
     if told["users"]:
         os.setgid(0)
         os.setuid(0)
