@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -99,12 +99,16 @@ class Service:
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(ENDS_WITHIN)
         for pid in self.processes():
-            os.kill(pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
         wait_for(lambda: not self.processes(), ENDS_WITHIN, f"the instances to end:\n{self.said()}")
 
     def processes(self) -> list[int]:
-        """All processes that have this service's command line: keepers and servers."""
-        return [pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if self._is_of(pid)]
+        """The keepers and servers: all that have this service's command line, but itself and what forks for it."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+        its_own = {self.pid, *map(int, children.read_text().split())} if children.exists() else {self.pid}
+        found = map(int, filter(str.isdecimal, os.listdir("/proc")))
+        return [pid for pid in found if pid not in its_own and self._is_of(pid)]
 
     def _is_of(self, pid: int) -> bool:
         try:
