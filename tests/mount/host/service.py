@@ -12,6 +12,7 @@ from typing import IO
 
 from fdstorefs.client import host
 from fdstorefs.client.host import Started
+from fdstorefs.host import procfs
 from tests.mount.cast import Cast, Process
 from tests.mount.host.container import Container
 from tests.mount.waiting import wait_for
@@ -94,8 +95,9 @@ class Service:
         wait_for(lambda: not self.processes(), ENDS_WITHIN, f"the instances to end:\n{self.said()}")
 
     def processes(self) -> list[int]:
-        """All processes that have this service's command line: keepers and servers."""
-        return [pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if self._is_of(pid)]
+        """All processes that have this service's command line: its own, keepers and servers, not what forks keepers."""
+        found = [pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if self._is_of(pid)]
+        return [pid for pid in found if _parent_of(pid) != self.pid]
 
     def _is_of(self, pid: int) -> bool:
         try:
@@ -117,6 +119,13 @@ class Service:
                 )
             assert announcement.readline() == "ready\n", self.said()
         return process
+
+
+def _parent_of(pid: int) -> int | None:
+    try:
+        return procfs.parent_of(pid)
+    except ProcessLookupError:
+        return None
 
 
 @contextmanager
