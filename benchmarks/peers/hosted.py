@@ -59,7 +59,7 @@ class Hosted:
         self._scratch = tempfile.TemporaryDirectory(prefix="fdstorefs-bench-")
         scratch = Path(self._scratch.name)
         self._socket = str(scratch / "host.sock")
-        command = [sys.executable, "-m", "fdstorefs", "host", "--socket", self._socket]
+        command = [sys.executable, "-m", "fdstorefs", "host", "serve", "--socket", self._socket]
         options = ["--enforcement", "daemon", "--ready-fd", "{ready}"]
         self._service = Process([*command, *options], scratch / "complaints")
         self.containers = [Container() for _ in range(containers)]

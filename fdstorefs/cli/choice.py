@@ -11,8 +11,6 @@ HELP = ("--help", "-h")
 def choose(words: Sequence[str]) -> tuple[str, list[str]]:
     """The verb that the first word, or the first two, name, and what follows. Raises UsageError."""
     first, *rest = words
-    if rest and f"{first} {rest[0]}" in VERBS:
-        return f"{first} {rest[0]}", rest[1:]
     if first in VERBS:
         return first, rest
     if first in FAMILIES:

@@ -32,6 +32,7 @@ POLICY, HOST, AUDIT, CONTAINERS = "Policy", "The whole host", "Audit log", "Cont
 FAMILIES: dict[str, str] = {
     "policy": "write policies, try them out, and see which is in force",
     "audit": "read the audit log",
+    "host": "instances for containers, started on demand outside of them",
 }
 """The first words of the verbs that have two."""
 
@@ -40,7 +41,9 @@ VERBS: dict[str, Verb] = {
     "mount": Verb("mount", "start an instance in the background; return once it serves", INSTANCES),
     "umount": Verb("umount", "end an instance", INSTANCES),
     "run": Verb("run", "run a command in a namespace with an instance of its own", INSTANCES, True),
-    "host": Verb("host", "start instances for containers on demand, in the foreground", CONTAINERS),
+    "host serve": Verb(
+        "host_serve", "start instances for containers on demand, in the foreground", CONTAINERS
+    ),
     "host start": Verb("host_start", "have an instance started for a container", CONTAINERS),
     "host stop": Verb("host_stop", "end the instance of a container", CONTAINERS),
     "host list": Verb("host_list", "list the instances of containers", CONTAINERS),

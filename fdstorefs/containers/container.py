@@ -17,7 +17,7 @@ _FIRST = 1
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """Descriptors: a pidfd of the process that it `ends` with, its user and mount namespaces, and its root directory."""
+    """Descriptors: a pidfd of the process that it `ends` with, its user and mount namespaces, its root directory."""
 
     ends: int
     users: int
@@ -125,8 +125,8 @@ def hold(pid: int, pidfd: int) -> Found:
             _require_own(task)
             first, its_pidfd = _first_of(task, pidfd)
             descriptors.append(its_pidfd)
-            for kind in ("user", "mnt"):
-                descriptors.append(procfs.open_namespace(kind, pid))
+            descriptors.append(procfs.open_namespace("user", pid))
+            descriptors.append(procfs.open_namespace("mnt", pid))
             descriptors.append(procfs.open_root(pid))
             procfs.check_pidfd(pidfd, pid)
         finally:

@@ -75,5 +75,6 @@ def _require_ours(directory: str) -> None:
         )
     if not found.st_mode & stat.S_IXOTH and os.geteuid() == 0:
         log.warning(
-            "`%s` is closed to others: an instance whose keeper dies will not reach us to get another", directory
+            "`%s` is closed to others: an instance whose keeper dies will not reach us to get another",
+            directory,
         )

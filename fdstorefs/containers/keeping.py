@@ -1,4 +1,4 @@
-"""The two processes of a container's instance: the keeper, a fork of the service, and the server, a fork of the keeper."""
+"""The two processes of a container's instance: the keeper, forked from the service, and the server, from the keeper."""
 
 import json
 import logging
@@ -155,7 +155,7 @@ def _require_no_enforcer(options: ServeOptions) -> None:
         choice.line.close()
         raise MountError(
             "the host's enforcer runs, and cannot guard the instance of a container",
-            "`fdstorefs host --enforcement daemon` has each server alone enforce the policy",
+            "`fdstorefs host serve --enforcement daemon` has each server alone enforce the policy",
         )
 
 

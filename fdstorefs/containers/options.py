@@ -14,9 +14,8 @@ __all__ = ["MOUNT", "SOCKET", "HostOptions"]
 
 @dataclass(frozen=True, slots=True)
 class HostOptions:
-    """How to serve containers. `serve` is for each instance, whose `mount` it says: of all that it can be told,
-    `ready_fd`, `keeper` and `ends_with` are not for us to say. `ready_fd`: a descriptor to write `ready` to once requests
-    are served.
+    """How to serve containers. `serve` is for each instance; its `mount`, `ready_fd`, `keeper` and `ends_with` are not for
+    us to say. `ready_fd`: a descriptor to write `ready` to once requests are served.
     """
 
     serve: ServeOptions

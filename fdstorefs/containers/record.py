@@ -1,4 +1,4 @@
-"""What is on record of each instance, in a directory of the service's own: who asks later is told, whoever is there to ask.
+"""What is on record of each instance, in a directory of the service's own, for the services that come after it.
 
 A record is written by each server before it gives up the service's rights, so that one that can be read is true; and it
 counts for as long as the instance's keeper or server is there.

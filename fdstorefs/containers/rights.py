@@ -1,8 +1,8 @@
 """Who may have an instance started for a container: whoever may do everything in its user namespace.
 
-As the kernel reckons it (see user_namespaces(7)), by user and namespace: root of a user namespace may do everything there
-and in those below, and so may, from the one above, the user who owns it. Capabilities are not asked about: they are
-known of a process, which may execute another program after it has asked.
+As the kernel reckons it (see user_namespaces(7)), by user and namespace: root of a user namespace may do everything
+there and in those below, and so may, from the one above, the user who owns it. Capabilities are not asked about: they
+are known of a process, which may execute another program after it has asked.
 """
 
 import os

@@ -228,7 +228,7 @@ def path_of(fd: int) -> str:
 
 
 def open_own_directory() -> int:
-    """A descriptor of our own directory in /proc, for when we are where that is not to be found or not to be trusted."""
+    """A descriptor of our own directory in /proc, for when we are where that is not to be found or to be trusted."""
     return os.open("/proc/self", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
 

@@ -49,7 +49,7 @@ class HeldChain(tuple[int, ...]):  # noqa: SLOT001  a tuple's subclass cannot ha
 
 
 def mounts_are_from_above() -> bool:
-    """Whether the mount namespace that we are in belongs to a user namespace above ours: its files, too, are not ours."""
+    """Whether the mount namespace that we are in belongs to a user namespace above ours, and its files are not ours."""
     mounts = procfs.open_namespace("mnt")
     try:
         os.close(fcntl.ioctl(mounts, _NS_GET_USERNS))

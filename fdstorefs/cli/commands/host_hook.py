@@ -16,6 +16,7 @@ ANNOTATION = "io.fdstorefs.mount"
 _MOST_BYTES = 1 << 24
 
 EXAMPLES = """\
+  fdstorefs host hook < state.json
   "hooks": {"createRuntime": [{"path": "/usr/bin/fdstorefs", "args": ["fdstorefs", "host", "hook"]}]}
   "annotations": {"io.fdstorefs.mount": "/run/fdstore"}
 

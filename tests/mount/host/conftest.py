@@ -1,6 +1,6 @@
 """Fixtures for containers and the service that starts instances for them.
 
-- `service(user=None, arguments=())`: a service that listens, as a `Service`; user None is whoever runs the tests
+- `service(user=None, arguments=(), default_socket=False)`: a service that listens, as a `Service`; user None is whoever runs the tests
 - `container(user=None, users=True, pids=True, first_uid=...)`: a `Container`
 """
 
@@ -22,9 +22,11 @@ def service(cast: Cast) -> Iterator[Callable[..., Service]]:
     """Start services; whatever one leaves behind fails the test."""
     with ExitStack() as services:
 
-        def start(user: str | None = None, arguments: Sequence[str] = ()) -> Service:
+        def start(
+            user: str | None = None, arguments: Sequence[str] = (), *, default_socket: bool = False
+        ) -> Service:
             log = services.enter_context(tempfile.TemporaryFile("a+"))
-            started = Service(cast, user, arguments, log)
+            started = Service(cast, user, arguments, log, default_socket=default_socket)
             services.callback(started.end)
             return started
 

@@ -1,7 +1,7 @@
 """The first process of a container, which does what a test tells it, line by line.
 
-Unshares what its arguments name, waits for its id maps, goes into a new pid namespace with a /proc and a /run of its own,
-and then executes each line of its input.
+Unshares what its arguments name, waits for its id maps, goes into a new pid namespace with a /proc and a /run of its
+own, and then executes each line of its input.
 """
 
 import json

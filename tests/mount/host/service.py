@@ -21,14 +21,23 @@ ENDS_WITHIN = 10
 
 
 class Service:
-    """`fdstorefs host`, as a user, on a socket of its own. `end` fails if a process of an instance is left."""
+    """`fdstorefs host serve`, as a user, on a socket of its own. `end` fails if a process of an instance is left."""
 
-    def __init__(self, cast: Cast, user: str | None, arguments: Sequence[str], log: IO[str]) -> None:
+    def __init__(
+        self,
+        cast: Cast,
+        user: str | None,
+        arguments: Sequence[str],
+        log: IO[str],
+        *,
+        default_socket: bool = False,
+    ) -> None:
         self.cast = cast
         self.user = user
         self._arguments = arguments
         self._log = log
-        self.socket = os.path.join(cast.home(user), "host.sock")
+        name = "run/fdstorefs/host.sock" if default_socket else "host.sock"
+        self.socket = os.path.join(cast.home(user), name)
         # As /run/fdstorefs is: servers are of other users, and have to reach it.
         os.chmod(cast.home(user), 0o755)
         self.process = self._start()
@@ -107,7 +116,7 @@ class Service:
 
     def _start(self) -> Process:
         ready, ready_fd = os.pipe()
-        command = [sys.executable, "-m", "fdstorefs", "host", "--socket", self.socket]
+        command = [sys.executable, "-m", "fdstorefs", "host", "serve", "--socket", self.socket]
         argv = [*command, "--ready-fd", str(ready_fd), "--enforcement", "daemon", *self._arguments]
         with os.fdopen(ready) as announcement:
             with os.fdopen(ready_fd, "w"):

@@ -1,4 +1,4 @@
-"""`fdstorefs host`: the service that starts instances for containers."""
+"""`fdstorefs host serve`: the service that starts instances for containers."""
 
 from typing import TYPE_CHECKING
 
@@ -10,14 +10,17 @@ if TYPE_CHECKING:
     from fdstorefs.cli.parsing import Parser
 
 EXAMPLES = """\
-  fdstorefs host                               for all containers of the host, as root
-  fdstorefs host --policy /etc/fdstorefs/policies --audit journald --entries 1000
+  fdstorefs host serve                         for all containers of the host, as root
+  fdstorefs host serve --policy /etc/fdstorefs/policies --audit journald --entries 1000
   fdstorefs host start --pid 4711              from elsewhere: an instance for a container
   systemctl --user enable --now fdstorefs-host   an ordinary user's own containers
 
 What it is told here is for each instance. An instance is mounted in its container, and runs outside:
 the container can neither see nor end it. It ends with the container, not with this service: SIGTERM
 ends the service alone, and started again it knows the instances that there are.
+
+Where the host's enforcer runs, `--enforcement daemon` has to be said: it cannot guard what is mounted in
+a container. `--audit` takes journald, syslog and stderr for root, and a file too for a user's own.
 """
 
 
