@@ -33,6 +33,7 @@ class Desk:
         self._askers: dict[Sender, Asker] = {}
         self.failure = failure
         self._reception = Reception(loop, listening, self, Subjects(), LIMITS)
+        self._reception.begin()
 
     def close(self) -> None:
         """Accept no more and end all connections."""
