@@ -62,19 +62,21 @@ def start(
     path: str,
     entries: int | None = None,
     entries_per_uid: int | None = None,
+    root: int | None = None,
 ) -> Started:
     """Have an instance serve at `mount` in the container of a process; None: our own, the usual place.
 
-    One that serves there already is it. Raises StoreError.
+    One that serves there already is it. `root` is open, and will be the root of a container in the making. Raises
+    StoreError.
     """
     told = {"mount": mount, "entries": entries, "entriesPerUid": entries_per_uid}
-    reply = call(path, "Start", *_with_process(told, pidfd))
+    reply = call(path, "Start", *_with_descriptors(told, process=pidfd, root=root))
     return _started(reply["instance"])
 
 
 def stop(pidfd: int | None, mount: str | None, path: str) -> None:
     """End the instance that is mounted there, with all that it holds. Raises StoreError."""
-    call(path, "Stop", *_with_process({"mount": mount}, pidfd))
+    call(path, "Stop", *_with_descriptors({"mount": mount}, process=pidfd))
 
 
 def instances(path: str) -> tuple[Started, ...]:
@@ -113,8 +115,12 @@ def call(
     return _parameters(reply)
 
 
-def _with_process(parameters: dict[str, Any], pidfd: int | None) -> tuple[dict[str, Any], tuple[int, ...]]:
-    return (parameters, ()) if pidfd is None else ({**parameters, "process": 0}, (pidfd,))
+def _with_descriptors(
+    parameters: dict[str, Any], **descriptors: int | None
+) -> tuple[dict[str, Any], list[int]]:
+    """Parameters that name descriptors by index, and these."""
+    given = {key: descriptor for key, descriptor in descriptors.items() if descriptor is not None}
+    return {**parameters, **{key: index for index, key in enumerate(given)}}, list(given.values())
 
 
 def _connect(path: str, patience: float) -> socket.socket:

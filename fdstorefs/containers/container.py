@@ -2,7 +2,7 @@
 
 import os
 import select
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from fdstorefs.containers.errors import HostError
@@ -33,6 +33,11 @@ class Container:
     def of(cls, descriptors: tuple[int, ...]) -> "Container":
         """What `descriptors` has given."""
         return cls(*descriptors)
+
+    def with_root(self, directory: int) -> "Container":
+        """The same with another root directory, of which a copy is made; the former is let go."""
+        os.close(self.root)
+        return replace(self, root=os.dup(directory))
 
     @property
     def has_ended(self) -> bool:

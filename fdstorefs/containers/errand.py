@@ -44,8 +44,11 @@ class Inside:
         self._own = procfs.open_own_directory()
         self.root = container.root
         syscalls.setns(container.mounts, syscalls.CLONE_NEWNS)
-        # What the mount table calls `/`, which a container's root directory need not be.
-        self.top = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._require_root()
+        # A mount table tells what can be reached from the root of whoever has opened it: so from the container's, also
+        # of one in the making, whose first process has not changed its own yet.
+        os.fchdir(self.root)
+        os.chroot(".")
 
     def open_table(self) -> int:
         """A descriptor of the mount table."""
@@ -66,14 +69,17 @@ class Inside:
 
     def path_of(self, directory: int) -> str:
         """The path of an open directory, as the container has it."""
-        path, root = self._link(directory), self._link(self.root)
-        return "/" + path.removeprefix(root).lstrip("/") if root != "/" else path
+        return self._link(directory)
 
     def unmount(self, directory: int, flags: int) -> None:
         """Unmount the mount that is open here. Raises OSError."""
         # By the host's /proc: a path in here could have been made to lead elsewhere meanwhile.
         os.fchdir(self._own)
         syscalls.umount2(f"fd/{directory}", flags)
+
+    def _require_root(self) -> None:
+        if self.mounts().by_id(syscalls.statx_cached(self.root).mnt_id) is None:
+            raise MountError("what is to be the container's root directory is not in its mount namespace")
 
     def _link(self, directory: int) -> str:
         return os.readlink(f"fd/{directory}", dir_fd=self._own)

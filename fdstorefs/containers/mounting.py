@@ -57,7 +57,7 @@ def unmount(inside: Inside, device: int) -> Brought:
     """Take the mount of a device away, wherever it is by now; nothing, if it is gone."""
     there = inside.mounts().on_device(device)
     if there is not None:
-        found = _open(inside.top, there.mount_point)
+        found = _open(inside.root, there.mount_point)
         if syscalls.statx_cached(found).dev == device:
             inside.unmount(found, syscalls.MNT_DETACH)
     return Brought({})

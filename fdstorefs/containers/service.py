@@ -50,9 +50,12 @@ Verb = Callable[[Service, Asker, Call], Reply | Activity]
 
 def start(service: Service, asker: Asker, call: Call) -> Activity:
     """Have an instance serve."""
-    parameters.only(call.parameters, frozenset({"process", "mount", "entries", "entriesPerUid"}))
+    parameters.only(call.parameters, frozenset({"process", "mount", "root", "entries", "entriesPerUid"}))
     mount, serve = _mount(call), _serve_options(service, call)
+    root = None if call.parameters.get("root") is None else _descriptor(call, "root")
     found = _container(asker, call)
+    if root is not None:
+        found = Found(found.container.with_root(root), found.pid)
 
     def begin(done: Callable[[Record | Exception], None]) -> None:
         try:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fdstorefs.cli import hosting
 from fdstorefs.cli.failure import Failure
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 ANNOTATION = "io.fdstorefs.mount"
 _MOST_BYTES = 1 << 24
+_RUNNING = "running"
 
 EXAMPLES = """\
   fdstorefs host hook < state.json
@@ -38,24 +39,32 @@ def run(options: "argparse.Namespace") -> int:
     """Have an instance started for the container whose state we are given."""
     from fdstorefs.client import host
 
-    pid, mount = read_state(sys.stdin.buffer.read(_MOST_BYTES))
-    if mount is None and not options.always:
+    state = read_state(sys.stdin.buffer.read(_MOST_BYTES))
+    if state.mount is None and not options.always:
         return 0
-    pidfd = hosting.pidfd_of(pid)
-    host.start(pidfd, mount, hosting.socket_of(options))
-    if pidfd is not None:
-        os.close(pidfd)
+    pidfd = hosting.pidfd_of(state.pid)
+    root = None if state.bundle is None else open_root(state.pid, state.bundle)
+    host.start(pidfd, state.mount, hosting.socket_of(options), root=root)
     return 0
 
 
-def read_state(text: bytes) -> tuple[int, str | None]:
-    """The container's process and where it wants its instance, of the state of an OCI runtime. Raises Failure."""
+class State(NamedTuple):
+    """What matters of a container's state. `bundle` is None once it runs."""
+
+    pid: int
+    mount: str | None
+    bundle: str | None
+
+
+def read_state(text: bytes) -> State:
+    """The state of a container as an OCI runtime tells it. Raises Failure."""
     import json
 
     try:
         state = json.loads(text)
         annotations = state.get("annotations") or {}
         pid, mount = state["pid"], annotations.get(ANNOTATION)
+        bundle = None if state.get("status") == _RUNNING else state.get("bundle")
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise Failure(
             f"standard input is not the state of a container: {error}",
@@ -65,4 +74,28 @@ def read_state(text: bytes) -> tuple[int, str | None]:
         raise Failure(f"the container's state has no process: `{pid}`", hint="use the hook `createRuntime`")
     if mount is not None and (type(mount) is not str or not mount.startswith("/")):
         raise Failure(f"the annotation `{ANNOTATION}` is not an absolute path: `{mount}`")
-    return pid, mount
+    return State(pid, mount, bundle if type(bundle) is str else None)
+
+
+def open_root(pid: int, bundle: str) -> int:
+    """The directory that is to be the container's root, as its first process has it. Raises Failure.
+
+    At this time that process is in the container's mount namespace, and has not changed its root directory yet.
+    """
+    import json
+
+    from fdstorefs.host import procfs, syscalls
+
+    try:
+        with open(os.path.join(bundle, "config.json"), encoding="utf-8") as file:
+            path = os.path.join(bundle, json.load(file)["root"]["path"])
+        here = procfs.open_root(pid)
+        try:
+            flags = os.O_PATH | os.O_DIRECTORY
+            return syscalls.openat2(here, os.path.realpath(path), flags, syscalls.RESOLVE_IN_ROOT)
+        finally:
+            os.close(here)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Failure(
+            f"the root directory of the container in `{bundle}` is not to be found: {error}"
+        ) from None

@@ -6,13 +6,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from fdstorefs.client import host
 from fdstorefs.client.host import Started
-from fdstorefs.host import procfs
 from tests.mount.cast import Cast, Process
 from tests.mount.host.container import Container
 from tests.mount.waiting import wait_for
@@ -100,13 +99,16 @@ class Service:
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(ENDS_WITHIN)
         for pid in self.processes():
-            os.kill(pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
         wait_for(lambda: not self.processes(), ENDS_WITHIN, f"the instances to end:\n{self.said()}")
 
     def processes(self) -> list[int]:
-        """All processes that have this service's command line: its own, keepers and servers, not what forks keepers."""
-        found = [pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if self._is_of(pid)]
-        return [pid for pid in found if _parent_of(pid) != self.pid]
+        """The keepers and servers: all that have this service's command line, but itself and what forks for it."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+        its_own = {self.pid, *map(int, children.read_text().split())} if children.exists() else {self.pid}
+        found = map(int, filter(str.isdecimal, os.listdir("/proc")))
+        return [pid for pid in found if pid not in its_own and self._is_of(pid)]
 
     def _is_of(self, pid: int) -> bool:
         try:
@@ -128,13 +130,6 @@ class Service:
                 )
             assert announcement.readline() == "ready\n", self.said()
         return process
-
-
-def _parent_of(pid: int) -> int | None:
-    try:
-        return procfs.parent_of(pid)
-    except ProcessLookupError:
-        return None
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def test_the_hooks_say_what_ours_reads() -> None:
     runtime, podman = map(json.loads, blocks("json"))
 
     assert [ANNOTATION] == list(runtime["annotations"])
-    assert (4711, "/run/fdstore") == read_state(json.dumps({**runtime, "pid": 4711}).encode())
+    assert (4711, "/run/fdstore", None) == read_state(json.dumps({**runtime, "pid": 4711}).encode())
     assert [["fdstorefs", "host", "hook"]] == [each["args"] for each in runtime["hooks"]["createRuntime"]]
     assert ["fdstorefs", "host", "hook"] == podman["hook"]["args"]
     assert [ANNOTATION] == [

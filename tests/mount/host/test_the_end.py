@@ -53,7 +53,7 @@ def test_it_ends_with_its_container(
     inside.stash("kept", "a word")
     inside.end()
 
-    wait_for(lambda: [host.pid] == host.processes(), what="the instance to end")
+    wait_for(lambda: not host.processes(), what="the instance to end")
     assert [] == host.records()
     assert [] == holders_of(namespaces)
     assert [] == openers_of(namespaces)
@@ -68,7 +68,7 @@ def test_a_container_that_ends_while_no_server_runs_leaves_nothing(
     os.kill(started.server or 0, 9)
     inside.end()
 
-    wait_for(lambda: [host.pid] == host.processes(), what="the instance to end")
+    wait_for(lambda: not host.processes(), what="the instance to end")
     assert [] == host.records()
 
 
