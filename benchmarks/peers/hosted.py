@@ -12,7 +12,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from benchmarks.peers.process import END_SECONDS, READY_SECONDS, Failed, Process
+from benchmarks.peers.process import (
+    END_SECONDS,
+    READY_SECONDS,
+    Failed,
+    Process,
+    processor_seconds_of_all,
+)
 from fdstorefs.client import host
 from fdstorefs.client.host import Started
 
@@ -70,6 +76,11 @@ class Hosted:
     def service(self) -> int:
         """The service's process."""
         return self._service.pid
+
+    @property
+    def processor_seconds(self) -> float:
+        """What service and instances have spent on a processor so far."""
+        return processor_seconds_of_all(self.service)
 
     @property
     def processes(self) -> list[int]:

@@ -106,3 +106,9 @@ def memory_of(pid: int, field: str = "Pss") -> int:
 def processor_seconds(pid: int) -> float:
     """What a process's main thread has spent on a processor, to the nanosecond."""
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) * 1e-9
+
+
+def processor_seconds_of_all(pid: int) -> float:
+    """What the threads of a process and of its descendants have spent on a processor; of those that live now."""
+    tasks = (task for member in family(pid) for task in Path(f"/proc/{member}/task").iterdir())
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) * 1e-9

@@ -7,10 +7,11 @@ from fdstorefs.containers.asker import Asker
 from fdstorefs.containers.replies import failure
 from fdstorefs.host.descriptors import Descriptors
 from fdstorefs.server.loop import Loop
+from fdstorefs.server.shares import Most
 from fdstorefs.server.subjects import Subjects
 from fdstorefs.server.varlink.activity import Activity
 from fdstorefs.server.varlink.framing import Message
-from fdstorefs.server.varlink.reception import Limits, Most, Reception
+from fdstorefs.server.varlink.reception import Limits, Reception
 from fdstorefs.server.varlink.reply import Reply
 from fdstorefs.server.varlink.sender import Sender
 
@@ -33,6 +34,7 @@ class Desk:
         self._askers: dict[Sender, Asker] = {}
         self.failure = failure
         self._reception = Reception(loop, listening, self, Subjects(), LIMITS)
+        self._reception.begin()
 
     def close(self) -> None:
         """Accept no more and end all connections."""

@@ -52,7 +52,7 @@ def test_of_the_keeper(
     started = host.start(inside)
     inside.stash("kept", "a word")
     os.kill(started.keeper, signal.SIGKILL)
-    wait_for(lambda: changed(host, started), what="another keeper")
+    wait_for(lambda: changed(host, started) and "is gone; another" in host.said(), what="another keeper")
     second = host.instances()[0]
     os.kill(second.server or 0, signal.SIGKILL)
     wait_for(lambda: changed(host, second) and serves(inside), what="another server")
@@ -93,7 +93,7 @@ def test_of_the_keeper_while_there_is_no_service(
 
     assert "a word" == inside.read("kept")
     host.start_again()
-    wait_for(lambda: changed(host, started), what="another keeper")
+    wait_for(lambda: changed(host, started) and "is gone; another" in host.said(), what="another keeper")
     inside.stash("more", "another")
 
     assert ["kept", "more"] == inside.entries()
