@@ -13,7 +13,6 @@ from fdstorefs.enforcer.errors import BadPolicy, EnforcerError, NotEnforcing
 from fdstorefs.enforcer.guard_call import GuardCall
 from fdstorefs.enforcer.host import Host
 from fdstorefs.enforcer.instance import Instance
-from fdstorefs.enforcer.later import Later
 from fdstorefs.enforcer.policy_keeper import Change, errors_in, explicit_paths
 from fdstorefs.enforcer.register_call import RegisterCall
 from fdstorefs.enforcer.replies import failure
@@ -27,6 +26,7 @@ from fdstorefs.server.varlink import parameters, standard
 from fdstorefs.server.varlink.activity import Activity
 from fdstorefs.server.varlink.call import CONSUMED, Call, Malformed, parse
 from fdstorefs.server.varlink.framing import Message
+from fdstorefs.server.varlink.later import Later
 from fdstorefs.server.varlink.reply import Reply, success
 from fdstorefs.server.varlink.sender import Sender
 from fdstorefs.server.varlink.standard import STANDARD, StandardError

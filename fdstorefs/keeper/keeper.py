@@ -53,7 +53,7 @@ class Keeper:
 
     One that is warm forks its spare, a process that holds nothing and waits: if the keeper is killed, the server makes
     that its keeper, and a new server is still a fork away. The spare is to the kernel what the keeper is when it is
-    forked, so the first keeper waits until that is settled.
+    forked, so the first keeper waits until that is settled. Without one (`has_spare`) somebody else has to have one.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class Keeper:
         server: Server | None = None,
         restarts: int = 0,
         warm: Callable[[], object] | None = None,
+        has_spare: bool = True,
         before: Life | None = None,
     ) -> None:
         self._start_server = start_server
@@ -75,7 +76,7 @@ class Keeper:
         self._server = server
         self._restarts = restarts if before is None else before.restarts
         self._warm = warm
-        self._is_cold = warm is not None
+        self._has_no_spare = warm is not None or not has_spare
         self._serves = server is not None
         self._has_served = self._serves or before is not None
         self._has_announced = self._serves
@@ -125,7 +126,7 @@ class Keeper:
 
     def _have_spare(self) -> None:
         """Fork one, which lets go of all that it must not have. Raises _Succession in its process."""
-        if self._is_cold or self._spare is not None:
+        if self._has_no_spare or self._spare is not None:
             return
         ours, its = wire.line()
         _flush()
@@ -262,7 +263,7 @@ class Keeper:
         except Exception as error:  # noqa: BLE001  the next server meets it again, and can say more
             _say(f"cannot prepare for another server: {error}")
         else:
-            self._is_cold = False
+            self._has_no_spare = False
             self._have_spare()
 
     def _forward(self, server: Server) -> None:
@@ -350,13 +351,19 @@ class Keeper:
 
 
 def adopt(
-    line: socket.socket, start_server: StartServer, warm: Callable[[], object] | None = None
+    line: socket.socket,
+    start_server: StartServer,
+    warm: Callable[[], object] | None = None,
+    inherited: tuple[int, ...] | None = None,
 ) -> Keeper | None:
-    """A keeper for the server that says ADOPT on this line. None if nobody is at the other end."""
+    """A keeper for the server that says ADOPT on this line. None if nobody is at the other end.
+
+    `inherited`: what every server gets, where that is not what this one says; and such a keeper has no spare.
+    """
     message = wire.receive(line)
     if message is None or message.verb is not Verb.ADOPT:
         return None
-    pidfd, end, *inherited = message.descriptors
+    pidfd, end, *told = message.descriptors
     server = Server(message.told["pid"], pidfd, socket.socket(fileno=end))
     try:
         wire.send(server.line, Verb.ADOPTED)
@@ -365,10 +372,11 @@ def adopt(
     return Keeper(
         start_server,
         _nothing,
-        holding=Holding(inherited),
+        holding=Holding(told if inherited is None else inherited),
         server=server,
         restarts=message.told["restarts"],
         warm=warm,
+        has_spare=inherited is None,
     )
 
 

@@ -13,7 +13,7 @@ from fdstorefs.audit.opening import begin, note_restart, open_log
 from fdstorefs.audit.record import DAEMON, KERNEL
 from fdstorefs.core.limits import Limits
 from fdstorefs.core.store import Store
-from fdstorefs.host import procfs, syscalls
+from fdstorefs.host import syscalls
 from fdstorefs.host.descriptors import Descriptors, raise_limit
 from fdstorefs.host.recursion import RecursionGuard
 from fdstorefs.server import doorway, fuse, varlink
@@ -32,8 +32,9 @@ from fdstorefs.server.keeping.keeping import Keeping
 from fdstorefs.server.kept import Kept, end_with, keep
 from fdstorefs.server.lapsing.lapses import Lapses
 from fdstorefs.server.loop import Loop
-from fdstorefs.server.mounting import Mounted, MountError, mount_instance, real_mount_point, unmount
+from fdstorefs.server.mounting import Mounted, MountError
 from fdstorefs.server.options import ServeOptions
+from fdstorefs.server.place import OwnPlace, Place
 from fdstorefs.server.readiness_notice import announce
 from fdstorefs.server.record import Records
 from fdstorefs.server.subjects import Subjects
@@ -64,7 +65,7 @@ class Instance:
         self._options = options
         self._mounted = mounted
         self._descriptors = Descriptors(MOST_CLOSERS_OF_ONE)
-        self._loop, self._subjects, self._audit, self._choice, self._kept = foundation
+        self._loop, self._subjects, self._audit, self._choice, self._kept, self._place = foundation
         self._started: int = self._kept.facts.get("started", time.time_ns()) if self._kept else time.time_ns()
         self._outage: int | None = None
         self._authority, self._ours, self._context = self._make_context(limit, ready)
@@ -73,7 +74,7 @@ class Instance:
         self._guarding = self._make_guarding(ask)
         self._lapses = Lapses(self._loop, self._context.store, self._context.intake, self._audit)
         self._mount_server = fuse.serve_mount(self._context, mounted.device_fd, mounted.device, self._end)
-        self._watch = doorway.MountWatch(self._loop, mounted.device, self._end)
+        self._watch = doorway.MountWatch(self._loop, self._place.open_table(), mounted.device, self._end)
         self._socket_server: varlink.VarlinkServer | None = None
         self._failure: BaseException | None = None
         self._ending = self._is_kept_for_later = False
@@ -222,7 +223,7 @@ class Instance:
 
     def _bind(self) -> None:
         self._lapses.begin()
-        self._loop.in_thread(lambda: doorway.bind(self._mounted.path), self._bound)
+        self._loop.in_thread(lambda: doorway.bind(lambda: self._place.open_root(self._mounted)), self._bound)
 
     def _bound(self, listening: socket.socket | BaseException) -> None:
         if isinstance(listening, BaseException):
@@ -275,10 +276,8 @@ class Instance:
         self._loop.in_thread(self._unmount, lambda _result: self._loop.stop())
 
     def _unmount(self) -> None:
-        if procfs.mounts().on_device(self._mounted.device) is None:
-            return
         try:
-            unmount(self._mounted.path, lazy=True)
+            self._place.unmount(self._mounted)
         except MountError as error:
             log.warning("%s", error.message)
 
@@ -358,16 +357,21 @@ class Foundation(NamedTuple):
     audit: AuditLog
     choice: Choice
     kept: Kept | None
+    place: Place
 
 
-def serve(options: ServeOptions, ask: Ask = ask_kernel, kept: Kept | None = None) -> None:
-    """Mount and serve one instance until it ends. `ask` asks the kernel whether it enforces the policy.
+def serve(
+    options: ServeOptions, ask: Ask = ask_kernel, kept: Kept | None = None, place: Place | None = None
+) -> None:
+    """Mount and serve one instance until it ends. `ask` asks the kernel whether it enforces the policy. `place` says in
+    which mount namespace, if not in ours.
 
     Raises, with nothing mounted, MountError (EnforcementError if it cannot have the policy enforced as it was told),
     PolicyError if something is wrong with its policies, AuditError if it cannot keep its audit log.
     """
     limit = raise_limit()
-    mount = real_mount_point(options.mount)
+    place = place or OwnPlace()
+    mount = place.find(options.mount)
     candidates = load_policies(options.policies, mount)
     was = kept.facts.get("policy") if kept is not None else None
     ready = make_ready(candidates, FIRST_GENERATION) if was is None else make_ready_again(candidates, was)
@@ -375,16 +379,18 @@ def serve(options: ServeOptions, ask: Ask = ask_kernel, kept: Kept | None = None
     audit = open_log(options.audit, mount, loop, subjects.userns, kept.memory if kept is not None else None)
     try:
         choice = _choose(options, audit, kept)
-        mounted = mount_instance(mount, kept.device if kept is not None else None)
+        mounted = place.mount(mount, kept.device if kept is not None else None)
     except MountError as error:
         audit.close(cause=error.message)
         raise
     if kept is not None:
         kept.line.note(device=mounted.device)
     try:
-        made = Instance(options, mounted, limit, ready, Foundation(loop, subjects, audit, choice, kept), ask)
+        made = Instance(
+            options, mounted, limit, ready, Foundation(loop, subjects, audit, choice, kept, place), ask
+        )
     except OSError as error:
-        unmount(mount, lazy=True)
+        place.unmount(mounted)
         raise MountError(f"what is kept cannot be taken up: {error.strerror}") from error
     made.run()
 

@@ -47,13 +47,13 @@ class KeeperLine:
 
     `everything` gives number and descriptor of all that a new keeper is to hold, `journal_descriptor` the journal;
     whoever has them sets them. `may_keep` is asked about a process, by its number, that is to be the new keeper, before
-    it gets anything. A child of ours may be it in any case. `unit` is systemd's part, where it has one.
+    it gets anything. A child of ours may be it in any case. `start` starts such a one, if there is no spare.
+    `unit` is systemd's part, where it has one.
     """
 
     def __init__(self, held: Held, how: HowToStart, unit: UnitKeeping | None = None) -> None:
         self.unit = unit
         self._socket = socket.socket(fileno=held.line)
-        self._how = how
         self._restarts = held.restarts
         self._inherited = held.inherited
         self._note = held.note
@@ -70,6 +70,7 @@ class KeeperLine:
         self.everything: Callable[[], Pairs] = tuple
         self.journal_descriptor: Callable[[], int | None] = lambda: None
         self.may_keep: Callable[[int], bool] = lambda _pid: True
+        self.start: Callable[[], Spare] = lambda: start_cold(how)
 
     # What a server has to say
 
@@ -246,7 +247,7 @@ class KeeperLine:
                 return make_keeper(spare, self._restarts, self._inherited)
             except OSError as error:
                 log.warning("the spare keeper (pid %d) is of no use: %s", spare.pid, error.strerror)
-        cold = start_cold(self._how)
+        cold = self.start()
         # From here on it is what the next one takes the place of, if nothing comes of it.
         self._belongs_to(cold.pid, os.pidfd_open(cold.pid))
         self.may_keep(cold.pid)
@@ -284,6 +285,8 @@ class KeeperLine:
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
         except ProcessLookupError:
             pass  # as expected
+        except PermissionError:
+            pass  # of a keeper with more rights than ours, who starts another makes sure of it
         try:
             os.waitpid(self.pid, os.WNOHANG)
         except ChildProcessError:
