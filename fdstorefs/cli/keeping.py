@@ -10,7 +10,7 @@ from fdstorefs.cli.failure import Failure, report
 from fdstorefs.host.syscalls import set_dumpable
 from fdstorefs.keeper.holding import Held, Holding
 from fdstorefs.keeper.keeper import Keeper
-from fdstorefs.keeper.replacement import HowToStart
+from fdstorefs.keeper.program import HowToStart
 from fdstorefs.server import instance  # so that each server to come finds it loaded
 from fdstorefs.server.keeper_line import KeeperLine
 from fdstorefs.server.kept import take_up

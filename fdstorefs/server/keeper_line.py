@@ -15,7 +15,8 @@ from typing import Any
 from fdstorefs.errors import Overloaded
 from fdstorefs.keeper import wire
 from fdstorefs.keeper.holding import Held
-from fdstorefs.keeper.replacement import HowToStart, Replacement, Spare, make_keeper, start_cold
+from fdstorefs.keeper.program import HowToStart
+from fdstorefs.keeper.replacement import Replacement, Spare, make_keeper, start_cold
 from fdstorefs.keeper.wire import MOST_DESCRIPTORS, NotUnderstood, Verb
 from fdstorefs.server.loop import Loop
 
@@ -43,7 +44,7 @@ class KeeperLine:
 
     `everything` gives number and descriptor of all that a new keeper is to hold, `journal_descriptor` the journal;
     whoever has them sets them. `may_keep` is asked about a process, by its number, that is to be the new keeper, before
-    it gets anything. A child of ours may be it in any case.
+    it gets anything. A child of ours may be it in any case. `upgrade_wanted` is called when the keeper was asked for one.
     """
 
     def __init__(self, held: Held, how: HowToStart) -> None:
@@ -65,6 +66,7 @@ class KeeperLine:
         self.everything: Callable[[], Pairs] = tuple
         self.journal_descriptor: Callable[[], int | None] = lambda: None
         self.may_keep: Callable[[int], bool] = lambda _pid: True
+        self.upgrade_wanted: Callable[[], None] = lambda: None
 
     # What a server has to say
 
@@ -117,6 +119,44 @@ class KeeperLine:
         except (_KeeperGone, Overloaded) as error:
             log.warning("the keeper is not told of the end: %s", error)
 
+    # Another server in our place
+
+    def start_program(self, its_end: socket.socket) -> None:
+        """Have the keeper start a new program, with a line to this server. Raises Overloaded."""
+        self._say_later_things()
+        self._say(Verb.UPGRADE, (), (its_end.fileno(),), self._how._asdict())
+
+    def succeeded(self, pid: int) -> None:
+        """Another process has taken over. Nothing is said after this. Raises Overloaded, and then it has not."""
+        self._say_later_things()
+        try:
+            self._send(Verb.SUCCEEDED, (pid,))
+        except _KeeperGone:
+            raise Overloaded("the keeper is gone") from None
+
+    def await_word(self, deadline: float) -> bool:
+        """Wait until the keeper says that this server is to serve, which took over from another. False: it never will.
+
+        Blocks, to time.monotonic() `deadline` at most.
+        """
+        waiting = select.poll()
+        waiting.register(self._socket, select.POLLIN)
+        while waiting.poll(1000 * max(deadline - time.monotonic(), 0)):
+            try:
+                message = wire.receive(self._socket)
+            except BlockingIOError:
+                continue
+            except (OSError, NotUnderstood):
+                return False
+            if message is None or message.verb is Verb.SERVE:
+                return message is not None
+        return False
+
+    @property
+    def later(self) -> frozenset[int]:
+        """Numbers of what the keeper has yet to be told that it is not wanted any more."""
+        return frozenset(number for _, numbers in self._later for number in numbers)
+
     # A keeper that is gone
 
     def watch(self, loop: Loop) -> None:
@@ -136,7 +176,7 @@ class KeeperLine:
             self._look_for_another()
 
     def _listen(self) -> bool:
-        """Hear of a spare, which is all that a keeper says. False at the end of the line."""
+        """Hear of a spare, or that an upgrade is wanted: all that a keeper says. False at the end of the line."""
         try:
             message = wire.receive(self._socket)
         except BlockingIOError:
@@ -145,6 +185,8 @@ class KeeperLine:
             return False
         if message is not None and message.verb is Verb.SPARE:
             self._set_spare(Spare(message.numbers[0], socket.socket(fileno=message.descriptors[0])))
+        elif message is not None and message.verb is Verb.UPGRADE:
+            self.upgrade_wanted()
         return message is not None
 
     def _set_spare(self, spare: Spare | None) -> None:
