@@ -13,6 +13,7 @@ from fdstorefs.server.fuse.opening import Opening
 from fdstorefs.server.fuse.own_sockets import OwnSockets
 from fdstorefs.server.fuse.readiness import Readiness
 from fdstorefs.server.fuse.tap import Tap
+from fdstorefs.server.passed import Passed
 
 
 class MountServer:
@@ -51,6 +52,57 @@ class MountServer:
         """How many handles clients have open."""
         return len(self._handles)
 
+    # Handing over to the server of another process
+
+    def freeze(self, done: Callable[[], None]) -> None:
+        """Read no more requests and begin nothing; `done` is called in the loop once `hand_over` may be."""
+        raise NotImplementedError
+
+    def thaw(self) -> None:
+        """Go on as before, whether `done` was called or not (then it is called no more)."""
+        raise NotImplementedError
+
+    def hand_over(self) -> Passed:
+        """All that another server must know to go on. From now on nothing is answered but what is `lingering`."""
+        raise NotImplementedError
+
+    def leave(self) -> None:
+        """The other server serves: forget all but what is `lingering`. Nothing is answered, closed or given back."""
+        raise NotImplementedError
+
+    @property
+    def lingering(self) -> frozenset[int]:
+        """Calls that cannot be handed over, as a thread is at it: this server answers them in the end."""
+        raise NotImplementedError
+
+    @property
+    def needed(self) -> frozenset[int]:
+        """The descriptors that have to stay open for what is `lingering`; none when there is nothing."""
+        raise NotImplementedError
+
+    def interrupt(self, unique: int) -> None:
+        """A signal has arrived for the caller of a lingering call. Harmless if there is no such call."""
+        raise NotImplementedError
+
+    # Taking over from it
+
+    def begin(self) -> None:
+        """Serve, after `take_over`."""
+        raise NotImplementedError
+
+    @property
+    def elsewhere(self) -> frozenset[int]:
+        """Calls that the former server still has to answer."""
+        raise NotImplementedError
+
+    def answered_elsewhere(self, unique: int) -> None:
+        """The former server has answered one of these."""
+        raise NotImplementedError
+
+    def former_is_gone(self) -> None:
+        """It will answer no more: those calls fail with EIO."""
+        raise NotImplementedError
+
     def close(self) -> None:
         """Stop serving: who waits gets ENOTCONN, handles give back what they hold, the device is closed."""
         self._loop.unregister(self._connection.descriptor)
@@ -70,3 +122,21 @@ def serve_mount(
     is gone.
     """
     return MountServer(context, device_fd, own_device, on_unmounted)
+
+
+def take_over(
+    context: Context,
+    passed: Passed,
+    device_fd: int,
+    own_device: int,
+    on_unmounted: Callable[[], None],
+    pass_interrupt: Callable[[int], None],
+) -> MountServer:
+    """Go on for a server that has handed over, from `begin` on: until then nothing is read, answered or registered.
+
+    The context's store has what that one's had under names. What was passed is taken over, and `device_fd`. A signal
+    for the caller of a call that the former server still has to answer is told to `pass_interrupt`.
+
+    Raises NotUnderstood, OSError.
+    """
+    raise NotImplementedError

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from fdstorefs.errors import StoreError
 from fdstorefs.server.loop import Loop
@@ -24,6 +24,17 @@ class Activity(Protocol):
 
     def stop(self) -> None:
         """The last reply is given or the client is gone: let go of everything. Called once."""
+
+
+@runtime_checkable
+class Lasting(Activity, Protocol):
+    """An activity that the server of another process can go on with. Any other has to end before a handover."""
+
+    def told(self) -> dict[str, Any]:
+        """What it needs beside the call itself, for JSON."""
+
+    def resume(self, exchange: "Exchange", told: dict[str, Any]) -> None:
+        """Go on, in place of `start`: in the other server, whose service has made the activity of the same call."""
 
 
 class Line(Protocol):

@@ -1,8 +1,10 @@
 """The server: an instance's interface, for the clients that its reception lets in."""
 
 import socket
+from collections.abc import Callable
 
 from fdstorefs.server.context import Context
+from fdstorefs.server.passed import Passed
 from fdstorefs.server.varlink import service
 from fdstorefs.server.varlink.activity import Activity
 from fdstorefs.server.varlink.framing import Message
@@ -33,6 +35,28 @@ class VarlinkServer:
         """Accept no more clients and end all connections."""
         self._reception.close()
 
+    # Handing over to the server of another process
+
+    def freeze(self, done: Callable[[], None]) -> None:
+        """Accept and receive no more; `done` is called in the loop once `hand_over` may be."""
+        raise NotImplementedError
+
+    def thaw(self) -> None:
+        """Go on as before, whether `done` was called or not (then it is called no more)."""
+        raise NotImplementedError
+
+    def hand_over(self) -> Passed:
+        """All that another server must know to go on. From now on nothing is sent."""
+        raise NotImplementedError
+
+    def leave(self) -> None:
+        """The other server serves: forget all. Nothing is sent, closed or given back."""
+        raise NotImplementedError
+
+    def begin(self) -> None:
+        """Serve, after `take_over`."""
+        raise NotImplementedError
+
     # For the reception
 
     def admits(self, _uid: int) -> bool:
@@ -61,3 +85,11 @@ class VarlinkServer:
 def serve(context: Context, listening: socket.socket) -> VarlinkServer:
     """Serve the interface on a Unix socket that listens already. It is not closed with the server."""
     return VarlinkServer(context, listening)
+
+
+def take_over(context: Context, listening: socket.socket, passed: Passed) -> VarlinkServer:
+    """Go on for a server that has handed over, from `begin` on: until then nothing is received, sent or registered.
+
+    The listening socket remains its owner's; what was passed is taken over. Raises NotUnderstood, OSError.
+    """
+    raise NotImplementedError
