@@ -40,6 +40,16 @@ def serve_again(told: dict[str, Any], held: Held) -> int:
     return _serve(replace(options, ends_with=held.inherited[0] if held.inherited else None), held, report)
 
 
+def _run(options: ServeOptions, held: Held, line: KeeperLine) -> None:
+    if held.former is None:
+        instance.serve(options, kept=take_up(held, line))
+    else:
+        # Loaded by a new program only, which is to take over.
+        from fdstorefs.server.upgrading.succeeding import succeed
+
+        succeed(options, held, line)
+
+
 def _serve(options: ServeOptions, held: Held, failed: Failed) -> int:
     serving.shut(options)
     # The keeper says when it serves, for it is the process that everybody knows.
@@ -49,7 +59,7 @@ def _serve(options: ServeOptions, held: Held, failed: Failed) -> int:
     line = KeeperLine(held, HowToStart(__name__, serve_again.__name__, to_json(options)))
     code = 0
     try:
-        serving.run_server(lambda: instance.serve(options, kept=take_up(held, line)))
+        serving.run_server(lambda: _run(options, held, line))
     except Failure as failure:
         code = failed(failure)
     line.end(code)

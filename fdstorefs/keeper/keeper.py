@@ -353,6 +353,8 @@ class Keeper:
             self._start_candidate(message)
         elif message.verb is Verb.SUCCEEDED:
             self._succeed(message.numbers[0])
+        elif message.verb is Verb.STAY:
+            self._dismiss_candidate()
         elif not self._holding.take(message):
             _say("some of what the server sent did not arrive, and is not held")
 

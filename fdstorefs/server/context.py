@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fdstorefs.core.store import Store
+from fdstorefs.errors import StoreError
 from fdstorefs.server.intake import Intake
 from fdstorefs.server.loop import Loop
 from fdstorefs.server.record import Records
@@ -13,7 +14,9 @@ from fdstorefs.server.subjects import Subjects
 
 @dataclass(slots=True)
 class Context:
-    """One instance's parts. `status` makes the reply of the interface's Status."""
+    """One instance's parts. `status` makes the reply of the interface's Status. `upgrade` begins one, and calls back if
+    that comes to nothing, or raises StoreError; None where there is no keeper. `upgraded` is what came of the latest.
+    """
 
     loop: Loop
     store: Store
@@ -21,3 +24,5 @@ class Context:
     subjects: Subjects
     records: Records
     status: Callable[[], dict[str, Any]]
+    upgrade: Callable[[Callable[[StoreError], None]], None] | None = None
+    upgraded: dict[str, Any] | None = None

@@ -57,6 +57,7 @@ class KeeperLine:
         self._stalled = False
         self._is_looked_after = held.is_looked_after
         self._is_lost = False
+        self._is_left = False
         self._replaced_at = 0.0
         self._loop: Loop | None = None
         self._spare: Spare | None = None
@@ -114,6 +115,8 @@ class KeeperLine:
     def end(self, code: int) -> None:
         """Ending for good, and the keeper too."""
         self.unwatch()
+        if self._is_left:
+            return
         try:
             self._send(Verb.ENDING, (code,))
         except (_KeeperGone, Overloaded) as error:
@@ -133,6 +136,22 @@ class KeeperLine:
             self._send(Verb.SUCCEEDED, (pid,))
         except _KeeperGone:
             raise Overloaded("the keeper is gone") from None
+        self._is_left = True
+
+    def stay(self) -> None:
+        """Nobody takes over."""
+        self._is_left = False
+        try:
+            self._send(Verb.STAY)
+        except (_KeeperGone, Overloaded):
+            return  # who was started sees that its keeper is gone, or that we do not talk to it any more
+
+    @property
+    def has_keeper(self) -> bool:
+        """Whether the keeper lives."""
+        waiting = select.poll()
+        waiting.register(self._pidfd, select.POLLIN)
+        return not waiting.poll(0)
 
     def await_word(self, deadline: float) -> bool:
         """Wait until the keeper says that this server is to serve, which took over from another. False: it never will.
@@ -171,7 +190,9 @@ class KeeperLine:
             self._loop = None
 
     def _on_event(self, _events: int) -> None:
-        if not self._listen():
+        if self._is_left:
+            self.unwatch()
+        elif not self._listen():
             self._is_lost = True
             self._look_for_another()
 

@@ -60,7 +60,7 @@ def take_up(held: Held, line: KeeperLine) -> Kept:
             begun = Keeping.begin(line)
             return Kept(line, held, None, begun, Memory.new(begun.counters.cells))
         restored = read(held.journal)
-        return Kept(line, held, restored, None, Memory.again(restored.facts, _counters(held)))
+        return Kept(line, held, restored, None, Memory.again(restored.facts, counters_of(held)))
     except NewerFormat as error:
         raise MountError(
             f"the journal cannot be read: {error}", "serve with the version that has written it"
@@ -69,7 +69,7 @@ def take_up(held: Held, line: KeeperLine) -> Kept:
         raise MountError(f"the journal is not to be had: {error.strerror}") from error
 
 
-def _counters(held: Held) -> "memoryview[int]":
+def counters_of(held: Held) -> "memoryview[int]":
     """The counters before anything else is there: what is counted meanwhile is in the same memory."""
     return memoryview(mmap.mmap(held.files.get(COUNTERS, -1), mmap.PAGESIZE)).cast("Q")
 
@@ -80,6 +80,8 @@ def keep(
     """Fill the empty store with what is kept, and from now on keep what becomes of it. Raises OSError, StoreError."""
     line, held = kept.line, kept.held
     keeping = kept.begun or _resume(kept, store, intake, subjects)
+    if held.former is not None:
+        keeping.wait()
     keeping.attach(store, intake, loop.when_idle)
     line.everything, line.journal_descriptor = keeping.everything, lambda: keeping.journal_fd
     line.watch(loop)
