@@ -52,6 +52,7 @@ class Desk:
         self._callers: dict[Sender, Caller] = {}
         self.failure = failure
         self._reception = Reception(loop, listening, self, Subjects(), LIMITS)
+        self._reception.begin()
 
     def close(self) -> None:
         """Accept no more callers and end all connections."""

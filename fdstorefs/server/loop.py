@@ -97,6 +97,11 @@ class Loop:
         self._signal_pipe: tuple[int, int] | None = None
         self.register(self._wake, self._on_wake)
 
+    @property
+    def own(self) -> frozenset[int]:
+        """The descriptors that the loop needs for itself."""
+        return frozenset((self._epoll.fileno(), self._wake, *(self._signal_pipe or ())))
+
     # Descriptors
 
     def register(self, fd: int, callback: FdCallback, events: int = EPOLLIN) -> None:

@@ -1,11 +1,11 @@
 """Handles: what an open(2) in the mount gave, by number."""
 
-import itertools
 from collections.abc import Iterator
 from typing import Protocol
 
 from fdstorefs.errors import BadDescriptor
 from fdstorefs.server.fuse.call import Call
+from fdstorefs.server.passed import Told
 
 
 class Handle(Protocol):
@@ -35,12 +35,29 @@ class Handle(Protocol):
         """The last descriptor of the handle is closed."""
         ...
 
+    def told(self) -> Told:
+        """What another server needs to go on with the handle, for JSON; open files and entries by their numbers."""
+        ...
+
+    def begin(self) -> None:
+        """Go on in place of another server."""
+        ...
+
+    def was_used(self) -> None:
+        """The other server has read or written something after all."""
+        ...
+
+    def leave(self) -> None:
+        """Another server goes on: tell nobody of anything any more, and give nothing back."""
+        ...
+
 
 class Handles:
     """The open handles of a mount. Numbers are never used twice."""
 
     def __init__(self) -> None:
-        self._numbers = itertools.count(1)
+        self.latest = 0
+        """The number that was given last."""
         self._handles: dict[int, Handle] = {}
 
     def __len__(self) -> int:
@@ -51,9 +68,18 @@ class Handles:
 
     def add(self, handle: Handle) -> int:
         """Give a handle its number."""
-        number = next(self._numbers)
+        self.latest += 1
+        self._handles[self.latest] = handle
+        return self.latest
+
+    def add_again(self, number: int, handle: Handle) -> None:
+        """A handle that has its number from another server."""
         self._handles[number] = handle
-        return number
+        self.latest = max(self.latest, number)
+
+    def numbered(self) -> list[tuple[int, Handle]]:
+        """Each with its number."""
+        return list(self._handles.items())
 
     def get(self, number: int) -> Handle:
         """The handle with this number; BadDescriptor if there is none."""
@@ -61,6 +87,12 @@ class Handles:
         if handle is None:
             raise BadDescriptor(f"there is no handle {number}")
         return handle
+
+    def was_used(self, number: int) -> None:
+        """Another server has read or written by a handle. Harmless if there is none."""
+        handle = self._handles.get(number)
+        if handle is not None:
+            handle.was_used()
 
     def release(self, number: int) -> None:
         """Forget a handle, which gives back what it holds. Harmless if there is none."""

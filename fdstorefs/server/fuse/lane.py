@@ -14,7 +14,7 @@ from typing import Any
 
 from fdstorefs.core.node import OpenFile
 from fdstorefs.server.fuse.readiness import Readiness, Watch, ready_now
-from fdstorefs.server.fuse.transfer import Read, Transfer, Write
+from fdstorefs.server.fuse.transfer import Read, Transfer, Unfinished, Write
 from fdstorefs.server.loop import Loop, Timer
 from fdstorefs.server.workers import Workers
 
@@ -52,6 +52,7 @@ class Lane:
         file: OpenFile,
         events: int,
         on_idle: Callable[[], object],
+        on_still: Callable[[], None],
     ) -> None:
         self._loop = loop
         self._workers = workers
@@ -59,10 +60,49 @@ class Lane:
         self._file = file
         self._events = events
         self._on_idle = on_idle
+        self._on_still = on_still
         self._queue: deque[Transfer[Any]] = deque()
         self._active: Transfer[Any] | None = None
         self._watch: Watch | None = None
         self._pause: Timer | None = None
+        self._is_frozen = False
+
+    @property
+    def active(self) -> Transfer[Any] | None:
+        """The one that a thread is at."""
+        return self._active
+
+    @property
+    def descriptor(self) -> int:
+        """The stored file's."""
+        return self._file.descriptor
+
+    def freeze(self) -> None:
+        """Begin nothing more. What is under way may end, and those whose time is up are let go."""
+        self._is_frozen = True
+        self._stop_waiting()
+
+    def hand_over(self) -> list[Unfinished]:
+        """What waits, in turn. From now on nobody is answered whom no thread is at."""
+        for transfer in self._queue:
+            _settle(transfer)
+        return [transfer.unfinished() for transfer in self._queue if not transfer.call.answered]
+
+    def thaw(self) -> None:
+        """Go on."""
+        self._is_frozen = False
+        for transfer in self._queue:
+            if isinstance(transfer, Write):
+                self._give_patience(transfer)
+        self._proceed()
+
+    def leave(self, lingering: frozenset[int]) -> None:
+        """Go on with these calls only."""
+        self._queue = deque(one for one in self._queue if one.call.unique in lingering)
+        for transfer in (*self._queue, self._active):
+            if transfer is not None:
+                transfer.on_exhausted = _nothing
+        self.thaw()
 
     def submit(self, transfer: Transfer[Any]) -> None:
         """Begin a transfer as soon as it is its turn; its call is answered in any case."""
@@ -78,7 +118,7 @@ class Lane:
         transfer.patience = self._loop.call_at(time.monotonic() + PATIENCE, lambda: self.interrupt(transfer))
 
     def _proceed(self) -> None:
-        if self._active is not None:
+        if self._active is not None or self._is_frozen:
             return
         self._stop_waiting()
         while self._queue and self._queue[0].call.answered:
@@ -124,6 +164,8 @@ class Lane:
             self._took_effect(transfer, result)
             self._proceed()
         self._file.drop()
+        if self._is_frozen:
+            self._on_still()
 
     def _in_vain(self, transfer: Transfer[Any]) -> None:
         self._requeue(transfer)
@@ -185,6 +227,10 @@ def _settle(transfer: Transfer[Any]) -> None:
         transfer.patience.cancel()
 
 
+def _nothing() -> None:
+    """Who waited for it is told by another server."""
+
+
 class Lanes:
     """The lanes of all stored files that somebody reads or writes just now."""
 
@@ -194,6 +240,8 @@ class Lanes:
         # Not the loop's own: others' files may keep all of these busy.
         self._workers = Workers(loop.post, MOST_THREADS)
         self._lanes: dict[tuple[int, int], Lane] = {}
+        self._done: Callable[[], None] | None = None
+        self._grace: Timer | None = None
 
     def __len__(self) -> int:
         return len(self._lanes)
@@ -217,9 +265,64 @@ class Lanes:
                 file,
                 events,
                 lambda: self._lanes.pop(key, None),
+                self._look,
             )
             self._lanes[key] = lane
         return lane
+
+    # Another server is to go on
+
+    def freeze(self, done: Callable[[], None]) -> None:
+        """Begin nothing more. Call `done` when no thread is at anything, or the last has had its time."""
+        self._done = done
+        for lane in self._all:
+            lane.freeze()
+        self._loop.call_soon(self._look)
+        self._grace = self._loop.call_at(time.monotonic() + GRACE, self._end_freezing)
+
+    @property
+    def _all(self) -> tuple[Lane, ...]:
+        return tuple(self._lanes.values())
+
+    @property
+    def active(self) -> list[Transfer[Any]]:
+        """Those that a thread is at."""
+        return [lane.active for lane in self._all if lane.active is not None]
+
+    @property
+    def descriptors(self) -> frozenset[int]:
+        """Those of the stored files that somebody reads or writes."""
+        return frozenset(lane.descriptor for lane in self._all)
+
+    def _look(self) -> None:
+        if not self.active:
+            self._end_freezing()
+
+    def _end_freezing(self) -> None:
+        done = self._stop_freezing()
+        if done is not None:
+            done()
+
+    def _stop_freezing(self) -> Callable[[], None] | None:
+        if self._grace is not None:
+            self._grace.cancel()
+        done, self._done = self._done, None
+        return done
+
+    def hand_over(self) -> list[Unfinished]:
+        """What waits, lane by lane, each in turn."""
+        return [unfinished for lane in self._all for unfinished in lane.hand_over()]
+
+    def thaw(self) -> None:
+        """Go on."""
+        self._stop_freezing()
+        for lane in self._all:
+            lane.thaw()
+
+    def leave(self, lingering: frozenset[int]) -> None:
+        """Go on with these calls only."""
+        for lane in self._all:
+            lane.leave(lingering)
 
     def close(self) -> None:
         """Begin nothing more. A thread that is stuck in a file stays so."""

@@ -39,7 +39,8 @@ class Listings:
 
     def __init__(self) -> None:
         self._open: dict[int, Listing] = {}
-        self._latest = 0
+        self.latest = 0
+        """The number that was given last."""
 
     def add(self, listing: Listing) -> int:
         """Its number. OSError (EMFILE) if its opener has too many open."""
@@ -48,9 +49,18 @@ class Listings:
         names = sum(len(each.items) for each in (listing, *others))
         if len(others) >= OPEN_PER_UID or (others and names > NAMES_PER_UID):
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-        self._latest += 1
-        self._open[self._latest] = listing
-        return self._latest
+        self.latest += 1
+        self._open[self.latest] = listing
+        return self.latest
+
+    def add_again(self, number: int, listing: Listing) -> None:
+        """One that has its number from another server."""
+        self._open[number] = listing
+        self.latest = max(self.latest, number)
+
+    def numbered(self) -> list[tuple[int, Listing]]:
+        """Each with its number."""
+        return list(self._open.items())
 
     def get(self, number: int) -> Listing:
         """The one with this number."""

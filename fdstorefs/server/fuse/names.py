@@ -91,7 +91,7 @@ class Names(pyfuse3.Operations):
         self._handles = handles
         self._opening = opening
         self._xattrs = Xattrs(context)
-        self._listings = Listings()
+        self.listings = Listings()
 
     # Finding
 
@@ -339,12 +339,12 @@ class Names(pyfuse3.Operations):
         refresh(listing, self._store, self.sockets)
         # From now on others may read it, when its opener is gone.
         listing.subject.settle()
-        return FileHandleT(self._listings.add(listing))
+        return FileHandleT(self.listings.add(listing))
 
     @_answered
     async def readdir(self, fh: FileHandleT, start_id: int, token: ReaddirToken) -> None:
         """The names from the one with number `start_id` on; who begins again sees what is there by then."""
-        listing = self._listings.get(fh)
+        listing = self.listings.get(fh)
         if start_id == 0 and listing.was_read:
             refresh(listing, self._store, self.sockets)
         listing.was_read = True
@@ -358,7 +358,7 @@ class Names(pyfuse3.Operations):
 
     async def releasedir(self, fh: FileHandleT) -> None:
         """Forget a listing."""
-        self._listings.close(fh)
+        self.listings.close(fh)
 
     async def fsyncdir(self, fh: FileHandleT, datasync: bool) -> None:
         """Nothing is kept back."""

@@ -67,8 +67,15 @@ class Opening:
         target = store.target_of(subject, entry, Action.RETRIEVE)
         for_equals = entry.file is not None and self._lendable(subject, target, entry.file, caller, mode)
         file = store.retrieve(subject, target)
-        handle = DataHandle(file, self._lanes, self._readiness, self._notify, for_equals=for_equals)
-        return self._handles.add(handle)
+        return self._handles.add(self.data_handle(file, for_equals=for_equals))
+
+    def data_handle(self, file: OpenFile, *, for_equals: bool) -> DataHandle:
+        """A handle on a stored file, for equals of the server only, or for whoever was let in."""
+        return DataHandle(file, self._lanes, self._readiness, self._notify, for_equals=for_equals)
+
+    def stash_handle(self, entry: Entry, *, replacing: bool) -> StashHandle:
+        """A handle that stashes; nobody has opened it yet."""
+        return StashHandle(self._context, entry, None, replacing=replacing)
 
     def _lendable(self, subject: Subject, target: Target, file: OpenFile, caller: Caller, mode: int) -> bool:
         """Whether only equals may use the file; raises what refuses it to a caller who may retrieve it.

@@ -78,7 +78,10 @@ _RESULT_OUT = Struct("=II")
 _POLL_HANDLE = Struct("=Q")
 _ENTRY_OUT_SIZE = 128
 
-BUFFER = IN_HEADER.size + _TRANSFER_IN.size + MAX_TRANSFER
+TRANSFER_SIZE = IN_HEADER.size + _TRANSFER_IN.size
+"""A whole READ, or a WRITE without its data."""
+
+BUFFER = TRANSFER_SIZE + MAX_TRANSFER
 """No request is longer: WRITE is the longest, an extended attribute's value has 64 KiB at most."""
 
 
@@ -129,7 +132,7 @@ def transfer(request: memoryview) -> Transfer:
 
 def written(request: memoryview) -> memoryview:
     """The data of a WRITE."""
-    return request[IN_HEADER.size + _TRANSFER_IN.size :]
+    return request[TRANSFER_SIZE:]
 
 
 def poll(request: memoryview) -> Poll:
@@ -166,6 +169,11 @@ def poll_result(revents: int) -> bytes:
 def is_success(reply: bytes | bytearray) -> bool:
     """True unless the answer carries an errno."""
     return bool(OUT_HEADER.unpack_from(reply)[1] == 0)
+
+
+def payload(reply: bytes) -> bytes:
+    """An answer without its header."""
+    return reply[OUT_HEADER.size :]
 
 
 def negotiate(reply: bytes) -> bytes:

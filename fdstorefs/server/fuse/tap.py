@@ -49,6 +49,15 @@ class Tap:
         }
         self.init_request = b""
         """What the kernel asked first: a session of another process on this device must be told the same."""
+        self.init_answer = b""
+        """What it was answered, without a header."""
+        self.elsewhere: dict[int, int] = {}
+        """Calls that another server on this device has to answer, and their handles."""
+        self.pass_interrupt: Callable[[int], None] | None = None
+        """Told of signals for their callers."""
+        self.on_answered: Callable[[int], None] | None = None
+        """Told of every call that is answered."""
+        self._moved: dict[int, int] = {}
 
     @property
     def waiting(self) -> int:
@@ -64,6 +73,25 @@ class Tap:
             return
         if request is not None:
             self._dispatch(protocol.header(request), request)
+
+    def serve_again(self, request: bytes, moved: int) -> None:
+        """Serve a request that another server has read and begun, but not answered."""
+        view = memoryview(request)
+        header = protocol.header(view)
+        self._moved[header.unique] = moved
+        self._dispatch(header, view)
+        self._moved.clear()
+
+    def init_again(self, request: bytes, answer: bytes) -> bool:
+        """Tell the session what another one was told. Whether it would have answered as that did."""
+        self.init_request, self.init_answer = request, answer
+        reply = self._exchange(memoryview(request))
+        return reply is not None and protocol.payload(protocol.negotiate(reply)) == answer
+
+    def fail_elsewhere(self, unique: int, code: int) -> None:
+        """Answer a call in place of the other server."""
+        if self.elsewhere.pop(unique, None) is not None:
+            self._device.answer(unique, code)
 
     def _end(self) -> None:
         if not self._unmounted:
@@ -109,7 +137,9 @@ class Tap:
         self.init_request = bytes(request)
         reply = self._ask(header, request)
         if reply is not None:
-            self._device.forward(protocol.negotiate(reply))
+            negotiated = protocol.negotiate(reply)
+            self.init_answer = protocol.payload(negotiated)
+            self._device.forward(negotiated)
 
     def _open(self, header: Header, request: memoryview) -> None:
         reply = self._ask(header, request)
@@ -125,34 +155,50 @@ class Tap:
     def _read(self, header: Header, request: memoryview) -> None:
         body = protocol.transfer(request)
         handle = self._handles.get(body.fh)
-        handle.read(self._call(header, body.flags), body.size)
+        handle.read(self._call(header, request, body.flags), body.size)
 
     def _write(self, header: Header, request: memoryview) -> None:
         body = protocol.transfer(request)
         handle = self._handles.get(body.fh)
-        handle.write(self._call(header, body.flags), protocol.written(request), body.offset)
+        handle.write(self._call(header, request, body.flags), protocol.written(request), body.offset)
 
     def _poll(self, header: Header, request: memoryview) -> None:
         body = protocol.poll(request)
         handle = self._handles.get(body.fh)
         waiters = body.kh if body.flags & protocol.POLL_SCHEDULE_NOTIFY else None
-        handle.poll(self._call(header, 0), body.events, waiters)
+        handle.poll(self._call(header, request, 0), body.events, waiters)
 
     def _refuse(self, header: Header, _request: memoryview) -> None:
         self._device.answer(header.unique, protocol.REFUSED[Opcode(header.opcode)])
 
     def _interrupt(self, _header: Header, request: memoryview) -> None:
         # It may cross our answer; then there is nothing left to do.
-        call = self._waiting.get(protocol.interrupted(request))
+        unique = protocol.interrupted(request)
+        if unique in self.elsewhere and self.pass_interrupt is not None:
+            self.pass_interrupt(unique)
+        else:
+            self.interrupt(unique)
+
+    def interrupt(self, unique: int) -> None:
+        """A signal has arrived for the caller of this call. Harmless if it has been answered."""
+        call = self._waiting.get(unique)
         if call is not None:
             call.interrupt()
 
-    def _call(self, header: Header, flags: int) -> Call:
-        caller = Caller(header.uid, header.gid, header.tid)
-        call = Call(header.unique, caller, self._answer, nonblocking=bool(flags & os.O_NONBLOCK))
+    def _call(self, header: Header, request: memoryview, flags: int) -> Call:
+        call = Call(
+            header.unique,
+            Caller(header.uid, header.gid, header.tid),
+            self._answer,
+            nonblocking=bool(flags & os.O_NONBLOCK),
+            request=bytes(request[: protocol.TRANSFER_SIZE]),
+            moved=self._moved.get(header.unique, 0),
+        )
         self._waiting[header.unique] = call
         return call
 
     def _answer(self, call: Call, code: int, payload: Payload) -> None:
         del self._waiting[call.unique]
         self._device.answer(call.unique, code, payload)
+        if self.on_answered is not None:
+            self.on_answered(call.unique)

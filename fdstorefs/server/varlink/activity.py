@@ -61,6 +61,32 @@ class Exchange:
         self._line = line
         self._loop = loop
         self._activity: Activity | None = activity
+        self._is_frozen = False
+        self._next: list[Callable[[], None]] = []
+
+    @property
+    def activity(self) -> Activity | None:
+        """What goes on; None once it is over."""
+        return self._activity
+
+    def freeze(self) -> None:
+        """Do not go on with what is to be done soon."""
+        self._is_frozen = True
+
+    def thaw(self) -> None:
+        """Go on."""
+        self._is_frozen = False
+        soon, self._next = self._next, []
+        for function in soon:
+            self.soon(function)
+
+    def resume(self, told: dict[str, Any]) -> None:
+        """Let the activity go on where that of another server was."""
+        activity = self._activity
+        if isinstance(activity, Lasting):
+            self.run(lambda: activity.resume(self, told))
+        else:
+            self.start()
 
     def start(self) -> None:
         """Let the activity begin."""
@@ -102,7 +128,13 @@ class Exchange:
 
     def soon(self, function: Callable[[], None]) -> None:
         """Go on with `function` in the next turn of the loop."""
-        self._loop.call_soon(lambda: self.run(function))
+        self._loop.call_soon(lambda: self._go_on(function))
+
+    def _go_on(self, function: Callable[[], None]) -> None:
+        if self._is_frozen:
+            self._next.append(function)
+        else:
+            self.run(function)
 
     def in_thread(self, work: Callable[[], T], done: Callable[[T | Exception], None]) -> None:
         """Do `work` in a thread, then `done(result or exception)` here, even if the call is over by then."""

@@ -19,7 +19,8 @@ from typing import Protocol
 
 from fdstorefs.errors import InvalidArgument, Overloaded, StoreError
 from fdstorefs.server.loop import EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, Loop
-from fdstorefs.server.varlink.activity import Activity, Exchange
+from fdstorefs.server.passed import Told
+from fdstorefs.server.varlink.activity import Activity, Exchange, Lasting
 from fdstorefs.server.varlink.ancillary import SPACE, unpack
 from fdstorefs.server.varlink.call import CONSUMED, Malformed
 from fdstorefs.server.varlink.framing import Framing, Message
@@ -65,6 +66,9 @@ class Desk(Clerk, Protocol):
     def forget(self, connection: "Connection") -> None:
         """The connection is closed."""
 
+    def stilled(self) -> None:
+        """A call has ended on a connection that is frozen."""
+
 
 @dataclass(slots=True)
 class Account:
@@ -74,8 +78,28 @@ class Account:
     memory: Share
 
 
+@dataclass(slots=True)
+class State:
+    """A connection at rest, for another server to go on with: all but what its socket tells.
+
+    `half` is what has come of a message and `inbox` those that are not served yet, `queued` what the client has to
+    read first, `call` what is being answered and `told` how far that is.
+    """
+
+    half: Message
+    violation: str | None
+    inbox: list[Message]
+    ending: bool
+    last_words: bytes | None
+    queued: bytes
+    in_flight: int
+    landings: list[Landed]
+    call: Message | None
+    told: Told
+
+
 class Connection:
-    """The server's end of one connection."""
+    """The server's end of one connection, from `begin` on."""
 
     def __init__(
         self, connected: socket.socket, desk: Desk, sender: Sender, outbox: Outbox, account: Account
@@ -90,14 +114,25 @@ class Connection:
         self._inbox: deque[Message] = deque()
         self._just_came: list[int] = []
         self._exchange: Exchange | None = None
+        self._call: Message | None = None
+        self._told: Told = {}
+        self._is_frozen = False
         self._room_wanted = 0
         self._resuming = False
         self._ending = False
-        self._last_words: StoreError | None = None
+        self._last_words: bytes | None = None
         self._landings: list[Landing] = []
         self._closed = False
         self._events: int = EPOLLIN
-        desk.loop.register(connected.fileno(), self._on_events)
+
+    def begin(self) -> None:
+        """Serve, and first what another server has not finished."""
+        self._desk.loop.register(self._socket.fileno(), self._on_events, self._events)
+        if self._call is not None:
+            self._guarded(self._resume_call)
+        if self._inbox:
+            self._resume_later()
+        self._guarded(self._settle)
 
     def close(self) -> None:
         """End it now. Harmless when it is closed."""
@@ -236,7 +271,7 @@ class Connection:
 
     def _resume(self) -> None:
         self._resuming = False
-        if not self._closed:
+        if not self._closed and not self._is_frozen:
             self._guarded(self._advance)
 
     def _serve_one(self, message: Message) -> None:
@@ -256,7 +291,7 @@ class Connection:
         if isinstance(answer, Reply):
             self._deliver(answer, message)
         elif answer is not None:
-            self._exchange = Exchange(self, self._desk.loop, answer)
+            self._exchange, self._call = Exchange(self, self._desk.loop, answer), message
             self._exchange.start()
 
     def _deliver(self, reply: Reply, message: Message) -> None:
@@ -313,8 +348,82 @@ class Connection:
 
     def call_is_over(self) -> None:
         """The activity has given its last reply; go on with what the client asked meanwhile."""
-        self._exchange = None
+        self._exchange = self._call = None
         self._resume_later()
+        if self._is_frozen:
+            self._desk.stilled()
+
+    # Another server is to go on
+
+    @property
+    def descriptor(self) -> int:
+        """The socket's."""
+        return self._socket.fileno()
+
+    @property
+    def is_still(self) -> bool:
+        """Whether nothing goes on that another server could not go on with."""
+        return self._exchange is None or isinstance(self._exchange.activity, Lasting)
+
+    def freeze(self) -> None:
+        """Receive and serve nothing more; a call that only this server can answer goes on."""
+        self._is_frozen = True
+        self._desk.loop.unregister(self._socket.fileno())
+        if self._exchange is not None and self.is_still:
+            self._exchange.freeze()
+        self._tell_of_waiting()
+
+    def thaw(self) -> None:
+        """Go on."""
+        self._is_frozen = False
+        self._desk.loop.register(self._socket.fileno(), self._on_events, self._events)
+        for landing in self._landings:
+            landing.pause()
+            landing.go_on()
+        if self._exchange is not None:
+            self._exchange.thaw()
+        if self._inbox:
+            self._resume_later()
+
+    def state(self) -> State:
+        """How it is left. From now on it does nothing by itself."""
+        activity = self._exchange.activity if self._exchange is not None else None
+        for landing in self._landings:
+            landing.pause()
+        return State(
+            half=self._framing.half,
+            violation=self._framing.violation,
+            inbox=list(self._inbox),
+            ending=self._ending,
+            last_words=self._last_words,
+            queued=self.outbox.queued,
+            in_flight=self.outbox.flight.count,
+            landings=[landing.landed for landing in self._landings if landing.landed is not None],
+            call=self._call,
+            told=activity.told() if isinstance(activity, Lasting) else {},
+        )
+
+    def go_on_with(self, state: State) -> None:
+        """Begin as another server has left it."""
+        self._framing.go_on_with(state.half, state.violation)
+        self._inbox.extend(state.inbox)
+        self._ending, self._last_words = state.ending, state.last_words
+        self.outbox.go_on_with(state.queued)
+        self.outbox.flight.go_on_with(state.in_flight)
+        self._landings = [Landing(self._desk.loop, self.outbox.flight, landed) for landed in state.landings]
+        self._call, self._told = state.call, state.told
+        self._hold(sum(len(message.descriptors) for message in (state.half, *state.inbox)))
+
+    def _resume_call(self) -> None:
+        """Have the call made anew that another server was answering, and go on where that was."""
+        call, self._call = self._call, None
+        assert call is not None
+        answer = self._desk.answer(call, self.sender)
+        if isinstance(answer, Reply):
+            self._deliver(answer, call)
+        elif answer is not None:
+            self._exchange, self._call = Exchange(self, self._desk.loop, answer), call
+            self._exchange.resume(self._told)
 
     # Limits
 
@@ -352,12 +461,12 @@ class Connection:
     def _end_with(self, error: StoreError) -> None:
         if not self._ending:
             self._ending = True
-            self._last_words = error
+            self._last_words = self.failure(error).data
 
     def _finish(self) -> None:
-        error, self._last_words = self._last_words, None
-        if error is not None:
-            self.outbox.send(self.failure(error).data)
+        words, self._last_words = self._last_words, None
+        if words is not None:
+            self.outbox.send(words)
         if not self.outbox.backlog:
             self.close()
 
@@ -372,4 +481,6 @@ class Connection:
             events = 0
         if events != self._events:
             self._events = events
+            if self._is_frozen:
+                return
             self._desk.loop.modify(self._socket.fileno(), events)

@@ -87,6 +87,16 @@ class Flight:
         """Count what the kernel has taken."""
         self._count += count
 
+    @property
+    def count(self) -> int:
+        """How many are under way, as far as is known."""
+        return self._count
+
+    def go_on_with(self, count: int) -> None:
+        """Begin with those that another server has sent."""
+        self._count = count
+        self._share.set(count)
+
     def give_back(self) -> None:
         """Keep no more of the user's share than is under way."""
         self.landed()

@@ -14,19 +14,27 @@ FIRST_SECONDS, LONGEST_SECONDS = 0.001, 1.0
 
 
 class Landing:
-    """Waits until everything that was sent before it was made is received, and then calls `landed`."""
+    """Waits until everything that was sent before it was made is received, then calls `landed`, which is None from then on."""
 
     def __init__(self, loop: Loop, flight: Flight, landed: Landed) -> None:
         self._loop = loop
         self._flight = flight
-        self._landed: Landed | None = landed
+        self.landed: Landed | None = landed
         self._pause = FIRST_SECONDS
         self._timer = self._again()
 
     @property
     def is_over(self) -> bool:
         """Whether it has been called."""
-        return self._landed is None
+        return self.landed is None
+
+    def pause(self) -> None:
+        """Look no more; it is not over."""
+        self._timer.cancel()
+
+    def go_on(self) -> None:
+        """Look again, after a pause."""
+        self._timer = self._again()
 
     def close(self) -> None:
         """The connection ends. What its client has not received by now it may still receive."""
@@ -44,6 +52,6 @@ class Landing:
         self._timer = self._again()
 
     def _end(self, arrived: bool) -> None:
-        landed, self._landed = self._landed, None
+        landed, self.landed = self.landed, None
         if landed is not None:
             landed(arrived)

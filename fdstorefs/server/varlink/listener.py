@@ -4,10 +4,11 @@ import socket
 from collections.abc import Callable
 
 from fdstorefs.server.context import Context
-from fdstorefs.server.passed import Passed
+from fdstorefs.server.passed import Packing, Passed
 from fdstorefs.server.varlink import service
 from fdstorefs.server.varlink.activity import Activity
 from fdstorefs.server.varlink.framing import Message
+from fdstorefs.server.varlink.handing_over import connect_again, tell_connections
 from fdstorefs.server.varlink.reception import Limits, Most, Reception
 from fdstorefs.server.varlink.reply import Reply, failure
 from fdstorefs.server.varlink.sender import Sender
@@ -18,13 +19,14 @@ HELD = Most(1024, 4096)
 
 
 class VarlinkServer:
-    """Serves one instance. The listening socket remains its owner's."""
+    """Serves one instance, from `begin` on. The listening socket remains its owner's."""
 
     def __init__(self, context: Context, listening: socket.socket) -> None:
         self._context = context
         self.failure = failure
         limits = Limits(CONNECTIONS, MEMORY, HELD, context.intake.limit)
         self._reception = Reception(context.loop, listening, self, context.subjects, limits)
+        self._packing: Packing | None = None
 
     @property
     def connections(self) -> int:
@@ -35,27 +37,38 @@ class VarlinkServer:
         """Accept no more clients and end all connections."""
         self._reception.close()
 
-    # Handing over to the server of another process
+    # Handing over to the server of another process, and taking over from it
 
     def freeze(self, done: Callable[[], None]) -> None:
         """Accept and receive no more; `done` is called in the loop once `hand_over` may be."""
-        raise NotImplementedError
+        self._reception.freeze(done)
 
     def thaw(self) -> None:
         """Go on as before, whether `done` was called or not (then it is called no more)."""
-        raise NotImplementedError
+        self.leave()
+        self._reception.thaw()
 
     def hand_over(self) -> Passed:
-        """All that another server must know to go on. From now on nothing is sent."""
-        raise NotImplementedError
+        """All that another server must know to go on. From now on nothing is sent.
+
+        What is passed is this server's until it ends. Raises OSError, and can be thawed then.
+        """
+        self._packing = Packing()
+        return tell_connections(self._reception.clients, self._packing)
 
     def leave(self) -> None:
-        """The other server serves: forget all. Nothing is sent, closed or given back."""
-        raise NotImplementedError
+        """The other server serves: nothing is sent, closed or given back here, and this object cannot be closed."""
+        if self._packing is not None:
+            self._packing.close()
+            self._packing = None
+
+    def take_over(self, passed: Passed) -> None:
+        """Let those in whom another server had let in; before `begin`. See `take_over`."""
+        connect_again(self._reception, self._context, passed)
 
     def begin(self) -> None:
-        """Serve, after `take_over`."""
-        raise NotImplementedError
+        """Serve: first what another server has left undone, if there was one."""
+        self._reception.begin()
 
     # For the reception
 
@@ -84,7 +97,9 @@ class VarlinkServer:
 
 def serve(context: Context, listening: socket.socket) -> VarlinkServer:
     """Serve the interface on a Unix socket that listens already. It is not closed with the server."""
-    return VarlinkServer(context, listening)
+    server = VarlinkServer(context, listening)
+    server.begin()
+    return server
 
 
 def take_over(context: Context, listening: socket.socket, passed: Passed) -> VarlinkServer:
@@ -92,4 +107,6 @@ def take_over(context: Context, listening: socket.socket, passed: Passed) -> Var
 
     The listening socket remains its owner's; what was passed is taken over. Raises NotUnderstood, OSError.
     """
-    raise NotImplementedError
+    server = VarlinkServer(context, listening)
+    server.take_over(passed)
+    return server

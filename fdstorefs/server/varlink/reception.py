@@ -4,6 +4,7 @@ import errno
 import logging
 import socket
 import time
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from fdstorefs.errors import Overloaded
@@ -12,6 +13,7 @@ from fdstorefs.server.subjects import Subjects
 from fdstorefs.server.varlink.connection import Account, Clerk, Connection
 from fdstorefs.server.varlink.flight import Flight, bounds
 from fdstorefs.server.varlink.outbox import SEND_FLAGS, Outbox
+from fdstorefs.server.varlink.peer import HeldPeer
 from fdstorefs.server.varlink.sender import Sender
 from fdstorefs.server.varlink.shares import Share, Shares
 
@@ -55,7 +57,7 @@ class Service(Clerk, Protocol):
 
 
 class Reception:
-    """All connections to one service. The listening socket remains its owner's."""
+    """All connections to one service, from `begin` on. The listening socket remains its owner's."""
 
     def __init__(
         self, loop: Loop, listening: socket.socket, service: Service, subjects: Subjects, limits: Limits
@@ -74,10 +76,24 @@ class Reception:
         self.failure = service.failure
         self.discard = service.discard
         self.waits = service.waits
-        listening.setblocking(False)
+        self._stilled: Callable[[], None] | None = None
+
+    def begin(self) -> None:
+        """Let clients in."""
+        self._listening.setblocking(False)
         # Accepted sockets inherit it, so whatever a client sends names its sender.
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        loop.register(listening.fileno(), self._on_clients)
+        self._listening.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        for client in self.clients:
+            client.begin()
+        self._listen()
+
+    def _listen(self) -> None:
+        self.loop.register(self._listening.fileno(), self._on_clients)
+
+    @property
+    def clients(self) -> tuple[Connection, ...]:
+        """All of them."""
+        return tuple(self._clients)
 
     @property
     def connections(self) -> int:
@@ -86,14 +102,17 @@ class Reception:
 
     def close(self) -> None:
         """Accept no more clients and end all connections."""
+        self._stop_listening()
+        self.end_connections()
+
+    def _stop_listening(self) -> None:
         if self._pause is not None:
             self._pause.cancel()
         self.loop.unregister(self._listening.fileno())
-        self.end_connections()
 
     def end_connections(self) -> None:
         """End those that there are now."""
-        for client in tuple(self._clients):
+        for client in self.clients:
             client.close()
 
     def forget(self, connection: Connection) -> None:
@@ -123,7 +142,7 @@ class Reception:
 
     def _go_on(self) -> None:
         self._pause = None
-        self.loop.register(self._listening.fileno(), self._on_clients)
+        self._listen()
 
     def _accept(self, connected: socket.socket) -> None:
         connected.setblocking(False)
@@ -133,11 +152,46 @@ class Reception:
             self._turn_away(connected, uid)
             sender.close()
             return
+        self._let_in(connected, sender).begin()
+
+    def _let_in(self, connected: socket.socket, sender: Sender) -> Connection:
+        uid = sender.uid
         self._service.came(connected, sender)
         self._connections.take(uid, 1)
         flight = Flight(connected, self._in_flight, uid, lambda: self._flights_of(uid))
         account = Account(Share(self._held, uid), Share(self._memory, uid))
-        self._clients[Connection(connected, self, sender, Outbox(connected, flight), account)] = None
+        client = Connection(connected, self, sender, Outbox(connected, flight), account)
+        self._clients[client] = None
+        return client
+
+    # Another server is to go on
+
+    def freeze(self, done: Callable[[], None]) -> None:
+        """Let nobody in and serve nobody; `done` is called in the loop when no call goes on that has to end here."""
+        self._stop_listening()
+        self._stilled = done
+        for client in self.clients:
+            client.freeze()
+        self.loop.call_soon(self.stilled)
+
+    def stilled(self) -> None:
+        """A call has ended, perhaps the last."""
+        done = self._stilled
+        if done is not None and all(client.is_still for client in self._clients):
+            self._stilled = None
+            done()
+
+    def thaw(self) -> None:
+        """Go on."""
+        self._stilled = None
+        for client in self.clients:
+            client.thaw()
+        self._listen()
+
+    def let_in_again(self, connected: socket.socket, held: HeldPeer) -> Connection:
+        """A client that another server has let in."""
+        connected.setblocking(False)
+        return self._let_in(connected, Sender(connected, self._subjects, held))
 
     def _flights_of(self, uid: int) -> list[Flight]:
         return [client.outbox.flight for client in self._clients if client.sender.uid == uid]
