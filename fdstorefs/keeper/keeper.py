@@ -229,6 +229,7 @@ class Keeper:
         signal.pthread_sigmask(signal.SIG_BLOCK, _CAUGHT)
         pid = os.fork()
         if pid == 0:
+            ours.close()
             self._become_server(its.detach(), program, former)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _CAUGHT)
         its.close()

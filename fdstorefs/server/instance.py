@@ -253,6 +253,8 @@ class Instance:
         self._mount_server.begin()
         assert self._socket_server is not None
         self._context.upgraded = upgraded | {"pause": time.monotonic_ns() - taken.still}
+        # Whoever connects asks whom it reaches, and that is who has called this last.
+        taken.listening.listen(doorway.BACKLOG)
         self._socket_server.begin()
         taken.former.attend(self._mount_server)
         self._lapses.begin()

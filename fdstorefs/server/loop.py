@@ -118,12 +118,6 @@ class Loop:
         if self._callbacks.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 
-    @property
-    def descriptors(self) -> set[int]:
-        """Its own, and those that are registered."""
-        pipe = () if self._signal_pipe is None else self._signal_pipe
-        return {self._epoll.fileno(), self._wake, *pipe, *self._callbacks}
-
     # Later
 
     def call_soon(self, function: Callable[[], None]) -> None:

@@ -129,6 +129,7 @@ class Keeping:
         self.record([store.root])
         store.journal, intake.let_go = self, self._let_go
         when_idle(intake.sort_some)
+        self._write_anew_if_foreign()
 
     def remember(self, **facts: Any) -> None:
         """Facts of the instance that outlive the server, as JSON has them."""
@@ -151,9 +152,14 @@ class Keeping:
         self._memory.wait()
 
     def go_on(self) -> None:
-        """This is the server from now on. A journal that another version began is written anew, when there is time."""
+        """This is the server from now on."""
         self._memory.go_on()
-        if self._is_foreign:
+        self._write_anew_if_foreign()
+
+    def _write_anew_if_foreign(self) -> None:
+        """Once it is ours, a journal that another version has begun becomes one of this version, when there is time."""
+        if self._is_foreign and not self._memory.is_waiting:
+            self._is_foreign = False
             self._begin_compaction()
 
     def close(self) -> None:

@@ -60,6 +60,11 @@ class JournalMemory:
         """Hold back what is appended from now on, until `go_on`."""
         self._held_back = bytearray()
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether what is appended is held back."""
+        return self._held_back is not None
+
     def go_on(self) -> None:
         """It is this process that appends from now on: write what was held back."""
         held_back, self._held_back = self._held_back, None

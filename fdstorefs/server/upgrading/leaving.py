@@ -23,14 +23,15 @@ class Leaving:
         """See what is left to do."""
         parts = self._parts
         parts.line.unwatch()
+        parts.mount_server.leave(self._answered)
+        parts.socket_server.leave()
         if not parts.mount_server.lingering:
             self._leave()
             return
         log.info("upgrade: %d calls are answered by the former server yet", len(parts.mount_server.lingering))
-        parts.mount_server.on_answered = self._answered
         parts.loop.register(self._talk.fileno(), self._on_talk)
         # Copies that stay open here would be noticed: a pipe has no end while somebody could write to it.
-        needed = {*parts.mount_server.needed, self._talk.fileno(), *parts.loop.descriptors}
+        needed = {*parts.mount_server.needed, self._talk.fileno()}
         threading.Thread(target=_close_all_but, args=(needed,), daemon=True).start()
 
     def _answered(self, unique: int) -> None:

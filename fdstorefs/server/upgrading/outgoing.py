@@ -220,7 +220,6 @@ class Attempt:
         if self._timer is not None:
             self._timer.cancel()
         self._parts.loop.unregister(self._talk.fileno())
-        self._still.leave()
         Leaving(self._parts, self._talk, self._leave).begin()
 
     def close(self) -> None:

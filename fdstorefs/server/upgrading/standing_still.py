@@ -9,7 +9,7 @@ log = logging.getLogger(__name__)
 
 
 class StandingStill:
-    """One time of it, which ends when all goes on here (`end`), or elsewhere (`leave`)."""
+    """One time of it, which lasts until all goes on here, or for ever, if it goes on elsewhere."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -49,9 +49,3 @@ class StandingStill:
             parts.policies.start()
         except OSError as error:
             log.error("policies: changes go unnoticed from now on: %s", error.strerror)
-
-    def leave(self) -> None:
-        """All goes on elsewhere."""
-        self._is_on = False
-        self._parts.mount_server.leave()
-        self._parts.socket_server.leave()
