@@ -20,15 +20,17 @@ from typing import Protocol
 from fdstorefs.errors import InvalidArgument, Overloaded, StoreError
 from fdstorefs.server.loop import EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, Loop
 from fdstorefs.server.passed import Told
-from fdstorefs.server.varlink.activity import Activity, Exchange, Lasting
+from fdstorefs.server.varlink.activity import Exchange, Lasting
 from fdstorefs.server.varlink.ancillary import SPACE, unpack
 from fdstorefs.server.varlink.call import CONSUMED, Malformed
+from fdstorefs.server.varlink.clerk import Clerk
 from fdstorefs.server.varlink.framing import Framing, Message
 from fdstorefs.server.varlink.landing import Landing
 from fdstorefs.server.varlink.outbox import Outbox
 from fdstorefs.server.varlink.reply import Landed, Reply
 from fdstorefs.server.varlink.sender import Sender
 from fdstorefs.server.varlink.shares import Share
+from fdstorefs.server.varlink.state import State
 
 RECEIVE_BYTES = 1 << 14
 # Plain numbers: arithmetic with the flags of the socket module takes a microsecond.
@@ -37,25 +39,6 @@ DESCRIPTORS_LOST = int(socket.MSG_CTRUNC)
 CALLS_AT_ONCE = 4
 
 log = logging.getLogger(__name__)
-
-
-class Clerk(Protocol):
-    """Who carries out calls, and takes what came with them and no call wanted."""
-
-    def answer(self, message: Message, sender: Sender) -> Reply | Activity | None:
-        """Carry out the call in a message; None if it wants no answer.
-
-        What it raises ends the connection: Malformed, Overloaded.
-        """
-
-    def failure(self, error: StoreError) -> Reply:
-        """The error reply that stands for an exception, in the words of what is served here."""
-
-    def discard(self, descriptor: int, sender: Sender) -> None:
-        """Close a descriptor that a client sent, without waiting."""
-
-    def waits(self, descriptor: int) -> None:
-        """A descriptor that a client sent is here, and no call may take it for as long as the client likes."""
 
 
 class Desk(Clerk, Protocol):
@@ -76,26 +59,6 @@ class Account:
 
     descriptors: Share
     memory: Share
-
-
-@dataclass(slots=True)
-class State:
-    """A connection at rest, for another server to go on with: all but what its socket tells.
-
-    `half` is what has come of a message and `inbox` those that are not served yet, `queued` what the client has to
-    read first, `call` what is being answered and `told` how far that is.
-    """
-
-    half: Message
-    violation: str | None
-    inbox: list[Message]
-    ending: bool
-    last_words: bytes | None
-    queued: bytes
-    in_flight: int
-    landings: list[Landed]
-    call: Message | None
-    told: Told
 
 
 class Connection:
@@ -130,6 +93,8 @@ class Connection:
         self._desk.loop.register(self._socket.fileno(), self._on_events, self._events)
         if self._call is not None:
             self._guarded(self._resume_call)
+        for landing in self._landings:
+            landing.go_on()
         if self._inbox:
             self._resume_later()
         self._guarded(self._settle)
@@ -410,7 +375,9 @@ class Connection:
         self._ending, self._last_words = state.ending, state.last_words
         self.outbox.go_on_with(state.queued)
         self.outbox.flight.go_on_with(state.in_flight)
-        self._landings = [Landing(self._desk.loop, self.outbox.flight, landed) for landed in state.landings]
+        self._landings = [Landing(self._desk.loop, self.outbox.flight, one) for one in state.landings]
+        for landing in self._landings:
+            landing.pause()
         self._call, self._told = state.call, state.told
         self._hold(sum(len(message.descriptors) for message in (state.half, *state.inbox)))
 

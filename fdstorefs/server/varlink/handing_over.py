@@ -1,6 +1,6 @@
 """Handing over: the connections of one server, told to another that takes them over.
 
-Each as it is at rest (see `connection.State`): `socket` is the connection itself, `peer` what its process is held by.
+Each as it is at rest (see `state`): `socket` is the connection itself, `peer` what its process is held by.
 """
 
 import socket
@@ -10,9 +10,10 @@ from fdstorefs.core.node import OpenFile
 from fdstorefs.server.context import Context
 from fdstorefs.server.passed import NotUnderstood, Packing, Passed, Told, Unpacking, understood
 from fdstorefs.server.passed_files import FilesAgain, tell_files
-from fdstorefs.server.varlink.connection import Connection, State
+from fdstorefs.server.varlink.connection import Connection
 from fdstorefs.server.varlink.reception import Reception
 from fdstorefs.server.varlink.retrieve import Taken
+from fdstorefs.server.varlink.state import State
 from fdstorefs.server.varlink.telling import (
     FORMAT,
     bytes_again,

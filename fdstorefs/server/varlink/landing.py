@@ -14,7 +14,7 @@ FIRST_SECONDS, LONGEST_SECONDS = 0.001, 1.0
 
 
 class Landing:
-    """Waits until everything that was sent before it was made is received, then calls `landed`, which is None from then on."""
+    """Waits until everything sent before it was made is received, then calls `landed`, which is None from then on."""
 
     def __init__(self, loop: Loop, flight: Flight, landed: Landed) -> None:
         self._loop = loop

@@ -10,7 +10,8 @@ from typing import NamedTuple, Protocol
 from fdstorefs.errors import Overloaded
 from fdstorefs.server.loop import Loop, Timer
 from fdstorefs.server.subjects import Subjects
-from fdstorefs.server.varlink.connection import Account, Clerk, Connection
+from fdstorefs.server.varlink.clerk import Clerk
+from fdstorefs.server.varlink.connection import Account, Connection
 from fdstorefs.server.varlink.flight import Flight, bounds
 from fdstorefs.server.varlink.outbox import SEND_FLAGS, Outbox
 from fdstorefs.server.varlink.peer import HeldPeer
