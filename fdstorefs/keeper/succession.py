@@ -20,11 +20,18 @@ def main(told: dict[str, Any]) -> NoReturn:
             raise ValueError(f"the table of what is held has format {told['format']}, not {program.FORMAT}")
         how, held = HowToStart(*told["how"]), program.read_held(told)
         if told["keeper"] is None:
-            sys.exit(program.start(how, held, how.options))
+            _end(program.start(how, held, how.options))
     except Exception as error:
         _tell_former(told["held"].get("former"), f"{type(error).__name__}: {error}")
         raise
     sys.exit(_keeper(how, held, told["keeper"]).run())
+
+
+def _end(code: int) -> NoReturn:
+    """At once, as a server does that was forked."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.flush()
+    os._exit(code)
 
 
 def _tell_former(line: int | None, why: str) -> None:

@@ -87,7 +87,7 @@ class Instance:
             self._socket_server = varlink.take_over(self._context, taken.listening, taken.socket)
         self._upgrades: Upgrades | None = None
         self._failure: BaseException | None = None
-        self._ending = self._left = False
+        self._ending = False
 
     def _serve_mount(self) -> fuse.MountServer:
         fd, device, taken = self._mounted.device_fd, self._mounted.device, self._taken
@@ -196,9 +196,7 @@ class Instance:
         return guarding
 
     def run(self) -> None:
-        """Serve. Returns when the instance has ended and is unmounted, or another server has taken over; raises what
-        kept it from starting.
-        """
+        """Serve. Returns when the instance has ended and is unmounted; raises what kept it from starting."""
         self._watch_for_the_end()
         if not self._watch_policies():
             pass
@@ -216,8 +214,6 @@ class Instance:
 
     def _run_to_the_end(self) -> None:
         self._loop.run()
-        if self._left:
-            return
         self._close()
         if self._failure is not None:
             raise self._failure
@@ -330,9 +326,9 @@ class Instance:
         )
 
     def _leave(self) -> None:
-        """Another server serves: end, and leave it everything."""
-        self._left = True
-        self._loop.stop()
+        """Another server serves: end at once. What would be done in the end is that one's to do, in its time."""
+        logging.shutdown()
+        os._exit(0)
 
     def _tell_of_upgrade(self, upgraded: dict[str, Any]) -> None:
         assert self._kept is not None
@@ -371,11 +367,9 @@ class Instance:
 
     def _end(self) -> None:
         """Take the mount away while the loop still answers it, then stop. Called for every reason to end."""
-        if self._ending:
+        if self._ending or (self._upgrades is not None and not self._upgrades.close()):
             return
         self._ending = True
-        if self._upgrades is not None:
-            self._upgrades.close()
         if self._kept is not None:
             # From here on nobody is to take over, however this ends.
             self._kept.line.end(0)

@@ -71,10 +71,9 @@ class Upgrades:
         except StoreError as error:
             log.error("no upgrade: %s", error.message)
 
-    def close(self) -> None:
-        """This server ends: so does the attempt."""
-        if self._attempt is not None:
-            self._attempt.close()
+    def close(self) -> bool:
+        """This server is to end: so does the attempt. False if another one serves already, which is told to end, too."""
+        return self._attempt is None or self._attempt.end_with_us()
 
 
 class Attempt:
@@ -205,7 +204,7 @@ class Attempt:
         if self._talk is None:
             return
         was_taking = self._stage in (_Stage.TAKING, _Stage.COMMITTED)
-        self.close()
+        self._close()
         self._parts.line.stay()
         self._parts.keeping.move_again()
         self._still.end()
@@ -222,7 +221,15 @@ class Attempt:
         self._parts.loop.unregister(self._talk.fileno())
         Leaving(self._parts, self._talk, self._leave).begin()
 
-    def close(self) -> None:
+    def end_with_us(self) -> bool:
+        """Nobody is to take over. False if somebody has."""
+        if self._stage is _Stage.COMMITTED:
+            return False
+        self._close()
+        self._still.end()
+        return True
+
+    def _close(self) -> None:
         """End it: the new server sees that, and goes."""
         if self._timer is not None:
             self._timer.cancel()
