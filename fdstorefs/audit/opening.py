@@ -103,7 +103,14 @@ def note_restart(
 
 
 def note_upgrade(
-    log: AuditLog, options: AuditOptions, memory: Memory, *, former: str, away: int, entries: int, descriptors: int
+    log: AuditLog,
+    options: AuditOptions,
+    memory: Memory,
+    *,
+    former: str,
+    away: int,
+    entries: int,
+    descriptors: int,
 ) -> None:
     """Put on record that this server goes on for one of version `former`, which has ended; `away` is in ns."""
     first, last = memory.numbers[SETTLED] + 1, memory.numbers[RECORD]

@@ -405,7 +405,9 @@ class Keeper:
         waiting.register(self._signals[0], select.POLLIN)
         while waiting.poll(1000 * max(until - time.monotonic(), 0)):
             came = _drained(self._signals[0])
-            if any(number in _FORWARDED for number in came) or (signal.SIGHUP in came and self._has_hung_up()):
+            if any(number in _FORWARDED for number in came) or (
+                signal.SIGHUP in came and self._has_hung_up()
+            ):
                 _say("told to end while there is no server")
                 return 128 + signal.SIGTERM
         return None

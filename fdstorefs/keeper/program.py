@@ -60,7 +60,9 @@ def become(how: HowToStart, held: Held, keeper: dict[str, Any] | None = None) ->
     table = os.memfd_create("fdstorefs-table", os.MFD_CLOEXEC)
     passed = [table, *descriptors_of(held), *descriptors_in(keeper)]
     try:
-        _write(table, {"format": FORMAT, "path": sys.path, "how": how, "held": held._asdict(), "keeper": keeper})
+        _write(
+            table, {"format": FORMAT, "path": sys.path, "how": how, "held": held._asdict(), "keeper": keeper}
+        )
         for descriptor in passed:
             os.set_inheritable(descriptor, True)
         os.execv(sys.executable, [sys.executable, "-I", "-c", _PROGRAM, str(table)])

@@ -112,7 +112,11 @@ class Attempt:
             talk=talk.VERSION,
             version=__version__,
             pid=os.getpid(),
-            mounted={"path": parts.mounted.path, "method": parts.mounted.method, "device": parts.mounted.device},
+            mounted={
+                "path": parts.mounted.path,
+                "method": parts.mounted.method,
+                "device": parts.mounted.device,
+            },
             why=parts.why,
         )
 

@@ -7,6 +7,7 @@ messages `more`.
 """
 
 import array
+import errno
 import json
 import os
 import select
@@ -54,7 +55,9 @@ class Talk:
     def say(self, what: str, descriptors: Sequence[int] = (), seconds: float = 2.0, **told: Any) -> None:
         """Send a message; waits for room for so long at most."""
         data = json.dumps({**told, "say": what}).encode()
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
+        rights = (
+            [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
+        )
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -62,7 +65,7 @@ class Talk:
             except BlockingIOError:
                 self._wait(select.POLLOUT, deadline)
             except OSError as error:
-                raise TalkEnded(f"the other server cannot be reached: {error.strerror}") from error
+                raise _ended(error) from error
             else:
                 return
 
@@ -86,7 +89,7 @@ class Talk:
         except BlockingIOError:
             return None
         except OSError as error:
-            raise TalkEnded(f"the other server cannot be reached: {error.strerror}") from error
+            raise _ended(error) from error
         descriptors = array.array("i")
         for level, kind, rights in beside:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
@@ -126,6 +129,12 @@ class Talk:
         poll.register(self._socket, events)
         if not poll.poll(1000 * max(deadline - time.monotonic(), 0)):
             raise TalkEnded("the other server takes too long")
+
+
+def _ended(error: OSError) -> TalkEnded:
+    if error.errno in (errno.ECONNRESET, errno.EPIPE):
+        return TalkEnded("the other server has ended")
+    return TalkEnded(f"the other server cannot be reached: {error.strerror}")
 
 
 def _message(data: bytes, descriptors: list[int]) -> Message:

@@ -273,7 +273,15 @@ class Torturer:
         self.pauses: list[float] = []
         self.problems: list[str] = []
         self.log = tempfile.TemporaryFile("w+")
-        argv = [sys.executable, "-m", "fdstorefs", "mount", "--log", f"/proc/self/fd/{self.log.fileno()}", mount]
+        argv = [
+            sys.executable,
+            "-m",
+            "fdstorefs",
+            "mount",
+            "--log",
+            f"/proc/self/fd/{self.log.fileno()}",
+            mount,
+        ]
         subprocess.run(argv, check=True, pass_fds=[self.log.fileno()], timeout=PATIENCE_SECONDS)
         self.store = fdstorefs.connect(mount)
         self.keeper = self.store.status().keeper

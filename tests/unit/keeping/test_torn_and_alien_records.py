@@ -111,7 +111,13 @@ def test_a_record_that_is_missing_is_noticed(records: list[Record], missing: int
 
 @pytest.mark.parametrize(
     "data",
-    [b"", bytes(4096), header(IDENTITY, WRITER)[:-1], b"X" + header(IDENTITY, WRITER)[1:], header(IDENTITY, WRITER)[:-1] + b"X"],
+    [
+        b"",
+        bytes(4096),
+        header(IDENTITY, WRITER)[:-1],
+        b"X" + header(IDENTITY, WRITER)[1:],
+        header(IDENTITY, WRITER)[:-1] + b"X",
+    ],
     ids=["empty", "zeros", "short", "another file", "another checksum"],
 )
 def test_what_is_no_journal_is_damaged(data: bytes) -> None:
@@ -125,7 +131,9 @@ def test_a_newer_format_is_refused() -> None:
     """Its records may mean something else; but who wrote it is where it always will be."""
     newer = frames._HEADER.pack(frames.MAGIC, frames.MAJOR + 1, 0, IDENTITY, b"9.1")
 
-    with pytest.raises(frames.NewerFormat, match="format 3, and this version reads formats up to 2: version 9.1"):
+    with pytest.raises(
+        frames.NewerFormat, match="format 3, and this version reads formats up to 2: version 9.1"
+    ):
         read_frames(newer + frames._CHECKSUM.pack(crc32(newer)) + b"whatever")
 
 
