@@ -8,7 +8,7 @@ from fdstorefs.server.fuse.device import Device
 from fdstorefs.server.fuse.driver import Driver
 from fdstorefs.server.fuse.handing_over import HandingOver
 from fdstorefs.server.fuse.handles import Handles
-from fdstorefs.server.fuse.lane import Lanes
+from fdstorefs.server.fuse.lane import GiveBack, Lanes
 from fdstorefs.server.fuse.names import Names, PyFuse
 from fdstorefs.server.fuse.opening import Opening
 from fdstorefs.server.fuse.own_sockets import OwnSockets
@@ -86,13 +86,16 @@ class MountServer:
         """
         return self._handing_over.hand_over()
 
-    def leave(self, on_answered: Callable[[int], None]) -> None:
+    def leave(self, on_answered: Callable[[int], None], give_back: GiveBack | None = None) -> None:
         """The other server serves: forget all but what is `lingering`, and tell of each of these that is answered.
 
-        Nothing else is answered, closed or given back, and this object cannot be closed.
+        What would go on to linger without a thread at it, as it waits for data, is told to `give_back`, and is the
+        other server's then (`given_back`). Without that it is waited for here, for as long as it takes.
+
+        Nothing else is answered, closed or released, and this object cannot be closed.
         """
         self._handing_over.on_answered = on_answered
-        self._handing_over.leave()
+        self._handing_over.leave(give_back)
 
     @property
     def lingering(self) -> frozenset[int]:
@@ -110,26 +113,31 @@ class MountServer:
 
     def take_over(self, passed: Passed, pass_interrupt: Callable[[int], None]) -> None:
         """Put everything in its place that another server has passed; before `begin`. See `take_over`."""
-        self._tap.pass_interrupt = pass_interrupt
+        self._tap.elsewhere.pass_interrupt = pass_interrupt
         parts = Parts(self._context, self._handles, self._opening, self._names, self._tap)
         self._begun = take_over_mount(parts, passed)
 
     @property
     def elsewhere(self) -> frozenset[int]:
         """Calls that the former server still has to answer."""
-        return frozenset(self._tap.elsewhere)
+        return self._tap.elsewhere.numbers
 
     def answered_elsewhere(self, unique: int) -> None:
         """The former server has answered one of these. Harmless if it is none."""
-        handle = self._tap.elsewhere.pop(unique, None)
+        handle = self._tap.elsewhere.handle_of(unique)
         if handle is not None:
+            self._tap.elsewhere.take(unique)
             self._handles.was_used(handle)
+        self._handing_over.look()
+
+    def given_back(self, unique: int, moved: int) -> None:
+        """The former server has not answered one of these, but has moved so many bytes: go on with it."""
+        self._tap.serve_given_back(unique, moved)
         self._handing_over.look()
 
     def former_is_gone(self) -> None:
         """It will answer no more: those calls fail with EIO."""
-        for unique in self.elsewhere:
-            self._tap.fail_elsewhere(unique, errno.EIO)
+        self._tap.fail_elsewhere(errno.EIO)
         self._handing_over.look()
 
     def close(self) -> None:

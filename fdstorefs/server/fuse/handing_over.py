@@ -5,14 +5,16 @@ told: it *lingers*. This server answers it in the end, on its own copy of the de
 one; the other server passes on what the kernel says of it meanwhile.
 """
 
+import functools
 from collections.abc import Callable
 
 from fdstorefs.core.store import Store
 from fdstorefs.server.fuse import telling
 from fdstorefs.server.fuse.handles import Handles
-from fdstorefs.server.fuse.lane import Lanes
+from fdstorefs.server.fuse.lane import GiveBack, Lanes
 from fdstorefs.server.fuse.names import Names
 from fdstorefs.server.fuse.tap import Tap
+from fdstorefs.server.fuse.transfer import Unfinished
 from fdstorefs.server.passed import Packing, Passed
 
 
@@ -28,7 +30,7 @@ class HandingOver:
         self._done: Callable[[], None] | None = None
         self._is_still = False
         self._packing: Packing | None = None
-        self._lingering: dict[int, int] = {}
+        self._lingering: dict[int, Unfinished] = {}
         self._answered: list[int] = []
         self._has_left = False
         self.on_answered: Callable[[int], None] | None = None
@@ -54,7 +56,7 @@ class HandingOver:
 
     def look(self) -> None:
         """What lingers at a server before this one cannot be handed over by it, so that has to end first."""
-        if self._is_still and not self._tap.elsewhere and self._done is not None:
+        if self._is_still and not self._tap.elsewhere.numbers and self._done is not None:
             done, self._done = self._done, None
             done()
 
@@ -64,9 +66,7 @@ class HandingOver:
         handles, listings = self._handles, self._names.listings
         waiting = self._lanes.hand_over()
         self._lingering = {
-            each.call.unique: telling.handle_of(each.call.request)
-            for each in self._lanes.active
-            if not each.call.answered
+            each.call.unique: each.unfinished() for each in self._lanes.active if not each.call.answered
         }
         self._tap.on_answered = self._on_answered
         return packing.passed(
@@ -81,7 +81,7 @@ class HandingOver:
                 "handles": telling.tell_handles(handles),
                 "listings": telling.tell_listings(listings, packing),
                 "waiting": telling.tell_waiting(waiting, packing),
-                "lingering": list(self._lingering.items()),
+                "lingering": telling.tell_waiting(self._lingering.values(), packing),
             }
         )
 
@@ -106,15 +106,23 @@ class HandingOver:
         self._let_go_of_packing()
         self._lanes.thaw()
 
-    def leave(self) -> None:
-        """The other server serves: go on with what lingers, and with nothing else."""
+    def leave(self, give_back: GiveBack | None) -> None:
+        """The other server serves: go on with what lingers, and with nothing else.
+
+        What would wait for long goes back to that one, if it can be told so.
+        """
         self._has_left = True
         self._let_go_of_packing()
         for handle in self._handles:
             handle.leave()
         for unique in self._answered:
             self._tell(unique)
-        self._lanes.leave(self.lingering)
+        back = functools.partial(self._back, give_back) if give_back is not None else None
+        self._lanes.leave(self.lingering, back)
+
+    def _back(self, give_back: GiveBack, unique: int, moved: int) -> None:
+        del self._lingering[unique]
+        give_back(unique, moved)
 
     def _let_go_of_packing(self) -> None:
         if self._packing is not None:

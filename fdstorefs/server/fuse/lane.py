@@ -40,6 +40,9 @@ MOST_THREADS = 512
 
 _PAUSE = 0.001
 
+GiveBack = Callable[[int, int], None]
+"""Told of a call that another server is to go on with after all, and how many bytes are moved."""
+
 
 class Lane:
     """One direction of one stored file; `events` (POLL bits) say when it is worth an attempt."""
@@ -66,6 +69,7 @@ class Lane:
         self._watch: Watch | None = None
         self._pause: Timer | None = None
         self._is_frozen = False
+        self._give_back: GiveBack | None = None
 
     @property
     def active(self) -> Transfer[Any] | None:
@@ -96,12 +100,16 @@ class Lane:
                 self._give_patience(transfer)
         self._proceed()
 
-    def leave(self, lingering: frozenset[int]) -> None:
-        """Go on with these calls only."""
-        self._queue = deque(one for one in self._queue if one.call.unique in lingering)
-        for transfer in (*self._queue, self._active):
+    def leave(self, lingering: frozenset[int], give_back: GiveBack | None) -> None:
+        """Go on with these calls only; without a thread at them they are given back, if somebody takes them."""
+        self._give_back = give_back
+        waiting, self._queue = self._queue, deque()
+        for transfer in (*waiting, self._active):
             if transfer is not None:
                 transfer.on_exhausted = _nothing
+        for transfer in waiting:
+            if transfer.call.unique in lingering:
+                self._wait(transfer)
         self.thaw()
 
     def submit(self, transfer: Transfer[Any]) -> None:
@@ -193,7 +201,15 @@ class Lane:
         elif transfer.call.nonblocking:
             _dismiss(transfer, None)
         else:
+            self._wait(transfer)
+
+    def _wait(self, transfer: Transfer[Any]) -> None:
+        """It is the first whose turn comes again; or the other server's."""
+        if self._give_back is None:
             self._queue.appendleft(transfer)
+        else:
+            _settle(transfer)
+            self._give_back(transfer.call.unique, transfer.unfinished().moved)
 
     def interrupt(self, transfer: Transfer[Any]) -> None:
         """The caller of this transfer shall wait no longer."""
@@ -319,10 +335,10 @@ class Lanes:
         for lane in self._all:
             lane.thaw()
 
-    def leave(self, lingering: frozenset[int]) -> None:
-        """Go on with these calls only."""
+    def leave(self, lingering: frozenset[int], give_back: GiveBack | None) -> None:
+        """Go on with these calls only; those that would wait are given back."""
         for lane in self._all:
-            lane.leave(lingering)
+            lane.leave(lingering, give_back)
 
     def close(self) -> None:
         """Begin nothing more. A thread that is stuck in a file stays so."""

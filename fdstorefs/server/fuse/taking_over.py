@@ -19,7 +19,7 @@ from fdstorefs.server.fuse.tap import Tap
 from fdstorefs.server.fuse.telling import DATA, FORMAT, STASH
 from fdstorefs.server.fuse.transfer import Unfinished
 from fdstorefs.server.keeping.decoding import NodeDecoder
-from fdstorefs.server.passed import NotUnderstood, Passed, Told, Unpacking, understood
+from fdstorefs.server.passed import NotUnderstood, Passed, Place, Told, Unpacking, understood
 from fdstorefs.server.passed_files import FilesAgain
 
 
@@ -53,8 +53,14 @@ def _take_over(parts: Parts, told: Told, unpacking: Unpacking) -> list[Unfinishe
         names.sockets.bind_again(socket_again(socket))
     open_again(told["handles"], parts.handles, nodes, files, parts.opening)
     list_again(told["listings"], names.listings, nodes, unpacking, context)
-    tap.elsewhere = {int(unique): int(handle) for unique, handle in told["lingering"]}
-    return [Unfinished(unpacking.bytes(request), int(moved)) for request, moved in told["waiting"]]
+    for unfinished in unfinished_again(told["lingering"], unpacking):
+        tap.elsewhere.add(unfinished.request)
+    return unfinished_again(told["waiting"], unpacking)
+
+
+def unfinished_again(told: list[tuple[Place, int]], unpacking: Unpacking) -> list[Unfinished]:
+    """Requests that another server has read."""
+    return [Unfinished(unpacking.bytes(request), int(moved)) for request, moved in told]
 
 
 def _begin_session(tap: Tap, request: bytes, answer: bytes) -> None:

@@ -14,6 +14,7 @@ from fdstorefs.server.fuse import protocol
 from fdstorefs.server.fuse.call import Call, Payload
 from fdstorefs.server.fuse.caller import Caller
 from fdstorefs.server.fuse.device import Device, Unmounted
+from fdstorefs.server.fuse.elsewhere import Elsewhere
 from fdstorefs.server.fuse.handles import Handles
 from fdstorefs.server.fuse.protocol import Header, Opcode
 
@@ -51,10 +52,7 @@ class Tap:
         """What the kernel asked first: a session of another process on this device must be told the same."""
         self.init_answer = b""
         """What it was answered, without a header."""
-        self.elsewhere: dict[int, int] = {}
-        """Calls that another server on this device has to answer, and their handles."""
-        self.pass_interrupt: Callable[[int], None] | None = None
-        """Told of signals for their callers."""
+        self.elsewhere = Elsewhere()
         self.on_answered: Callable[[int], None] | None = None
         """Told of every call that is answered."""
         self._moved: dict[int, int] = {}
@@ -88,9 +86,18 @@ class Tap:
         reply = self._exchange(memoryview(request))
         return reply is not None and protocol.payload(protocol.negotiate(reply)) == answer
 
-    def fail_elsewhere(self, unique: int, code: int) -> None:
-        """Answer a call in place of the other server."""
-        if self.elsewhere.pop(unique, None) is not None:
+    def serve_given_back(self, unique: int, moved: int) -> None:
+        """Serve a call that another server was to answer, and will not. Harmless if there is none."""
+        request, is_interrupted = self.elsewhere.take(unique)
+        if request:
+            self.serve_again(request, moved)
+        if is_interrupted:
+            self.interrupt(unique)
+
+    def fail_elsewhere(self, code: int) -> None:
+        """Answer all calls that another server was to answer."""
+        for unique in self.elsewhere.numbers:
+            self.elsewhere.take(unique)
             self._device.answer(unique, code)
 
     def _end(self) -> None:
@@ -174,9 +181,7 @@ class Tap:
     def _interrupt(self, _header: Header, request: memoryview) -> None:
         # It may cross our answer; then there is nothing left to do.
         unique = protocol.interrupted(request)
-        if unique in self.elsewhere and self.pass_interrupt is not None:
-            self.pass_interrupt(unique)
-        else:
+        if not self.elsewhere.interrupt(unique):
             self.interrupt(unique)
 
     def interrupt(self, unique: int) -> None:

@@ -6,7 +6,7 @@ The store itself is not told: both servers have it. But what has no name any mor
     files: open files without a name (see `passed_files`); nodes: entries and boxes without one, as in the journal
     lookups: number of a node, how often the kernel was told of it; sockets: name, number, uid, gid, when it was bound
     handles, listings: the latest number, and those that are open, with their numbers
-    waiting: a whole request, how many bytes of a WRITE are written; lingering: number of a call, handle
+    waiting, lingering: whole requests, each with how many bytes of a WRITE are written
 """
 
 import json
@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from fdstorefs.core.node import Box, Entry, OpenFile
 from fdstorefs.core.store import Store
 from fdstorefs.core.tree import Tree
-from fdstorefs.server.fuse import protocol, settled
+from fdstorefs.server.fuse import settled
 from fdstorefs.server.fuse.data_handle import DataHandle
 from fdstorefs.server.fuse.handles import Handle, Handles
 from fdstorefs.server.fuse.listing import Listed, Listing, Listings
@@ -115,8 +115,3 @@ def _met(store: Store, handles: Handles, listings: Listings) -> Iterator[Entry |
 def tell_waiting(waiting: Iterable[Unfinished], packing: Packing) -> list[list[object]]:
     """Requests that wait for data or for room."""
     return [[packing.bytes(each.request), each.moved] for each in waiting]
-
-
-def handle_of(request: bytes) -> int:
-    """The handle of a READ or WRITE."""
-    return protocol.transfer(memoryview(request)).fh

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from fdstorefs.errors import InvalidArgument, Overloaded, StoreError
+from fdstorefs.errors import Busy, InvalidArgument, Overloaded, StoreError
 from fdstorefs.server.loop import EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, Loop
 from fdstorefs.server.passed import Told
 from fdstorefs.server.varlink.activity import Exchange, Lasting
@@ -337,6 +337,11 @@ class Connection:
         if self._exchange is not None and self.is_still:
             self._exchange.freeze()
         self._tell_of_waiting()
+
+    def end_call(self) -> None:
+        """Have a call fail that another server could not go on with."""
+        if self._exchange is not None and not self.is_still:
+            self._exchange.fail(Busy("another server takes over, and this call cannot", hint="try again"))
 
     def thaw(self) -> None:
         """Go on."""

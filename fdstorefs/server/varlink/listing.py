@@ -59,7 +59,7 @@ class Listing:
         self._exchange = exchange
         self._found = [str(text) for text in told.get("found", ())]
         self._bytes = sum(len(text) + 1 for text in self._found)
-        self._walk = _behind(told.get("latest", ""), self._walk)
+        self._walk = rest_of(told.get("latest", ""), self._walk)
         if not exchange.backlog:
             self._go_on()
 
@@ -119,7 +119,7 @@ class Listing:
         return f'{{"entries":[{entries}]}}'
 
 
-def _behind(latest: str, walk: Walk) -> Walk:
+def rest_of(latest: str, walk: Walk) -> Walk:
     """The rest of a walk, which is sorted by the parts of paths."""
     place = latest.split("/") if latest else []
     try:

@@ -20,6 +20,7 @@ from fdstorefs.server.varlink.shares import Share, Shares
 
 ACCEPTED_AT_ONCE = 16
 PAUSE_SECONDS = 0.1
+PATIENCE_SECONDS = 1.5
 OUT_OF_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 log = logging.getLogger(__name__)
@@ -78,6 +79,7 @@ class Reception:
         self.discard = service.discard
         self.waits = service.waits
         self._stilled: Callable[[], None] | None = None
+        self._patience: Timer | None = None
 
     def begin(self) -> None:
         """Let clients in."""
@@ -168,23 +170,36 @@ class Reception:
     # Another server is to go on
 
     def freeze(self, done: Callable[[], None]) -> None:
-        """Let nobody in and serve nobody; `done` is called in the loop when no call goes on that has to end here."""
+        """Let nobody in and serve nobody; `done` is called in the loop when no call goes on that has to end here.
+
+        One that takes too long fails: no client may keep another server from taking over.
+        """
         self._stop_listening()
         self._stilled = done
         for client in self.clients:
             client.freeze()
+        self._patience = self.loop.call_at(time.monotonic() + PATIENCE_SECONDS, self._end_calls)
         self.loop.call_soon(self.stilled)
 
     def stilled(self) -> None:
         """A call has ended, perhaps the last."""
         done = self._stilled
         if done is not None and all(client.is_still for client in self._clients):
-            self._stilled = None
+            self._stop_freezing()
             done()
+
+    def _end_calls(self) -> None:
+        for client in self.clients:
+            client.end_call()
+
+    def _stop_freezing(self) -> None:
+        self._stilled = None
+        if self._patience is not None:
+            self._patience.cancel()
 
     def thaw(self) -> None:
         """Go on."""
-        self._stilled = None
+        self._stop_freezing()
         for client in self.clients:
             client.thaw()
         self._listen()

@@ -135,8 +135,13 @@ class Server:
         with theirs:
             argv = [sys.executable, "-m", __spec__.name, "--from", str(theirs.fileno())]
             subprocess.Popen(argv, pass_fds=[theirs.fileno()])
-        assert ours.recv(1) == b"."  # it has imported everything
-        still = functools.partial(self._still, ours, how, key)
+        self.loop.register(ours.fileno(), functools.partial(self._prepared, ours, how, key))
+
+    def _prepared(self, line: socket.socket, how: str, key: str, _events: int) -> None:
+        """The other process has imported everything."""
+        assert line.recv(1) == b"."
+        self.loop.unregister(line.fileno())
+        still = functools.partial(self._still, line, how, key)
         self.frozen = 2
         self.mount.freeze(still)
         self.socket.freeze(still)
@@ -173,13 +178,13 @@ class Server:
             parcel.send(line, passed.told, passed.descriptors)
 
     def _leave(self, line: socket.socket) -> None:
-        def answered(unique: int) -> None:
-            line.send(f"{unique}\n".encode())
+        def over(unique: int, moved: int = -1) -> None:
+            line.send(f"{unique},{moved}\n".encode())
             if not self.mount.lingering:
                 os._exit(0)
 
         self.socket.leave()
-        self.mount.leave(answered)
+        self.mount.leave(over, over)
         if not self.mount.lingering:
             os._exit(0)
         line.setblocking(False)
@@ -197,8 +202,11 @@ class Server:
 
     def _told_of_answers(self, line: socket.socket, _events: int) -> None:
         answered = line.recv(4096)
-        for unique in answered.split():
-            self.mount.answered_elsewhere(int(unique))
+        for unique, moved in (map(int, told.split(b",")) for told in answered.split()):
+            if moved < 0:
+                self.mount.answered_elsewhere(unique)
+            else:
+                self.mount.given_back(unique, moved)
         if not answered:
             self.loop.unregister(line.fileno())
             line.close()

@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from fdstorefs.host import procfs
-from tests.mount.fuse.mounted_store import REPOSITORY, START_SECONDS, MountedStore
+from tests.mount.fuse.mounted_store import REPOSITORY, START_SECONDS, Client, MountedStore
 from tests.mount.waiting import wait_for
 
 
@@ -24,6 +24,12 @@ class Succession(MountedStore):
     def confuse(self, key: str) -> str:
         """Have another process be told nonsense; what it says to that."""
         return self._ask(f"confuse {key}").removeprefix("refused: ")
+
+    def client_of(self, argv: list[str], **popen: Any) -> Client:
+        """Start any other client; it is killed after the test."""
+        process: Client = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, **popen)
+        self.clients.append(process)
+        return process
 
     @property
     def socket(self) -> str:
