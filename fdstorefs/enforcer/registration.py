@@ -213,6 +213,7 @@ class Registration:
             raise
         finally:
             self.watch(instance)
+        self._admitted()
         log.info("instance %d: process %d serves from now on", instance.number, instance.pid)
 
     def watch(self, instance: Instance) -> None:
