@@ -141,6 +141,9 @@ class KeeperLine:
     def stay(self) -> None:
         """Nobody takes over."""
         self._is_left = False
+        if self._loop is not None:
+            self._loop.unregister(self._socket.fileno())
+            self._loop.register(self._socket.fileno(), self._on_event)
         try:
             self._send(Verb.STAY)
         except (_KeeperGone, Overloaded):
@@ -190,8 +193,10 @@ class KeeperLine:
             self._loop = None
 
     def _on_event(self, _events: int) -> None:
-        if self._is_left:
-            self.unwatch()
+        if self._is_left and self._loop is not None:
+            self._loop.unregister(
+                self._socket.fileno()
+            )  # the new server looks for another keeper, or we do if we stay
         elif not self._listen():
             self._is_lost = True
             self._look_for_another()

@@ -99,7 +99,7 @@ def upgraded(
 
 
 def test_the_new_server_is_guarded_and_guards(upgraded: Upgraded, actor: Callable[..., Actor]) -> None:
-    """It is the same instance to the enforcer; nobody reaches into server and keeper; a server that follows is the next."""
+    """It is the same instance to the enforcer; nobody reaches into it or its keeper; the next server is one, too."""
     told, state, said = upgraded.told, upgraded.state(), upgraded.status()
 
     assert told["former_pid"] != told["pid"]

@@ -37,8 +37,11 @@ class Former:
         assert self._mount_server is not None
         try:
             while (message := self._talk.hear()) is not None:
+                unique = int(message.told["unique"])
                 if message.say == "answered":
-                    self._mount_server.answered_elsewhere(int(message.told["unique"]))
+                    self._mount_server.answered_elsewhere(unique)
+                elif message.say == "given-back":
+                    self._mount_server.given_back(unique, int(message.told["moved"]))
         except TalkEnded:
             self._loop.unregister(self._talk.fileno())
             self._talk.close()

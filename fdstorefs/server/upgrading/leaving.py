@@ -23,7 +23,7 @@ class Leaving:
         """See what is left to do."""
         parts = self._parts
         parts.line.unwatch()
-        parts.mount_server.leave(self._answered)
+        parts.mount_server.leave(self._answered, self._give_back)
         parts.socket_server.leave()
         if not parts.mount_server.lingering:
             self._leave()
@@ -37,6 +37,14 @@ class Leaving:
     def _answered(self, unique: int) -> None:
         try:
             self._talk.say("answered", unique=unique)
+        except TalkEnded:
+            log.debug("the new server is gone, too")
+        if not self._parts.mount_server.lingering:
+            self._leave()
+
+    def _give_back(self, unique: int, moved: int) -> None:
+        try:
+            self._talk.say("given-back", unique=unique, moved=moved)
         except TalkEnded:
             log.debug("the new server is gone, too")
         if not self._parts.mount_server.lingering:

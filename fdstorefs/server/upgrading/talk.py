@@ -1,6 +1,7 @@
 """What the old server and the new one say to each other, on a SOCK_SEQPACKET pair: one message is one JSON object.
 
-`say` is what it is: from the old one `hello`, `state`, `register`, `answered`; from the new one `prepared`, `built`,
+`say` is what it is: from the old one `hello`, `state`, `register`, `answered`,
+`given-back`; from the new one `prepared`, `built`,
 `taken`, `serving`, `interrupt`, or at any time before it serves `failed`, with `why` and `hint`. What may be long
 (`prepared`, `state`) has its JSON in the first of its descriptors, and says how many come with it, the rest of them in
 messages `more`.

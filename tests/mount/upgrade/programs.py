@@ -1,4 +1,4 @@
-"""Programs to upgrade to: copies of the package, each with a version of its own, and changes where a test wants them."""
+"""Programs to upgrade to: copies of the package, each with its own version, and changes where a test wants them."""
 
 import os
 import shutil
@@ -98,14 +98,21 @@ class Installed:
     def end(self) -> None:
         """End the instance, whatever became of it."""
         try:
-            with fdstorefs.connect(self.mount) as store:
-                os.kill(store.status().keeper or store.status().pid, signal.SIGTERM)
-            wait_for(lambda: not mounted_below(self.mount), SECONDS, "the end")
-        except fdstorefs.StoreError:
-            print(self.said())
+            wait_for(self._ends, SECONDS, "the end")
         finally:
+            print(self.said())
             for left in mounted_below(self.mount):
                 unmount(left, lazy=True)
+
+    def _ends(self) -> bool:
+        """Tell it to. Who is told may have been killed a moment ago."""
+        try:
+            with fdstorefs.connect(self.mount) as store:
+                status = store.status()
+            os.kill(status.keeper or status.pid, signal.SIGTERM)
+        except (fdstorefs.StoreError, ProcessLookupError):
+            pass
+        return not mounted_below(self.mount)
 
 
 def _link(path: str) -> str:

@@ -1,7 +1,7 @@
-"""An instance is upgraded again and again, while clients stash, replace, retrieve, discard, read, write, wait and watch.
+"""An instance is upgraded again and again, while clients stash, replace, retrieve, discard, read, write, wait, watch.
 
-`python -m tests.mount.upgrade.torture --upgrades 100 --clients 8` is the long run; the short one is a test. No request may
-fail, of any client, by socket or mount; what is stored stays the same open file (kcmp); a read that waits goes on
+`python -m tests.mount.upgrade.torture --upgrades 100 --clients 8` is the long run; the short one is a test. No request
+may fail, of any client, by socket or mount; what is stored stays the same open file (kcmp); a read that waits goes on
 waiting and is answered; a watch misses nothing; and in the end nothing is left over.
 """
 
