@@ -48,7 +48,7 @@ _fdstorefs() {
     esac
 
     if [[ -z $verb ]]; then
-        _fdstorefs_words serve mount umount run put exec ls stat rm mv ln seal unseal watch policy audit \
+        _fdstorefs_words serve mount umount upgrade run put exec ls stat rm mv ln seal unseal watch policy audit \
             enforce status doctor completion --at --help --version
     elif [[ $verb == policy ]]; then
         _fdstorefs_words check explain test diff compile schema status load mode --help
@@ -84,7 +84,7 @@ _fdstorefs_options() {
         exec) echo --stdin --fd --take --at -- ;;
         ls) echo --long --names --json --at ;;
         mv) echo --replace --at ;;
-        stat | watch | status) echo --json --at ;;
+        stat | watch | status | upgrade) echo --json --at ;;
         doctor) echo --json --at --enforcer --pins ;;
         enforce) echo --policy --audit --audit-fsync --lockdown --socket --pins --ready-fd --off ;;
         rm | ln | seal | unseal) echo --at ;;
