@@ -1,7 +1,8 @@
 """What the two doors of an instance, the mount and the socket, share."""
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fdstorefs.core.store import Store
@@ -26,3 +27,5 @@ class Context:
     status: Callable[[], dict[str, Any]]
     upgrade: Callable[[Callable[[StoreError], None]], None] | None = None
     upgraded: dict[str, Any] | None = None
+    restores: Counter[int] = field(default_factory=Counter)
+    """How many restores each user has begun and not done."""

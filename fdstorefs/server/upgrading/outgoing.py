@@ -130,7 +130,7 @@ class Attempt:
             self._ended(str(error))
         except StoreError as error:
             self._give_up(error)
-        except Exception as error:  # noqa: BLE001  whatever it is, this server goes on
+        except Exception as error:
             log.exception("an upgrade failed")
             self._give_up(StoreError(f"the upgrade failed: {error}"))
 
@@ -166,7 +166,7 @@ class Attempt:
             self._talk.say_much("state", descriptors, **told, still=self._stood_still)
         except TalkEnded as error:
             self._ended(str(error))
-        except Exception as error:  # noqa: BLE001  whatever it is, this server goes on
+        except Exception as error:
             log.exception("an upgrade failed")
             self._give_up(StoreError(f"nothing can be handed over: {error}"))
 

@@ -190,8 +190,7 @@ def _read_to_the_end(before: Restored, journal: int) -> Restored:
     """The journal as it is now: what has come to it, or if it is another one, all of it. Raises MountError."""
     if os.path.samestat(os.fstat(before.fd), os.fstat(journal)):
         contents = frames.read_on(read_memory(journal), before.contents)
-        for record in contents.records:
-            before.state.apply(record)
+        before.state.apply(contents.records)
         restored = Restored(journal, contents, before.state)
     else:
         restored = read(journal)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from fdstorefs.errors import StoreError
-from fdstorefs.server.loop import Loop
+from fdstorefs.server.user_turns import Scheduler
 from fdstorefs.server.varlink.reply import Reply, success
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ class Activity(Protocol):
         """Begin. May finish at once."""
 
     def drained(self) -> None:
-        """The client has read all that was said."""
+        """The client has read all that was said, or there is room for what was offered."""
 
     def stop(self) -> None:
         """The last reply is given or the client is gone: let go of everything. Called once."""
@@ -50,6 +50,9 @@ class Line(Protocol):
     def send(self, data: bytes) -> None:
         """Send, or queue what the kernel does not take. May close the connection."""
 
+    def offer(self, reply: Reply) -> bool:
+        """Send a reply with descriptors at once, or not: then `drained` is called when there is room. May close."""
+
     def call_is_over(self) -> None:
         """The last reply of the activity has been sent."""
 
@@ -57,7 +60,7 @@ class Line(Protocol):
 class Exchange:
     """The caller, as an activity sees it. Once it is over, nothing is said or run any more."""
 
-    def __init__(self, line: Line, loop: Loop, activity: Activity) -> None:
+    def __init__(self, line: Line, loop: Scheduler, activity: Activity) -> None:
         self._line = line
         self._loop = loop
         self._activity: Activity | None = activity
@@ -114,6 +117,13 @@ class Exchange:
         """One reply of several."""
         if self._activity is not None:
             self._line.send(reply.data)
+
+    def offer(self, reply: Reply) -> bool:
+        """One reply of several, with descriptors. False: there is no room, and the activity is told when there is.
+
+        Raises Overloaded where no room of this client's would help.
+        """
+        return self._activity is not None and self._line.offer(reply)
 
     def finish(self, reply: Reply) -> None:
         """The last reply."""

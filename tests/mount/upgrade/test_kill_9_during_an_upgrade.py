@@ -1,4 +1,4 @@
-"""kill -9 of anybody at any step of an upgrade, or right after it: what was acknowledged is there, and somebody serves."""
+"""kill -9 of anybody at any step of an upgrade, or right after it: what was acknowledged is there."""
 
 import os
 import signal

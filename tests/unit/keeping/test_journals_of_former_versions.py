@@ -1,7 +1,6 @@
 """A journal of every format that there ever was is read, and gone on with; it is written anew in the present format."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,12 +17,12 @@ JOURNALS = Path(__file__).parent / "journals"
 
 
 @pytest.fixture(params=[1])
-def journal(request: pytest.FixtureRequest) -> Iterator[int]:
+def journal(request: pytest.FixtureRequest) -> int:
     """A memfd with a journal of this format, as a server of then has left it."""
     memory = os.memfd_create("journal")
     os.write(memory, (JOURNALS / f"format-{request.param}.journal").read_bytes())
     os.ftruncate(memory, STEP)
-    yield memory
+    return memory
 
 
 def resumed(journal: int, *, waits: bool = False) -> tuple[Life, Keeping, Holding]:
