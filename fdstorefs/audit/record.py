@@ -419,7 +419,7 @@ EVENT_FIELDS: dict[Event, tuple[Field, ...]] = {
 EVENT_MEANING: dict[Event, str] = {
     Event.START: "the log begins: the server is about to serve",
     Event.RESTART: "the server was killed, and another one goes on: same run, same entries, same open files",
-    Event.UPGRADE: "a server, perhaps of another version, has taken over from the one that served: same run, same entries",
+    Event.UPGRADE: "a new program's server has taken over from the one that served: same run, same entries",
     Event.STOP: "the log ends: the server ends in order",
     Event.POLICY_LOAD: "policies were put in force",
     Event.POLICY_REJECT: "policies with errors were not; what was in force stays",

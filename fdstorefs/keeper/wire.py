@@ -36,8 +36,8 @@ class Verb(enum.IntEnum):
 
     `UPGRADE` from a keeper: somebody wants a new program. From a server: start it as `HowToStart` (JSON) says, with all
     that is held and this descriptor, a line to that server, which serves on meanwhile. `SUCCEEDED` and the new one's
-    pid: it has taken over; `STAY`: it will not, and is to be gone. `SERVE`, from the keeper to the new one: it is the server
-    from now on.
+    pid: it has taken over; `STAY`: it will not, and is to be gone. `SERVE`, from the keeper to the new one: it is
+    the server from now on.
     """
 
     KEEP = 1

@@ -348,7 +348,7 @@ class Instance:
             descriptors=self._context.intake.files,
         )
         log.warning(
-            "serving %s as version %s in the place of version %s (pid %d), with %d entries; nobody was served for %d ms",
+            "serving %s, version %s in the place of %s (pid %d), with %d entries; nobody was served for %d ms",
             self._mounted.path,
             __version__,
             upgraded["formerVersion"],

@@ -1,7 +1,7 @@
 """Frames: how records lie in a journal, one after the other behind a header. Pure.
 
-    header: magic, major and minor version of the format (u16 each), the identity of the instance (16 bytes), the version
-            of the program that began it (24 bytes, the rest zeros), crc32 of all that
+    header: magic, major and minor version of the format (u16 each), the identity of the instance (16 bytes), the
+            version of the program that began it (24 bytes, the rest zeros), crc32 of all that
     record: length of the payload (u32), crc32 of the rest (u32), kind (u8), sequence (u64), payload
 
 All numbers are little-endian. No payload ends with a zero, and what follows the last record is zeros. A record can be
@@ -47,7 +47,8 @@ class Record(NamedTuple):
 class Contents(NamedTuple):
     """What could be read. `end` is where the next record goes, and `sequence` the number of the last one.
 
-    It has the format `major`; `writer` is the version of the program that began it, "" where that is not known. `torn`: there is the beginning of a record at the end, which is not one of these. `damage` says what else is not
+    It has the format `major`; `writer` is the version of the program that began it, "" where that is not known.
+    `torn`: there is the beginning of a record at the end, which is not one of these. `damage` says what else is not
     as it was written: then records are lost that somebody was told of.
     """
 

@@ -1,4 +1,5 @@
-"""The server that serves: it has a new program started, stands still when that has prepared, gives it everything, and ends.
+"""The server that serves: it has a new program started, stands still when that has prepared, gives it everything, and
+ends.
 
 Until the new server has said that it has taken everything (`taken`), and the keeper has been told, whatever goes wrong
 there ends the attempt, and this server goes on as if nothing had been asked. From then on the keeper holds: if the new
@@ -72,7 +73,7 @@ class Upgrades:
             log.error("no upgrade: %s", error.message)
 
     def close(self) -> bool:
-        """This server is to end: so does the attempt. False if another one serves already, which is told to end, too."""
+        """This server is to end: so does the attempt. False if another one serves, which is told to end, too."""
         return self._attempt is None or self._attempt.end_with_us()
 
 
