@@ -199,7 +199,7 @@ class Registry:
     # A server in the place of another
 
     def succeed(self, instance: Instance, successor: Process, pidfd: int) -> None:
-        """Have a process that the instance's keeper has started be its server. The pidfd is the instance's from then on.
+        """Have a process that the instance's keeper has started be its server; the pidfd is the instance's then.
 
         The former server is guarded as a keeper until it ends: it has what it had, and is given nothing more.
         """
