@@ -150,6 +150,11 @@ class Intake:
             found = syscalls.statx_cached(descriptor)
             self._tell_unkept(descriptor, found.dev, found.ino)
 
+    def let_file_wait(self, file: OpenFile) -> None:
+        """An open file was accepted, and it may be long until it gets a name: until then it is not kept."""
+        if self.unkept is not None and file.opener is None:
+            self.unkept(file.descriptor)
+
     def _tell_unkept(self, descriptor: int, device: int, inode: int) -> None:
         """Unless it is a copy of what the store holds guarded."""
         if self.unkept is None:

@@ -20,7 +20,7 @@ class Activity(Protocol):
         """Begin. May finish at once."""
 
     def drained(self) -> None:
-        """The client has read all that was said."""
+        """The client has read all that was said, or there is room for what was offered."""
 
     def stop(self) -> None:
         """The last reply is given or the client is gone: let go of everything. Called once."""
@@ -49,6 +49,9 @@ class Line(Protocol):
 
     def send(self, data: bytes) -> None:
         """Send, or queue what the kernel does not take. May close the connection."""
+
+    def offer(self, reply: Reply) -> bool:
+        """Send a reply with descriptors at once, or not: then `drained` is called when there is room. May close."""
 
     def call_is_over(self) -> None:
         """The last reply of the activity has been sent."""
@@ -114,6 +117,13 @@ class Exchange:
         """One reply of several."""
         if self._activity is not None:
             self._line.send(reply.data)
+
+    def offer(self, reply: Reply) -> bool:
+        """One reply of several, with descriptors. False: there is no room, and the activity is told when there is.
+
+        Raises Overloaded where no room of this client's would help.
+        """
+        return self._activity is not None and self._line.offer(reply)
 
     def finish(self, reply: Reply) -> None:
         """The last reply."""

@@ -168,11 +168,11 @@ class Connection:
         outbox = self.outbox
         if outbox.backlog:
             outbox.flush()
-            if not outbox.backlog and self._exchange is not None:
-                self._exchange.drained()
         elif self._room_wanted & EPOLLET and not outbox.flight.landed():
             return
         self._room_wanted = 0
+        if not outbox.backlog and self._exchange is not None:
+            self._exchange.drained()
         self._advance()
 
     # Serving
@@ -310,6 +310,25 @@ class Connection:
         if self.outbox.backlog:
             self._check_share()
             self._await()
+
+    def offer(self, reply: Reply) -> bool:
+        """Send a reply with descriptors for an activity, or do nothing: then the activity is told when there is room.
+
+        Raises Overloaded where it is others who have too much under way.
+        """
+        if self._closed or self.outbox.backlog:
+            return False
+        try:
+            taken = self._send_with_descriptors(reply.data, reply.descriptors or [])
+        except StoreError:
+            raise
+        except OSError as error:
+            self._failed(error)
+            return False
+        if not taken or self.outbox.backlog:
+            self._check_share()
+            self._await()
+        return taken
 
     def call_is_over(self) -> None:
         """The activity has given its last reply; go on with what the client asked meanwhile."""

@@ -11,6 +11,7 @@ from fdstorefs.server.kernel_facts import Home
 from fdstorefs.server.subjects import Subjects
 from fdstorefs.server.varlink.ancillary import UCRED
 from fdstorefs.server.varlink.peer import HeldPeer, LatestDetails, Peer, PeerFacts
+from fdstorefs.server.varlink.session import Session
 
 
 class Sender:
@@ -26,6 +27,8 @@ class Sender:
         self._peer = Peer(connected, self.pid, held)
         self._latest_credentials = credentials
         self._latest = _Whoever(self._home, self._peer, credentials)
+        self.session = Session()
+        """What this connection does in several calls."""
 
     def subject(self, credentials: bytes) -> Subject:
         """The subject behind a `struct ucred`. A new one each time: what is looked up is kept in it."""
@@ -40,7 +43,8 @@ class Sender:
         return self._peer.held
 
     def close(self) -> None:
-        """Let go of the process."""
+        """Let go of the process, and of what it has begun."""
+        self.session.close()
         self._peer.close()
 
 
