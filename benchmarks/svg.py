@@ -54,13 +54,13 @@ class Drawing:
             f'fill={quoteattr(colour)} fill-opacity="{opacity}"/>'
         )
 
-    def path(self, points: list[tuple[float, float]], colour: str) -> None:
-        """A line through points, with a dot on each."""
+    def path(self, points: list[tuple[float, float]], colour: str, *, dots: bool = True) -> None:
+        """A line through points, with a dot on each where they are few."""
         corners = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         self._shapes.append(
             f'<polyline points="{corners}" fill="none" stroke={quoteattr(colour)} stroke-width="2"/>'
         )
-        for x, y in points:
+        for x, y in points if dots else ():
             self._shapes.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill={quoteattr(colour)}/>')
 
     def legend(self, x: float, y: float, entries: list[tuple[str, str]]) -> None:

@@ -46,7 +46,7 @@ _fdstorefs() {
         --into) [[ $verb == transfer ]] || _fdstorefs_entries; return ;;
         --audit) _fdstorefs_words file: stderr journald syslog none; compopt -o nospace; return ;;
         --audit-fsync) _fdstorefs_words never interval: always; return ;;
-        --mode | --entries | --entries-per-uid | --label | --expires | --ready-fd | --fd) return ;;
+        --mode | --entries | --entries-per-uid | --entries-per-box | --label | --expires | --ready-fd | --fd) return ;;
         --entry | --also | --filesystem | --uid | --gid | --cgroup | --cap) return ;;
         --stasher-uid | --stasher-cap | --opener-uid | --opener-cap) return ;;
         --rule | --instance | --reason | --lines | -n) return ;;
@@ -78,10 +78,10 @@ _fdstorefs_words() {
 }
 
 _fdstorefs_options() {
-    local serving='--mode --entries --entries-per-uid --no-keeper --policy --audit --audit-fsync --enforcement --enforcer'
+    local serving='--mode --entries --entries-per-uid --entries-per-box --no-keeper --policy --audit --audit-fsync --enforcement --enforcer'
     local filters='--since --until --subject --entry --verdict --decided --source --action --rule --instance --reason'
     case $1 in
-        serve) echo --ready-fd $serving ;;
+        serve) echo --ready-fd --systemd-store $serving ;;
         mount) echo --log $serving ;;
         umount) echo --lazy ;;
         run) echo --map-root $serving -- ;;

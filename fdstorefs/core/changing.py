@@ -35,8 +35,6 @@ class Changing(Finder):
         """When entries expire."""
         self.attend: Callable[[OpenFile], None] | None = None
         """Told of each open file that has come into an entry, or that is in one that is polled now, or no more."""
-        self.is_over: Callable[[int], bool] = _never
-        """Whether such a time has come."""
         self.unsealed: Callable[[], None] | None = None
         """Told when a box was unsealed: what had to stay in it may go."""
         self._clock = clock
@@ -96,8 +94,7 @@ class Changing(Finder):
         self._require_place(target)
         self._authority.require_mode(subject, Action.STASH, target)
         self._require_unsealed(subject, Action.STASH, target, target.box)
-        if more:
-            self._require_room(subject, target, more)
+        self._require_room(subject, target, more)
 
     def _require_place(self, target: Target) -> None:
         self._require_not_reserved(target)
@@ -108,10 +105,12 @@ class Changing(Finder):
         if target.box is self.root and target.name in RESERVED:
             raise EntryExists(f"`{target.name}` is the store's own", name=target.name)
 
-    def _require_room(self, subject: Subject, target: Target, more: int) -> None:
-        """Raise QuotaExceeded for so many more nodes, unless the subject may not make them anyway."""
+    def _require_room(self, subject: Subject, target: Target, more: int, names: int = 1) -> None:
+        """Raise QuotaExceeded for so many more nodes, and names in the box, if the subject may make them."""
         try:
-            self.usage.check(subject.uid, more)
+            if more:
+                self.usage.check(subject.uid, more)
+            self.usage.check_box(target.box, names)
         except QuotaExceeded as error:
             if target.coming is not None and not self._authority.policy_allows(subject, Action.STASH, target):
                 self._authority.require_policy(subject, Action.STASH, target)
@@ -180,13 +179,9 @@ class Changing(Finder):
 
     @staticmethod
     def _unsealed(box: Box) -> None:
-        above: Box | None = box
-        while above is not None:
-            if above.sealed:
-                raise Busy(
-                    f"the box `{above.path or '/'}` is sealed", name=above.path, hint="unseal it first"
-                )
-            above = above.parent
+        above = box.sealed_by
+        if above is not None:
+            raise Busy(f"the box `{above.path or '/'}` is sealed", name=above.path, hint="unseal it first")
 
     # Steps
 
@@ -260,11 +255,6 @@ class Changing(Finder):
     def _tell(self, change: Change, box: Box, name: str, node: Entry | Box) -> None:
         if self.events.wanted:
             self.events.publish(Event(change, box, name, node))
-
-
-def _never(_when: int) -> bool:
-    """Nobody tells the time."""
-    return False
 
 
 def exists(target: Target, hint: str | None = None) -> EntryExists:

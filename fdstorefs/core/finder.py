@@ -1,6 +1,6 @@
 """Finding: from paths and inode numbers to entries and boxes, as far as the subject may see them."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 from fdstorefs.core.access import Action, Authority, Target
 from fdstorefs.core.name import check, split
@@ -19,6 +19,10 @@ class Finder:
     def __init__(self, tree: Tree, authority: Authority) -> None:
         self.tree = tree
         self._authority = authority
+        self.is_over: Callable[[int], bool] = _never
+        """Whether the time has come that an entry expires at."""
+        self.go_now: Callable[[Entry], None] | None = None
+        """Has an entry go whose time has come, of which there may be so many that not all are gone yet."""
 
     @property
     def root(self) -> Box:
@@ -65,7 +69,7 @@ class Finder:
             if not isinstance(node, Box):
                 raise NotABox(f"`{part}` in `{path}` is an entry, not a box", name=path)
             box = node
-        return self._searched(subject, Target(box, parts[-1], box.children.get(parts[-1])))
+        return self._searched(subject, Target(box, parts[-1], self._there(box, parts[-1])))
 
     def _searched(self, subject: Subject, target: Target) -> Target:
         self._authority.require(subject, Action.SEARCH, target)
@@ -77,8 +81,25 @@ class Finder:
 
     def target(self, box: Box, name: str) -> Target:
         """The name and whatever it stands for now; decides nothing. Errors: InvalidName, NameTooLong."""
-        node = box.children.get(name)
+        node = self._there(box, name)
         return Target(box, name if node is not None else check(name), node)
+
+    def _there(self, box: Box, name: str) -> Entry | Box | None:
+        """What has this name. If it is overdue it goes first, so that nobody meets it."""
+        node = box.children.get(name)
+        if self.go_now is not None and isinstance(node, Entry) and self._is_overdue(box, node):
+            self.go_now(node)
+            node = box.children.get(name)
+        return node
+
+    def _is_overdue(self, box: Box, node: Entry | Box) -> bool:
+        """Whether it ought to be gone from this box. What is in a sealed one stays."""
+        return (
+            isinstance(node, Entry)
+            and node.expires is not None
+            and self.is_over(node.expires)
+            and not box.is_sealed
+        )
 
     def target_of(self, subject: Subject, node: Entry | Box, action: Action = Action.LIST) -> Target:
         """A target for a node known by its inode: under a name that the action is allowed for, if there is one.
@@ -90,7 +111,9 @@ class Finder:
             return Target(node.parent or node, node.name, node)
         if not node.is_named:
             raise NoSuchEntry("the entry is gone: it was discarded")
-        targets = [Target(box, name, node) for box, name in node.places]
+        targets = [Target(box, name, node) for box, name in node.places if not self._is_overdue(box, node)]
+        if not targets:
+            raise NoSuchEntry("the entry is gone: it has expired")
         if len(targets) == 1:
             return targets[0]
         known = [target for target in targets if self.knows(subject, target)]
@@ -119,12 +142,13 @@ class Finder:
         """The names in `box` that the subject may list, sorted; Denied if it may not read the box."""
         self._authority.require(subject, Action.LIST, self._self(box))
         allows = self._authority.policy_allows
-        shown = [
-            (name, node)
-            for name, node in sorted(box.children.items())
-            if allows(subject, Action.LIST, Target(box, name, node))
+        there = [
+            (name, node) for name, node in sorted(box.children.items()) if not self._is_overdue(box, node)
         ]
-        self._left_out(subject, box, len(box.children) - len(shown))
+        shown = [
+            (name, node) for name, node in there if allows(subject, Action.LIST, Target(box, name, node))
+        ]
+        self._left_out(subject, box, len(there) - len(shown))
         return shown
 
     def walk(self, subject: Subject, box: Box | None = None) -> Generator[tuple[str, Target | None]]:
@@ -157,7 +181,7 @@ class Finder:
         if may_search and self.may(subject, Action.LIST, self._self(box)):
             for name in sorted(box.children):
                 node = box.children.get(name)
-                if node is not None:
+                if node is not None and not self._is_overdue(box, node):
                     yield Target(box, name, node)
 
     def _left_out(self, subject: Subject, box: Box, count: int) -> None:
@@ -191,3 +215,8 @@ class Finder:
             return
         node.lookups -= count
         self.tree.collect(node)
+
+
+def _never(_when: int) -> bool:
+    """Nobody tells the time."""
+    return False

@@ -9,9 +9,8 @@ from collections.abc import Iterable, Sequence
 from fdstorefs.core.access import Action, Target
 from fdstorefs.core.changing import Changing
 from fdstorefs.core.event import Change
-from fdstorefs.core.node import Box, Entry
+from fdstorefs.core.node import Entry
 from fdstorefs.core.subject import Subject
-from fdstorefs.errors import Busy
 
 
 class Lapsing(Changing):
@@ -50,19 +49,12 @@ class Lapsing(Changing):
 
     def may_lapse(self, entry: Entry) -> list[Target]:
         """The names of an entry that can go now: those that are in no sealed box."""
-        return [Target(box, name, entry) for box, name in entry.places if not self._is_sealed(box)]
+        return [Target(box, name, entry) for box, name in entry.places if not box.is_sealed]
 
     def lapse(self, targets: Sequence[Target], change: Change) -> None:
         """Take these names away, as one operation. Raises what the journal raises, and then nothing has changed."""
         self.journal.prepare(_count_names(targets))
         self.let_go(self._remove_all(targets, change))
-
-    def _is_sealed(self, box: Box) -> bool:
-        try:
-            self._unsealed(box)
-        except Busy:
-            return True
-        return False
 
 
 def _count_names(targets: Iterable[Target]) -> int:

@@ -34,7 +34,7 @@ class OpenFile:
     where telling it would have meant asking somebody else's file server. `guarded`: the kernel enforces the policy
     on it wherever it goes; to be settled before anybody is asked about the file, as verdicts are remembered.
     `unguarded` is why it doesn't where it could. `opener` None: not known, as only the kernel can tell.
-    `kept`: the store's journal keeps it.
+    `kept`: the store's journal keeps it. `sender` is the uid of who brought it first; None: nobody that is known.
     """
 
     descriptor: int
@@ -50,6 +50,7 @@ class OpenFile:
     pollable: bool = True
     kept: bool = False
     number: int = 0
+    sender: int | None = None
     holds: int = 0
     release: Callable[["OpenFile"], None] | None = field(default=None, repr=False)
     _within: "Entry | list[Entry] | None" = field(default=None, repr=False)
@@ -212,6 +213,19 @@ class Box(Node):
         Programs take a directory with one link for one whose boxes nobody counted.
         """
         return 1 if self.is_attached else 0
+
+    @property
+    def sealed_by(self) -> "Box | None":
+        """The box that is sealed, this one or one above it."""
+        box: Box | None = self
+        while box is not None and not box.sealed:
+            box = box.parent
+        return box
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether what is in it can neither change nor leave."""
+        return self.sealed_by is not None
 
     def is_only(self, box: "Box", name: str) -> bool:
         """True if this is its name, or was when it was removed: it never has another."""

@@ -297,9 +297,17 @@ class Restoring(Stashing):
         """Raise QuotaExceeded where all of it is too much."""
         try:
             self.usage.check_all(plan.more)
+            if self.usage.limits.entries_per_box is not None:
+                self._require_room_in_boxes(plan)
         except StoreError as error:
             self._authority.refused(plan.subject, Action.STASH, plan.steps[-1].targets[0], error)
             raise
+
+    def _require_room_in_boxes(self, plan: Arrangement) -> None:
+        new = Counter(target.box.ino for step in plan.steps for target in step.targets if target.node is None)
+        boxes = {box.ino: box for box in plan.boxes.values()}
+        for number, names in new.items():
+            self.usage.check_box(boxes[number], names)
 
     def _require_step(self, subject: Subject, step: Step) -> None:
         for target in step.targets:

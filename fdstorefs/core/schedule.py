@@ -1,7 +1,7 @@
 """A schedule: what has its time, and what is next. Pure; time is any number that only grows."""
 
 import heapq
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from itertools import count
 from typing import Generic, TypeVar
 
@@ -49,6 +49,16 @@ class Schedule(Generic[Item]):
         else:
             self._times[item] = when
             heapq.heappush(self._heap, (when, next(self._order), item))
+        self._clear_away()
+        self._tell()
+
+    def put_all(self, items: Iterable[tuple[Item, int]]) -> None:
+        """Give very many items their times."""
+        for item, when in items:
+            if self._times.get(item) != when:
+                self._times[item] = when
+                self._heap.append((when, next(self._order), item))
+        heapq.heapify(self._heap)
         self._clear_away()
         self._tell()
 

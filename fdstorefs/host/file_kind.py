@@ -123,6 +123,7 @@ _KERNEL_FILESYSTEMS = frozenset(
     }
 )
 _LOCAL_FILESYSTEMS = _DISK_FILESYSTEMS | _KERNEL_FILESYSTEMS
+_ON_NO_MOUNT = frozenset({"anon_inodefs", "nsfs", "pidfs", "pipefs", "sockfs"})
 # Freeing a deleted file takes about a tenth of a second for each GiB.
 _LARGE_FILE_BYTES = 64 * 2**20
 
@@ -172,6 +173,11 @@ _ACCESS_BY_MODE: dict[int, Access] = {os.O_RDONLY: "r", os.O_WRONLY: "w", os.O_R
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 _MEMORY_DEVICE_MAJOR = 1
 _POLLABLE_MEMORY_MINORS = frozenset({8, 9, 11})  # random, urandom, kmsg
+# Polling one of these takes no lock of the socket's, which somebody who sends may hold for ever. A vsock's does.
+_POLLABLE_FAMILIES = frozenset(
+    {socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK, socket.AF_PACKET}
+)
+_IPPROTO_SMC = 256  # speaks for AF_INET, and is another family's
 
 _live_mounts = LiveMountTable()
 os.register_at_fork(after_in_child=_live_mounts.forget_in_child)
@@ -188,6 +194,11 @@ def classify(fd: int) -> FileFacts:
     if kind is None:
         kind = _anonymous_kind(procfs.fd_link(fd))
     return _facts(fd, cached, flags, kind, filesystem)
+
+
+def is_answered_by_the_kernel(filesystem: str | None) -> bool:
+    """Whether questions about a file there are, its attributes say: no server in user space has to be there for it."""
+    return filesystem in _LOCAL_FILESYSTEMS or filesystem in _ON_NO_MOUNT
 
 
 def _on_a_mount(fd: int, cached: CachedStat, flags: int) -> FileFacts:
@@ -215,7 +226,7 @@ def _facts(fd: int, cached: CachedStat, flags: int, kind: Kind, filesystem: str 
         access,
         filesystem,
         _may_block_on_close(fd, kind, filesystem, access, cached.size),
-        access != "path" and _is_pollable(kind, filesystem, cached),
+        access != "path" and _is_pollable(fd, kind, filesystem, cached),
     )
 
 
@@ -235,16 +246,26 @@ def _may_block_on_close(fd: int, kind: Kind, filesystem: str | None, access: Acc
     return size > _LARGE_FILE_BYTES or (kind is Kind.REGULAR and filesystem not in _DISK_FILESYSTEMS)
 
 
-def _is_pollable(kind: Kind, filesystem: str | None, cached: CachedStat) -> bool:
+def _is_pollable(fd: int, kind: Kind, filesystem: str | None, cached: CachedStat) -> bool:
     if kind is Kind.DEVICE:
         return _is_pollable_device(cached)
+    if kind is Kind.SOCKET:
+        return _is_pollable_socket(fd)
     return kind in _POLLABLE_KINDS or (kind is Kind.REGULAR and filesystem in _KERNEL_FILESYSTEMS)
 
 
 def _is_pollable_device(cached: CachedStat) -> bool:
-    if not stat.S_ISCHR(cached.mode):
+    """Not one whose driver may have it wait: a CUSE device is a process, and a terminal waits for who changes it."""
+    if not stat.S_ISCHR(cached.mode) or os.major(cached.rdev) != _MEMORY_DEVICE_MAJOR:
         return False
-    return os.major(cached.rdev) != _MEMORY_DEVICE_MAJOR or os.minor(cached.rdev) in _POLLABLE_MEMORY_MINORS
+    return os.minor(cached.rdev) in _POLLABLE_MEMORY_MINORS
+
+
+def _is_pollable_socket(fd: int) -> bool:
+    return (
+        syscalls.socket_option(fd, socket.SO_DOMAIN) in _POLLABLE_FAMILIES
+        and syscalls.socket_option(fd, socket.SO_PROTOCOL) != _IPPROTO_SMC
+    )
 
 
 def _access(flags: int) -> Access:

@@ -24,6 +24,11 @@ _IPPROTO_MPTCP = 262
 _PROTOCOLS = frozenset({socket.IPPROTO_TCP, socket.IPPROTO_UDP, _IPPROTO_MPTCP})
 
 
+def has_another_side(kind: str) -> bool:
+    """Whether there are open files of this kind that can hang up."""
+    return kind in _KINDS
+
+
 def can_hang_up(descriptor: int, kind: str, access: str) -> bool:
     """Whether it makes sense to watch this open file, and is safe. Asks nobody. Raises OSError (EBADF)."""
     if access == "path" or kind not in _KINDS:

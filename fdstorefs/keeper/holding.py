@@ -1,6 +1,7 @@
 """What the keeper holds, and how it lets go of it."""
 
 import _thread
+import fcntl
 import os
 from collections import deque
 from collections.abc import Iterable
@@ -65,24 +66,31 @@ class Holding:
             self._closers.close(descriptor)
 
     def close(self) -> None:
-        """Close everything, in a process that is to hold nothing."""
-        for descriptor in (*self.files.values(), *self.inherited):
+        """Close everything, in a child that is to hold nothing. Never waits for what may block."""
+        left, self._closers = self._left_to_close(), _Closers()  # no thread has come along
+        self.close_all((*self.files.values(), *left))
+        for descriptor in (*self.inherited, *([] if self.journal is None else [self.journal])):
             _close(descriptor)
-        if self.journal is not None:
-            _close(self.journal)
 
     def held(self, line: int, **told: Any) -> Held:
         """All of it, after a fork, for the new server, with the rest as `Held` has it."""
-        closing = tuple(self._closers.waiting)
         return Held(
             line=line,
             files=self.files,
             journal=self.journal,
             note=self.note,
             inherited=self.inherited,
-            closing=closing,
+            closing=tuple(sorted(self._left_to_close() - {line})),
             **told,
         )
+
+    def _left_to_close(self) -> set[int]:
+        """After a fork, in the child: what no thread of the parent's has closed here, or not yet.
+
+        A number that such a thread was about to be done with may be free again, or something else's.
+        """
+        others = {*self.files.values(), *self.inherited, self.journal}
+        return {descriptor for descriptor in self._closers.unclosed - others if _is_open(descriptor)}
 
     def _keep(self, message: Message) -> bool:
         for number, descriptor in zip(message.numbers, message.descriptors, strict=False):
@@ -104,25 +112,43 @@ class _Closers:
     """Threads that are in close(2) and do nothing else, while there is something to close."""
 
     def __init__(self) -> None:
-        self.waiting: deque[int] = deque()
+        self._waiting: deque[tuple[object, int]] = deque()
+        self._unclosed: dict[object, int] = {}
         self._running: set[object] = set()
+
+    @property
+    def unclosed(self) -> set[int]:
+        """What waits, and what a thread has not yet said that it is done with."""
+        return set(self._unclosed.values())
 
     def close(self, descriptor: int) -> None:
         """Close it soon. Never waits."""
-        self.waiting.append(descriptor)
+        ticket = object()
+        self._unclosed[ticket] = descriptor
+        self._waiting.append((ticket, descriptor))
         if len(self._running) < _MOST_CLOSING:
             token = object()
             self._running.add(token)
             _thread.start_new_thread(self._run, (token,))
 
     def _run(self, token: object) -> None:
-        while self.waiting:
+        while self._waiting:
             try:
-                descriptor = self.waiting.popleft()
+                ticket, descriptor = self._waiting.popleft()
             except IndexError:
                 break  # another was quicker
             _close(descriptor)
+            del self._unclosed[ticket]
         self._running.discard(token)
+
+
+def _is_open(descriptor: int) -> bool:
+    """Asks nobody but the table of descriptors."""
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_GETFD)
+    except OSError:
+        return False
+    return True
 
 
 def _close(descriptor: int) -> None:

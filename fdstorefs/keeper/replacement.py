@@ -3,11 +3,15 @@
 Such a program starts with the standard library alone, takes over, and then imports what a new server would need.
 """
 
+import errno
 import importlib
 import json
 import os
+import select
+import signal
 import socket
 import sys
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from fdstorefs.keeper import wire
@@ -55,8 +59,32 @@ def start_cold(how: HowToStart) -> Spare:
         its.close()
 
 
-def make_keeper(spare: Spare, restarts: int, inherited: tuple[int, ...] = ()) -> Replacement:
-    """Have a spare process be the keeper of this one. It holds nothing yet. Raises OSError (EPIPE) if it is gone."""
+def make_keeper(
+    spare: Spare, restarts: int, inherited: tuple[int, ...] = (), seconds: float = 2.0
+) -> Replacement:
+    """Have a spare process be the keeper of this one, as it says itself. It holds nothing yet.
+
+    Raises OSError if it is gone (EPIPE, ESRCH), or doesn't say so in that time (ETIMEDOUT): then it is no more.
+    """
+    its_pidfd = os.pidfd_open(spare.pid)
+    try:
+        ours = _ask(spare, restarts, inherited)
+        try:
+            _await_adoption(ours, seconds)
+        except BaseException:
+            # Else it would start a server with nothing in it when we end.
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(its_pidfd, signal.SIGKILL)
+            ours.close()
+            raise
+    finally:
+        os.close(its_pidfd)
+        spare.line.close()
+    return Replacement(spare.pid, ours)
+
+
+def _ask(spare: Spare, restarts: int, inherited: tuple[int, ...]) -> socket.socket:
+    """Our end of the line on which it is to answer."""
     ours, its = wire.line()
     pidfd = os.pidfd_open(os.getpid())
     try:
@@ -68,8 +96,17 @@ def make_keeper(spare: Spare, restarts: int, inherited: tuple[int, ...] = ()) ->
     finally:
         its.close()
         os.close(pidfd)
-        spare.line.close()
-    return Replacement(spare.pid, ours)
+    return ours
+
+
+def _await_adoption(line: socket.socket, seconds: float) -> None:
+    waiting = select.poll()
+    waiting.register(line, select.POLLIN)
+    if not waiting.poll(1000 * seconds):
+        raise TimeoutError(errno.ETIMEDOUT, f"it has not answered for {seconds:g} s")
+    message = wire.receive(line)
+    if message is None or message.verb is not Verb.ADOPTED:
+        raise BrokenPipeError(errno.EPIPE, "it has ended")
 
 
 def _spawn(line: int, how: HowToStart) -> int:

@@ -32,7 +32,7 @@ class Verb(enum.IntEnum):
 
     `SPARE`, a pid and a line: what a keeper says to each server. At the other end of that line waits who is to
     be keeper when this one is gone. `ADOPT` is for him: JSON, a pidfd of the server, our end of a line to it, and
-    descriptors for every server to come.
+    descriptors for every server to come. `ADOPTED` is what he says on that line: he is the keeper now.
     """
 
     KEEP = 1
@@ -46,6 +46,7 @@ class Verb(enum.IntEnum):
     ADOPT = 9
     LOOK = 10
     SETTLED = 11
+    ADOPTED = 15
 
 
 class Message(NamedTuple):

@@ -8,16 +8,17 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
+from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import chain, islice
 from typing import Any
 
-from fdstorefs.errors import Overloaded
+from fdstorefs.errors import Overloaded, QuotaExceeded
 from fdstorefs.keeper import wire
 from fdstorefs.keeper.holding import Held
 from fdstorefs.keeper.replacement import HowToStart, Replacement, Spare, make_keeper, start_cold
 from fdstorefs.keeper.wire import MOST_DESCRIPTORS, NotUnderstood, Verb
 from fdstorefs.server.loop import Loop
+from fdstorefs.server.unit_keeping import UnitKeeping
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,9 @@ PATIENCE_SECONDS = 1.0
 """How long a stash waits for a keeper that has much to do."""
 
 _HANDING_OVER_SECONDS = 10.0
+_COLD_SECONDS = 10.0
+"""How long a program may take until it is our keeper. It takes a tenth of one, and holds us up."""
+
 _AGAIN_SECONDS = 0.2
 """A keeper that ends so soon is not replaced at once."""
 
@@ -43,10 +47,11 @@ class KeeperLine:
 
     `everything` gives number and descriptor of all that a new keeper is to hold, `journal_descriptor` the journal;
     whoever has them sets them. `may_keep` is asked about a process, by its number, that is to be the new keeper, before
-    it gets anything. A child of ours may be it in any case.
+    it gets anything. A child of ours may be it in any case. `unit` is systemd's part, where it has one.
     """
 
-    def __init__(self, held: Held, how: HowToStart) -> None:
+    def __init__(self, held: Held, how: HowToStart, unit: UnitKeeping | None = None) -> None:
+        self.unit = unit
         self._socket = socket.socket(fileno=held.line)
         self._how = how
         self._restarts = held.restarts
@@ -56,7 +61,7 @@ class KeeperLine:
         self._stalled = False
         self._is_looked_after = held.is_looked_after
         self._is_lost = False
-        self._replaced_at = 0.0
+        self._again_at = 0.0
         self._loop: Loop | None = None
         self._spare: Spare | None = None
         self._pidfd = -1
@@ -68,10 +73,23 @@ class KeeperLine:
 
     # What a server has to say
 
-    def keep(self, numbers: Sequence[int], descriptors: Sequence[int], slow: bool = False) -> None:
-        """Have descriptors held; `slow` if closing one of them may block. They are, when this returns.
+    def begin(self) -> None:
+        """Before all else. Raises Overloaded, OSError, MountError."""
+        if self.unit is not None and self.unit.begin():
+            for number, descriptor in self.unit.own():
+                self._say(Verb.KEEP, (number,), (descriptor,))
 
-        Raises Overloaded, and none of them is.
+    def keep(
+        self,
+        numbers: Sequence[int],
+        descriptors: Sequence[int],
+        slow: bool = False,
+        foreign: Collection[int] = (),
+    ) -> None:
+        """Have descriptors held; `slow` if closing one of them may block, `foreign` are those that systemd must not
+        get. They are, when this returns.
+
+        Raises Overloaded and QuotaExceeded, and none of them is.
         """
         self._say_later_things()
         if slow and not self._is_looked_after:
@@ -83,26 +101,45 @@ class KeeperLine:
                 lot = slice(done, done + MOST_DESCRIPTORS)
                 self._say(Verb.KEEP, numbers[lot], descriptors[lot])
                 done += MOST_DESCRIPTORS
-        except Overloaded:
+            if self.unit is not None:
+                self.unit.keep(numbers, descriptors, foreign)
+        except (Overloaded, QuotaExceeded):
             self.drop(numbers[:done])
             raise
 
     def drop(self, numbers: Sequence[int], slow: bool = False) -> None:
         """Have them held no longer; `slow` if closing one of them may block. Never raises and never waits."""
+        if self.unit is None:
+            self._let_go(numbers, slow)
+        else:
+            self.unit.drop(numbers, lambda: self._let_go(numbers, slow))
+
+    def _let_go(self, numbers: Sequence[int], slow: bool) -> None:
         self._later.append((Verb.DROP_SLOW if slow else Verb.DROP, numbers))
         self._say_later_things()
 
     def journal(self, descriptor: int) -> None:
         """Have this memfd held as the journal, and not the former one. Raises Overloaded."""
+        if self.unit is not None:
+            self.unit.journal(descriptor)
         self._say(Verb.JOURNAL, (), (descriptor,))
+        if self.unit is not None:
+            self.unit.journal_is(descriptor)
 
     def note(self, **told: Any) -> None:
         """Leave a note to the next server, with what has been noted before. Raises Overloaded."""
         self._note = {**self._note, **told}
+        if self.unit is not None:
+            self.unit.note(self._note)
         self._say(Verb.NOTE, told=self._note)
 
     def settled(self, *, guarded: bool) -> None:
         """Whether the kernel guards the keeper is settled, before anything of a client's is kept. Raises Overloaded."""
+        if guarded and self.unit is not None:
+            log.warning(
+                "systemd keeps nothing of this instance, for the kernel gives it nothing that is guarded"
+            )
+            self.unit.leave()
         self._say(Verb.SETTLED, (int(guarded),))
 
     def ready(self) -> None:
@@ -111,11 +148,18 @@ class KeeperLine:
 
     def end(self, code: int) -> None:
         """Ending for good, and the keeper too."""
+        if self.unit is not None:
+            self.unit.ended()
         self.unwatch()
         try:
             self._send(Verb.ENDING, (code,))
         except (_KeeperGone, Overloaded) as error:
             log.warning("the keeper is not told of the end: %s", error)
+
+    def end_for_good(self) -> None:
+        """Nobody wants back what is kept."""
+        if self.unit is not None:
+            self.unit.leave()
 
     # A keeper that is gone
 
@@ -123,12 +167,16 @@ class KeeperLine:
         """Notice in this loop when the keeper is gone."""
         self._loop = loop
         loop.register(self._socket.fileno(), self._on_event)
+        if self.unit is not None:
+            self.unit.watch(loop, self.journal_descriptor())
 
     def unwatch(self) -> None:
         """Let the keeper go, whatever becomes of it."""
         if self._loop is not None:
             self._loop.unregister(self._socket.fileno())
             self._loop = None
+        if self.unit is not None:
+            self.unit.unwatch()
 
     def _on_event(self, _events: int) -> None:
         if not self._listen():
@@ -160,14 +208,13 @@ class KeeperLine:
         except Overloaded as error:
             log.error("%s", error.message)
             self._loop.unregister(self._socket.fileno())
-            self._loop.call_at(time.monotonic() + _AGAIN_SECONDS, self._look_for_another)
+            self._loop.call_at(self._again_at, self._look_for_another)
 
     def _replace(self) -> None:
         """Start another keeper and hand everything over. Raises Overloaded."""
-        self._is_lost, former = True, self.pid
-        if time.monotonic() < self._replaced_at + _AGAIN_SECONDS:
+        self._is_lost, former, begun = True, self.pid, time.monotonic()
+        if begun < self._again_at:
             raise Overloaded("the keeper is gone again", hint="try again")
-        self._replaced_at = time.monotonic()
         self._say_goodbye()
         try:
             self._begin_with(self._another())
@@ -178,6 +225,10 @@ class KeeperLine:
             ) from error
         except _KeeperGone:
             raise Overloaded("the keeper is gone, and another has ended at once") from None
+        finally:
+            # Whatever comes of it, half of the time is for clients.
+            took = time.monotonic() - begun
+            self._again_at = begun + took + max(took, _AGAIN_SECONDS)
         self._is_lost = False
         log.warning(
             "the keeper (pid %d) is gone; another (pid %d) holds %d descriptors", former, self.pid, count
@@ -194,12 +245,16 @@ class KeeperLine:
             try:
                 return make_keeper(spare, self._restarts, self._inherited)
             except OSError as error:
-                log.warning("the spare keeper (pid %d) is gone, too: %s", spare.pid, error.strerror)
+                log.warning("the spare keeper (pid %d) is of no use: %s", spare.pid, error.strerror)
         cold = start_cold(self._how)
+        # From here on it is what the next one takes the place of, if nothing comes of it.
+        self._belongs_to(cold.pid, os.pidfd_open(cold.pid))
         self.may_keep(cold.pid)
-        return make_keeper(cold, self._restarts, self._inherited)
+        return make_keeper(cold, self._restarts, self._inherited, _COLD_SECONDS)
 
     def _begin_with(self, new: Replacement) -> None:
+        if self.unit is not None:
+            self.unit.main_process(new.pid)
         if self._loop is not None:
             self._loop.unregister(self._socket.fileno())
         self._socket.close()
@@ -216,7 +271,7 @@ class KeeperLine:
         if self._is_looked_after:
             self._send(Verb.LOOK, patience=_HANDING_OVER_SECONDS)
         self._later.clear()
-        count, rest = 0, iter(self.everything())
+        count, rest = 0, chain(self.unit.own() if self.unit is not None else (), self.everything())
         while lot := list(islice(rest, MOST_DESCRIPTORS)):
             numbers, descriptors = zip(*lot, strict=True)
             self._send(Verb.KEEP, numbers, descriptors, patience=_HANDING_OVER_SECONDS)

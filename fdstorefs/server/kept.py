@@ -1,5 +1,6 @@
 """What a server has of its keeper: the line to it, and what the server before this one left there."""
 
+import gc
 import logging
 import mmap
 import os
@@ -14,7 +15,7 @@ from fdstorefs.keeper.holding import Held
 from fdstorefs.server.intake import Intake
 from fdstorefs.server.keeper_line import KeeperLine
 from fdstorefs.server.keeping.frames import NewerFormat
-from fdstorefs.server.keeping.keeping import COUNTERS, Keeping, read
+from fdstorefs.server.keeping.keeping import COUNTERS, Keeping, foreign, read
 from fdstorefs.server.keeping.rebuilding import Rebuilt
 from fdstorefs.server.keeping.state import Restored
 from fdstorefs.server.loop import Loop
@@ -56,9 +57,12 @@ class Kept:
 def take_up(held: Held, line: KeeperLine) -> Kept:
     """Read the journal, or begin one. Raises MountError if that cannot be done."""
     try:
+        line.begin()
         if held.journal is None:
             begun = Keeping.begin(line)
             return Kept(line, held, None, begun, Memory.new(begun.counters.cells))
+        # Next to nothing of what is made from here on is garbage, and everybody waits: see `keep`.
+        gc.disable()
         restored = read(held.journal)
         return Kept(line, held, restored, None, Memory.again(restored.facts, _counters(held)))
     except NewerFormat as error:
@@ -80,8 +84,14 @@ def keep(
     """Fill the empty store with what is kept, and from now on keep what becomes of it. Raises OSError, StoreError."""
     line, held = kept.line, kept.held
     keeping = kept.begun or _resume(kept, store, intake, subjects)
+    # What is there now stays for long, and goes by its count of references: the collector need not look at it.
+    gc.freeze()
+    gc.enable()
     keeping.attach(store, intake, loop.when_idle)
     line.everything, line.journal_descriptor = keeping.everything, lambda: keeping.journal_fd
+    if line.unit is not None:
+        elsewhere = foreign(intake.stored)
+        line.unit.knows(number for number, _ in keeping.everything() if number not in elsewhere)
     line.watch(loop)
     for descriptor in held.closing:
         descriptors.discard(descriptors.adopt(descriptor), may_block=True)

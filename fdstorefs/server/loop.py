@@ -155,12 +155,15 @@ class Loop:
             if not self._closed:
                 os.eventfd_write(self._wake, 1)
 
-    def in_thread(self, work: Callable[[], T], done: Callable[[T | Exception], None]) -> None:
+    def in_thread(
+        self, work: Callable[[], T], done: Callable[[T | Exception], None], uid: int | None = None
+    ) -> None:
         """Do `work` in a worker thread, then `done(its result or exception)` in the loop.
 
-        There are at most 64 such threads, and they do not keep the process alive.
+        There are at most 64 such threads, of which one user's work (`uid`) takes 16, and they do not keep the process
+        alive.
         """
-        self._workers.run(work, done)
+        self._workers.run(work, done, uid)
 
     # Signals
 

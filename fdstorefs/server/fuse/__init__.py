@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Callable
 
+from fdstorefs.server.budget import budget
 from fdstorefs.server.context import Context
 from fdstorefs.server.fuse.device import Device
 from fdstorefs.server.fuse.driver import Driver
@@ -13,6 +14,7 @@ from fdstorefs.server.fuse.names import Names, PyFuse
 from fdstorefs.server.fuse.opening import Opening
 from fdstorefs.server.fuse.own_sockets import OwnSockets
 from fdstorefs.server.fuse.readiness import Readiness
+from fdstorefs.server.fuse.requests import Requests
 from fdstorefs.server.fuse.taking_over import Parts
 from fdstorefs.server.fuse.taking_over import take_over as take_over_mount
 from fdstorefs.server.fuse.tap import Tap
@@ -34,19 +36,20 @@ class MountServer:
         self._context = context
         self._loop = context.loop
         self._connection = Device(device_fd)
-        self._handles = Handles()
+        self._handles = Handles(budget(context.intake.limit).handles)
         self._lanes = Lanes(context.loop, readiness := Readiness(context.loop))
         self._opening = Opening(context, self._handles, self._lanes, readiness, self._connection.notify_poll)
         self._names = Names(context, self._handles, self._opening)
         self._driver = Driver(PyFuse(self._names))
         self._tap = Tap(self._connection, self._handles, self._driver.exchange, self._end)
         self._on_unmounted = on_unmounted
+        self._requests = Requests(self._connection, self._tap, context.loop.call_soon)
         self._begun: list[Unfinished] = []
         self._handing_over = HandingOver(context.store, self._handles, self._names, self._lanes, self._tap)
 
     def begin(self) -> None:
         """Serve: first what another server has left undone, if there was one, then what the kernel asks."""
-        self._loop.register(self._connection.descriptor, self._tap.readable)
+        self._loop.register(self._connection.descriptor, self._requests.readable)
         for handle in self._handles:
             handle.begin()
         begun, self._begun = self._begun, []
@@ -72,12 +75,13 @@ class MountServer:
     def freeze(self, done: Callable[[], None]) -> None:
         """Read no more requests and begin nothing; `done` is called in the loop once `hand_over` may be."""
         self._loop.unregister(self._connection.descriptor)
+        self._requests.serve_all()
         self._handing_over.freeze(done)
 
     def thaw(self) -> None:
         """Go on as before, whether `done` was called or not (then it is called no more)."""
         self._handing_over.thaw()
-        self._loop.register(self._connection.descriptor, self._tap.readable)
+        self._loop.register(self._connection.descriptor, self._requests.readable)
 
     def hand_over(self) -> Passed:
         """All that another server must know to go on. From now on nothing is answered but what is `lingering`.

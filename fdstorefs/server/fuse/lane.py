@@ -36,9 +36,12 @@ for that lock, and holds that of the directory: everybody would wait for one wri
 """
 
 MOST_THREADS = 512
-"""A malicious user can keep one thread busy for each file that he has stashed; others need some too."""
+MOST_THREADS_OF_ONE = 64
+"""Of the files that one user has stashed, so many can keep a thread busy for as long as he likes."""
 
 _PAUSE = 0.001
+_UNTOLD_PAUSE = 0.02
+"""For terminals and the like, which are not polled in the loop: a thread tries again after it."""
 
 GiveBack = Callable[[int, int], None]
 """Told of a call that another server is to go on with after all, and how many bytes are moved."""
@@ -162,7 +165,7 @@ class Lane:
         transfer.tried = True
         # The thread may outlive the handle.
         self._file.hold()
-        self._workers.run(transfer.attempt, lambda result: self._ended(transfer, result))
+        self._workers.run(transfer.attempt, lambda result: self._ended(transfer, result), self._file.sender)
 
     def _ended(self, transfer: Transfer[Any], result: Any) -> None:
         self._active = None
@@ -178,8 +181,9 @@ class Lane:
     def _in_vain(self, transfer: Transfer[Any]) -> None:
         self._requeue(transfer)
         if self._is_ready():
-            # And yet it would have blocked: somebody else was faster. Look again, but not at once.
-            self._pause = self._loop.call_at(time.monotonic() + _PAUSE, self._proceed)
+            # And yet it would have blocked: somebody else was faster, or nobody can say. Look again, but not at once.
+            pause = _PAUSE if self._file.pollable else _UNTOLD_PAUSE
+            self._pause = self._loop.call_at(time.monotonic() + pause, self._proceed)
         else:
             self._proceed()
 
@@ -254,7 +258,7 @@ class Lanes:
         self._loop = loop
         self._readiness = readiness
         # Not the loop's own: others' files may keep all of these busy.
-        self._workers = Workers(loop.post, MOST_THREADS)
+        self._workers = Workers(loop.post, MOST_THREADS, most_of_one=MOST_THREADS_OF_ONE)
         self._lanes: dict[tuple[int, int], Lane] = {}
         self._done: Callable[[], None] | None = None
         self._grace: Timer | None = None

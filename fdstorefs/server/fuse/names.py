@@ -48,6 +48,7 @@ from fdstorefs.server.fuse.opening import Opening
 from fdstorefs.server.fuse.own_sockets import OwnSocket, OwnSockets
 from fdstorefs.server.fuse.shown import Shown, shown
 from fdstorefs.server.fuse.xattrs import Xattrs
+from fdstorefs.server.out_of_descriptors import code_of
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ def _answered(handler: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Corou
         try:
             return await handler(*arguments, **options)
         except OSError as error:
-            raise FUSEError(error.errno or errno.EIO) from error
+            raise FUSEError(code_of(error)) from error
         except Exception as error:
             log.exception("%s failed", handler.__name__)
             raise FUSEError(errno.EIO) from error
@@ -304,6 +305,7 @@ class Names(pyfuse3.Operations):
         if there is not None:
             number = self._opening.open(subject, _caller(ctx), self._inodes.entry(there.ino), flags)
             return FileInfo(fh=FileHandleT(number)), self._known(subject, there)
+        self._handles.require_room(ctx.uid)
         entry = self._create(subject, box, text, mode)
         number = self._opening.created(_caller(ctx), entry, flags)
         return FileInfo(fh=FileHandleT(number)), self._known(subject, entry)

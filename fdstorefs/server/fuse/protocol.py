@@ -17,7 +17,9 @@ class Opcode(IntEnum):
     OPEN = 14
     READ = 15
     WRITE = 16
+    RELEASE = 18
     INIT = 26
+    RELEASEDIR = 29
     CREATE = 35
     INTERRUPT = 36
     DESTROY = 38

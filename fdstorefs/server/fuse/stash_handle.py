@@ -136,7 +136,7 @@ def stash(
     context.store.require_mode(subject, Action.STASH, target)
     with _on_record(context.store, subject, target):
         descriptor = taking.take(caller, number, expected)
-    file = context.intake.accept(descriptor)
+    file = context.intake.accept(descriptor, subject.uid)
     try:
         context.store.fill(subject, entry, file, context.subjects.stasher(subject))
     except BaseException:

@@ -24,13 +24,14 @@ _SAFE_WRITE = select.PIPE_BUF
 def read_now(file: OpenFile, size: int) -> bytes | bytearray:
     """At most `size` bytes from where the file stands. Raises BlockingIOError if there are none yet.
 
-    A file that is not pollable is waited for: that is a disk's time. So is one that cannot read without
-    waiting and from which somebody else took the data between our look and our read.
+    A file that is not pollable is waited for: that is a disk's time; but for a device, which is asked here whether it
+    is ready. So is one that cannot read without waiting and from which somebody else took the data between our look
+    and our read.
     """
     if file.kind == "socket":
         with _borrowed(file.descriptor) as borrowed:
             return borrowed.recv(size, socket.MSG_DONTWAIT)
-    if not file.pollable:
+    if not file.pollable and file.kind != "device":
         return os.read(file.descriptor, size)
     return _read_without_waiting(file.descriptor, size)
 
@@ -52,7 +53,7 @@ def write_now(file: OpenFile, data: memoryview) -> int:
     if file.kind == "socket":
         with _borrowed(file.descriptor) as borrowed:
             return borrowed.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
-    if not file.pollable:
+    if not file.pollable and file.kind != "device":
         return os.write(file.descriptor, data)
     return _write_without_waiting(file.descriptor, data)
 

@@ -119,8 +119,8 @@ def _forget_namespace(_number: int, _userns: Userns) -> None:
 
 def open_again(told: Told, handles: Handles, nodes: NodesAgain, files: FilesAgain, opening: Opening) -> None:
     """All handles, with their numbers."""
-    for number, kind, fields in told["open"]:
-        handles.add_again(number, _handle(kind, fields, nodes, files, opening))
+    for number, kind, fields, uid in told["open"]:
+        handles.add_again(number, _handle(kind, fields, nodes, files, opening), int(uid))
     handles.latest = max(handles.latest, told["latest"])
 
 

@@ -10,21 +10,29 @@ import logging
 import os
 from collections.abc import Callable
 
+from fdstorefs.errors import Overloaded
 from fdstorefs.server.fuse import protocol
 from fdstorefs.server.fuse.call import Call, Payload
 from fdstorefs.server.fuse.caller import Caller
-from fdstorefs.server.fuse.device import Device, Unmounted
+from fdstorefs.server.fuse.device import Device
 from fdstorefs.server.fuse.elsewhere import Elsewhere
 from fdstorefs.server.fuse.handles import Handles
 from fdstorefs.server.fuse.protocol import Header, Opcode
+from fdstorefs.server.out_of_descriptors import code_of
+from fdstorefs.server.shares import Most, Shares
 
 log = logging.getLogger(__name__)
+
+CALL_BYTES = 4096
+"""What a call costs that waits, besides the data that came with it."""
+MOST_KEPT = Most(1 << 25, 1 << 27)
+"""Bytes of calls that wait: of one user, and in all."""
 
 Exchange = Callable[[memoryview], bytes | None]
 
 
 class Tap:
-    """Takes requests from the device and sees to it that each is answered.
+    """Sees to it that each request that was read from the device is answered.
 
     `exchange` serves names: it returns the whole answer to a whole request. `on_unmounted` is called once.
     """
@@ -37,6 +45,8 @@ class Tap:
         self._exchange = exchange
         self._on_unmounted = on_unmounted
         self._waiting: dict[int, Call] = {}
+        self._kept = Shares(*MOST_KEPT)
+        self._costs: dict[int, int] = {}
         self._unmounted = False
         self._serve: dict[int, Callable[[Header, memoryview], None]] = {
             Opcode.READ: self._read,
@@ -62,15 +72,9 @@ class Tap:
         """How many calls have no answer yet."""
         return len(self._waiting)
 
-    def readable(self, _events: int = 0) -> None:
-        """Serve one request, if there is one. Never blocks and never raises."""
-        try:
-            request = self._device.receive()
-        except Unmounted:
-            self._end()
-            return
-        if request is not None:
-            self._dispatch(protocol.header(request), request)
+    def serve(self, request: memoryview) -> None:
+        """Serve one request. Never blocks and never raises."""
+        self._dispatch(protocol.header(request), request)
 
     def serve_again(self, request: bytes, moved: int) -> None:
         """Serve a request that another server has read and begun, but not answered."""
@@ -107,7 +111,8 @@ class Tap:
             self.elsewhere.take(unique)
             self._device.answer(unique, code)
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """The file system is unmounted: nobody waits any more."""
         if not self._unmounted:
             self._unmounted = True
             self.fail_all(errno.ENOTCONN)
@@ -122,7 +127,7 @@ class Tap:
         try:
             self._serve.get(header.opcode, self._name)(header, request)
         except OSError as error:
-            self._refuse_with(header, error.errno or errno.EIO)
+            self._refuse_with(header, code_of(error))
         except Exception:
             log.exception("a request failed: opcode %d, thread %d", header.opcode, header.tid)
             self._refuse_with(header, errno.EIO)
@@ -198,6 +203,7 @@ class Tap:
             call.interrupt()
 
     def _call(self, header: Header, request: memoryview, flags: int) -> Call:
+        self._keep(header)
         call = Call(
             header.unique,
             Caller(header.uid, header.gid, header.tid),
@@ -209,8 +215,21 @@ class Tap:
         self._waiting[header.unique] = call
         return call
 
+    def _keep(self, header: Header) -> None:
+        """What a call costs while it waits counts for its caller."""
+        cost = CALL_BYTES + header.length
+        if not self._kept.fits(header.uid, cost):
+            raise Overloaded(
+                f"uid {header.uid} has {self._kept.of(header.uid)} of {self._kept.per_uid} bytes in calls that wait, "
+                f"and all users together {self._kept.used} of {self._kept.total}",
+                hint="read or write with fewer threads at a time",
+            )
+        self._kept.take(header.uid, cost)
+        self._costs[header.unique] = cost
+
     def _answer(self, call: Call, code: int, payload: Payload) -> None:
         del self._waiting[call.unique]
+        self._kept.take(call.caller.uid, -self._costs.pop(call.unique))
         self._device.answer(call.unique, code, payload)
         if self.on_answered is not None:
             self.on_answered(call.unique)

@@ -35,7 +35,10 @@ def tell_handles(handles: Handles) -> Told:
     """All handles."""
     return {
         "latest": handles.latest,
-        "open": [[number, _kind(handle), handle.told()] for number, handle in handles.numbered()],
+        "open": [
+            [number, _kind(handle), handle.told(), handles.opener(number)]
+            for number, handle in handles.numbered()
+        ],
     }
 
 

@@ -17,35 +17,35 @@ class NodeDecoder:
     def __init__(self, hold_again: HoldAgain) -> None:
         self._hold_again = hold_again
         self._stashers: dict[str, Stasher] = {}
+        # Most come from whoever stashed the one before.
+        self._latest: tuple[Fields | None, Stasher | None] = None, None
 
     def box(self, fields: Fields) -> Box:
         """A box."""
-        return Box(**self._common(fields), sealed=bool(fields.get("z", 0)))
+        box = Box(*self._common(fields))
+        box.stasher, box.sealed = self.stasher(fields.get("s")), bool(fields.get("z", 0))
+        return box
 
     def entry(self, fields: Fields) -> Entry:
         """An entry."""
-        return Entry(
-            **self._common(fields),
-            label=fields.get("l"),
-            expires=fields.get("x"),
-            polled=bool(fields.get("y", 1)),
-        )
+        entry = Entry(*self._common(fields))
+        entry.stasher, entry.label = self.stasher(fields.get("s")), fields.get("l")
+        entry.expires, entry.polled = fields.get("x"), bool(fields.get("y", 1))
+        return entry
 
-    def _common(self, fields: Fields) -> Fields:
-        return {
-            "ino": fields["i"],
-            "uid": fields["u"],
-            "gid": fields["g"],
-            "mode": fields["m"],
-            "created": fields["c"],
-            "changed": fields["t"],
-            "stasher": self.stasher(fields.get("s")),
-        }
+    @staticmethod
+    def _common(fields: Fields) -> tuple[int, int, int, int, int, int]:
+        return fields["i"], fields["u"], fields["g"], fields["m"], fields["c"], fields["t"]
 
     def stasher(self, fields: Fields | None) -> Stasher | None:
         """Who stashed."""
-        if fields is None:
-            return None
+        latest, stasher = self._latest
+        if fields != latest:
+            stasher = self._known(fields) if fields is not None else None
+            self._latest = fields, stasher
+        return stasher
+
+    def _known(self, fields: Fields) -> Stasher:
         key = repr(fields)
         known = self._stashers.get(key)
         if known is None:

@@ -1,6 +1,7 @@
 """State: what the records of a journal come to. Pure."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,9 @@ from fdstorefs.server.keeping.decoding import Fields
 
 NODES, FACTS = 1, 2
 """Kinds of records: nodes as they are now (`n`) and numbers of those that are gone (`g`); facts of the instance."""
+
+PARSED_AT_ONCE = 256
+"""Records: most of what they say may have been said again later, and is not needed for long."""
 
 
 @dataclass(slots=True)
@@ -24,12 +28,18 @@ class State:
         """About how many bytes it takes to write all nodes once."""
         return sum(self._sizes.values())
 
-    def apply(self, record: frames.Record) -> None:
-        """Take one record in. Kinds that aren't known are passed over."""
-        if record.kind == NODES:
-            self._apply_nodes(json.loads(record.payload), len(record.payload))
-        elif record.kind == FACTS:
-            self.facts |= json.loads(record.payload)
+    def apply(self, records: Iterable[frames.Record]) -> None:
+        """Take some records in. Kinds that aren't known are passed over.
+
+        They are parsed together: a parser that is called for each takes half as long again.
+        """
+        known = [record for record in records if record.kind in (NODES, FACTS)]
+        parsed = json.loads(b"[" + b",".join([record.payload for record in known]) + b"]")
+        for record, fields in zip(known, parsed, strict=True):
+            if record.kind == NODES:
+                self._apply_nodes(fields, len(record.payload))
+            else:
+                self.facts |= fields
 
     def _apply_nodes(self, fields: Fields, size: int) -> None:
         nodes, gone = fields.get("n", ()), fields.get("g", ())
@@ -63,6 +73,6 @@ class Restored:
 def take_in(contents: frames.Contents) -> State:
     """What these records come to."""
     state = State()
-    for record in contents.records:
-        state.apply(record)
+    for start in range(0, len(contents.records), PARSED_AT_ONCE):
+        state.apply(contents.records[start : start + PARSED_AT_ONCE])
     return state

@@ -1,11 +1,14 @@
 """Lapses: has entries go when their time has come, or when what they hold is hung up, and puts it on record.
 
-Nothing happens while nothing is due: there is one timer, set to the nearest time.
+Nothing happens while nothing is due: there is one timer, set to the nearest time. Where very many are due together, as
+when a box is unsealed after a long time, they go a few in each turn of the loop, the oldest first. Nobody sees what
+has yet to go, and whoever asks for one of these by its name has it go first.
 """
 
 import logging
 import os
 import time
+from collections import deque
 from collections.abc import Iterable
 
 from fdstorefs.audit.decision import EntryMark
@@ -18,13 +21,14 @@ from fdstorefs.core.store import Store
 from fdstorefs.errors import StoreError
 from fdstorefs.host import syscalls
 from fdstorefs.host.boot_clock import boot_timer, boottime
+from fdstorefs.host.hang_up import has_another_side
 from fdstorefs.server.enforcement.recorder import mark_of
 from fdstorefs.server.intake import Intake
 from fdstorefs.server.lapsing.hang_ups import HangUps
 from fdstorefs.server.loop import Loop
 
 AT_ONCE = 64
-"""Entries that go in one turn of the loop, as one operation."""
+"""Entries that go in one turn of the loop, as one operation, or are looked at in it."""
 
 RETRY_SECONDS = 1
 """Until it is tried again where the journal had no room."""
@@ -45,6 +49,7 @@ class Lapses:
         # What is in sealed boxes, and had to stay there.
         self._overdue: dict[Entry, None] = {}
         self._hung_up: dict[OpenFile, None] = {}
+        self._look_again: deque[OpenFile] = deque()
 
     def begin(self) -> None:
         """Begin. What has expired before, or is hung up, goes first."""
@@ -52,18 +57,21 @@ class Lapses:
         self._loop.register(self._timer, self._on_timer)
         self._intake.released = self._released
         store.attend, store.unsealed = self._attend, self._unsealed
-        store.schedule.nearest_changed, store.is_over = self._set_timer, _is_over
-        for node in list(store.tree.nodes.values()):
-            if isinstance(node, Entry) and node.is_named:
-                store.schedule.put(node, node.expires)
-        while self._expire():
-            pass
+        store.schedule.nearest_changed, store.is_over, store.go_now = self._set_timer, _is_over, self._go_now
+        store.schedule.put_all(
+            (node, node.expires)
+            for node in store.tree.nodes.values()
+            if isinstance(node, Entry) and node.expires is not None and node.is_named
+        )
+        self._expire()
         for file in self._intake.stored:
-            self._attend(file)
+            if has_another_side(file.kind):
+                self._attend(file)
 
     def close(self) -> None:
         """Let go of the timer and of what is watched; nothing goes by itself any more."""
         self._store.attend = self._store.unsealed = self._store.schedule.nearest_changed = None
+        self._store.go_now = None
         self._intake.released = None
         self._hang_ups.close()
         self._loop.unregister(self._timer)
@@ -82,8 +90,8 @@ class Lapses:
         self._expire()
         self._set_timer(self._store.schedule.nearest)
 
-    def _expire(self) -> bool:
-        """Have some of what is due go. Whether there was any."""
+    def _expire(self) -> None:
+        """Have some of what is due go. If there is more, the timer has run out already."""
         now = boottime()
         due = self._store.schedule.take_due(now, AT_ONCE)
         if self._go(due, Change.EXPIRED):
@@ -91,7 +99,13 @@ class Lapses:
         else:
             for entry in due:
                 self._store.schedule.put(entry, now + RETRY_SECONDS * SECOND)
-        return bool(due)
+
+    def _go_now(self, entry: Entry) -> None:
+        """One that is due, before its turn."""
+        if self._go([entry], Change.EXPIRED):
+            self._store.schedule.put(entry, None)
+            if entry.is_named:
+                self._overdue[entry] = None
 
     # Hang-ups
 
@@ -118,17 +132,29 @@ class Lapses:
     # Going
 
     def _unsealed(self) -> None:
-        """What had to stay goes before the reply to whoever unsealed the box."""
+        """What had to stay goes, as much as goes at once before the reply to whoever unsealed the box."""
         overdue, self._overdue = self._overdue, {}
         hung_up, self._hung_up = self._hung_up, {}
         now = boottime()
-        for entry in overdue:
-            if entry.is_named and entry.expires is not None and entry.expires <= now:
-                self._store.schedule.put(entry, entry.expires)
-        while self._expire():
-            pass
-        for file in hung_up:
-            self._hang_ups.look(file)
+        self._store.schedule.put_all(
+            (entry, entry.expires)
+            for entry in overdue
+            if entry.is_named and entry.expires is not None and entry.expires <= now
+        )
+        self._expire()
+        if hung_up and not self._look_again:
+            self._loop.call_soon(self._look_at_more)
+        self._look_again.extend(hung_up)
+        self._look_at_some()
+
+    def _look_at_some(self) -> None:
+        for _ in range(min(AT_ONCE, len(self._look_again))):
+            self._hang_ups.look(self._look_again.popleft())
+
+    def _look_at_more(self) -> None:
+        self._look_at_some()
+        if self._look_again:
+            self._loop.call_soon(self._look_at_more)
 
     def _go(self, entries: Iterable[Entry], change: Change, cause: str | None = None) -> bool:
         """Whether the names that can go are gone. If there is no room to say so in the journal, none is."""

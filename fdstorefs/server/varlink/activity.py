@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from fdstorefs.errors import StoreError
-from fdstorefs.server.loop import Loop
+from fdstorefs.server.user_turns import Scheduler
 from fdstorefs.server.varlink.reply import Reply, success
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ class Line(Protocol):
 class Exchange:
     """The caller, as an activity sees it. Once it is over, nothing is said or run any more."""
 
-    def __init__(self, line: Line, loop: Loop, activity: Activity) -> None:
+    def __init__(self, line: Line, loop: Scheduler, activity: Activity) -> None:
         self._line = line
         self._loop = loop
         self._activity: Activity | None = activity

@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fdstorefs.errors import Busy, InvalidArgument, Overloaded, StoreError
-from fdstorefs.server.loop import EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, Loop
+from fdstorefs.server.loop import EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT
 from fdstorefs.server.passed import Told
+from fdstorefs.server.shares import Share
+from fdstorefs.server.user_turns import Scheduler
 from fdstorefs.server.varlink.activity import Exchange, Lasting
 from fdstorefs.server.varlink.ancillary import SPACE, unpack
 from fdstorefs.server.varlink.call import CONSUMED, Malformed
@@ -29,7 +31,6 @@ from fdstorefs.server.varlink.landing import Landing
 from fdstorefs.server.varlink.outbox import Outbox
 from fdstorefs.server.varlink.reply import Landed, Reply
 from fdstorefs.server.varlink.sender import Sender
-from fdstorefs.server.varlink.shares import Share
 from fdstorefs.server.varlink.state import State
 
 RECEIVE_BYTES = 1 << 14
@@ -43,8 +44,6 @@ log = logging.getLogger(__name__)
 
 class Desk(Clerk, Protocol):
     """What a connection needs of the server around it."""
-
-    loop: Loop
 
     def forget(self, connection: "Connection") -> None:
         """The connection is closed."""
@@ -65,13 +64,20 @@ class Connection:
     """The server's end of one connection, from `begin` on."""
 
     def __init__(
-        self, connected: socket.socket, desk: Desk, sender: Sender, outbox: Outbox, account: Account
+        self,
+        connected: socket.socket,
+        desk: Desk,
+        turns: Scheduler,
+        sender: Sender,
+        outbox: Outbox,
+        account: Account,
     ) -> None:
         self.sender = sender
         self.outbox = outbox
         self._socket = connected
         self._recvmsg = connected.recvmsg
         self._desk = desk
+        self._turns = turns
         self._account = account
         self._framing = Framing()
         self._inbox: deque[Message] = deque()
@@ -90,7 +96,7 @@ class Connection:
 
     def begin(self) -> None:
         """Serve, and first what another server has not finished."""
-        self._desk.loop.register(self._socket.fileno(), self._on_events, self._events)
+        self._turns.register(self._socket.fileno(), self._on_events, self._events)
         if self._call is not None:
             self._guarded(self._resume_call)
         for landing in self._landings:
@@ -106,7 +112,7 @@ class Connection:
         self._closed = self._ending = True
         for landing in self._landings:
             landing.close()
-        self._desk.loop.unregister(self._socket.fileno())
+        self._turns.unregister(self._socket.fileno())
         self._socket.close()
         if self._exchange is not None:
             self._exchange.stop()
@@ -232,7 +238,7 @@ class Connection:
         # Others first: a client that pipelines its calls has no advantage over them.
         if not self._resuming:
             self._resuming = True
-            self._desk.loop.call_soon(self._resume)
+            self._turns.call_soon(self._resume)
 
     def _resume(self) -> None:
         self._resuming = False
@@ -256,7 +262,7 @@ class Connection:
         if isinstance(answer, Reply):
             self._deliver(answer, message)
         elif answer is not None:
-            self._exchange, self._call = Exchange(self, self._desk.loop, answer), message
+            self._exchange, self._call = Exchange(self, self._turns, answer), message
             self._exchange.start()
 
     def _deliver(self, reply: Reply, message: Message) -> None:
@@ -276,7 +282,7 @@ class Connection:
     def _await_landing(self, landed: Landed | None) -> None:
         if landed is not None:
             self._landings = [each for each in self._landings if not each.is_over]
-            self._landings.append(Landing(self._desk.loop, self.outbox.flight, landed))
+            self._landings.append(Landing(self._turns, self.outbox.flight, landed))
 
     def _send_with_descriptors(self, data: bytes, descriptors: list[int]) -> bool:
         if not self.outbox.flight.admits(len(descriptors)):
@@ -352,7 +358,7 @@ class Connection:
     def freeze(self) -> None:
         """Receive and serve nothing more; a call that only this server can answer goes on."""
         self._is_frozen = True
-        self._desk.loop.unregister(self._socket.fileno())
+        self._turns.unregister(self._socket.fileno())
         if self._exchange is not None and self.is_still:
             self._exchange.freeze()
         self._tell_of_waiting()
@@ -365,7 +371,7 @@ class Connection:
     def thaw(self) -> None:
         """Go on."""
         self._is_frozen = False
-        self._desk.loop.register(self._socket.fileno(), self._on_events, self._events)
+        self._turns.register(self._socket.fileno(), self._on_events, self._events)
         for landing in self._landings:
             landing.pause()
             landing.go_on()
@@ -399,7 +405,7 @@ class Connection:
         self._ending, self._last_words = state.ending, state.last_words
         self.outbox.go_on_with(state.queued)
         self.outbox.flight.go_on_with(state.in_flight)
-        self._landings = [Landing(self._desk.loop, self.outbox.flight, one) for one in state.landings]
+        self._landings = [Landing(self._turns, self.outbox.flight, one) for one in state.landings]
         for landing in self._landings:
             landing.pause()
         self._call, self._told = state.call, state.told
@@ -413,7 +419,7 @@ class Connection:
         if isinstance(answer, Reply):
             self._deliver(answer, call)
         elif answer is not None:
-            self._exchange, self._call = Exchange(self, self._desk.loop, answer), call
+            self._exchange, self._call = Exchange(self, self._turns, answer), call
             self._exchange.resume(self._told)
 
     # Limits
@@ -474,4 +480,4 @@ class Connection:
             self._events = events
             if self._is_frozen:
                 return
-            self._desk.loop.modify(self._socket.fileno(), events)
+            self._turns.modify(self._socket.fileno(), events)

@@ -74,6 +74,23 @@ class Dump:
         self._end_subscription = self._context.store.events.subscribe(self._subject.uid, self._heard)
         self._go_on()
 
+    def told(self) -> dict[str, Any]:
+        """What has gone out, by its numbers."""
+        return {
+            "out": [node.ino for node in self._out],
+            "sent": [file.number for file in self._sent],
+            "leftOut": self._left_out,
+        }
+
+    def resume(self, exchange: Exchange, told: dict[str, Any]) -> None:
+        """Begin, and pass over what went out from another server."""
+        nodes = self._context.store.tree.nodes
+        self._out = {nodes[number] for number in told.get("out", ()) if number in nodes}
+        sent = set(told.get("sent", ()))
+        self._sent = {file for file in self._context.intake.stored if file.number in sent}
+        self._left_out = dict(told.get("leftOut", {}))
+        self.start(exchange)
+
     def drained(self) -> None:
         """Go on: there is room."""
         if self._timer is None:
@@ -123,6 +140,8 @@ class Dump:
 
     def _go_on(self) -> None:
         self._timer = None
+        if self._exchange.backlog:
+            return  # `drained` comes
         is_all = self._look_around()
         if len(self._todo) >= LOT or is_all:
             if self._todo and not self._send_lot():
@@ -157,7 +176,7 @@ class Dump:
             if self._tries > MOST_TRIES:
                 raise
             self._timer = self._context.loop.call_at(
-                time.monotonic() + AGAIN_SECONDS, lambda: self._exchange.run(self._go_on)
+                time.monotonic() + AGAIN_SECONDS, lambda: self._exchange.soon(self._go_on)
             )
             return False
         if taken:

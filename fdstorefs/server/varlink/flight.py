@@ -13,7 +13,7 @@ from struct import Struct
 
 from fdstorefs.errors import Overloaded
 from fdstorefs.interface import MAX_DESCRIPTORS
-from fdstorefs.server.varlink.shares import Share, Shares
+from fdstorefs.server.shares import Share, Shares
 
 SIOCOUTQ = 0x5411
 INT = Struct("i")

@@ -6,7 +6,8 @@ looked for soon, and then less and less often.
 
 import time
 
-from fdstorefs.server.loop import Loop, Timer
+from fdstorefs.server.loop import Timer
+from fdstorefs.server.user_turns import Scheduler
 from fdstorefs.server.varlink.flight import Flight
 from fdstorefs.server.varlink.reply import Landed
 
@@ -16,7 +17,7 @@ FIRST_SECONDS, LONGEST_SECONDS = 0.001, 1.0
 class Landing:
     """Waits until everything sent before it was made is received, then calls `landed`, which is None from then on."""
 
-    def __init__(self, loop: Loop, flight: Flight, landed: Landed) -> None:
+    def __init__(self, loop: Scheduler, flight: Flight, landed: Landed) -> None:
         self._loop = loop
         self._flight = flight
         self.landed: Landed | None = landed

@@ -3,19 +3,19 @@
 import socket
 from collections.abc import Callable
 
+from fdstorefs.server.budget import budget
 from fdstorefs.server.context import Context
 from fdstorefs.server.passed import Packing, Passed
+from fdstorefs.server.shares import Most
 from fdstorefs.server.varlink import service
 from fdstorefs.server.varlink.activity import Activity
 from fdstorefs.server.varlink.framing import Message
 from fdstorefs.server.varlink.handing_over import connect_again, tell_connections
-from fdstorefs.server.varlink.reception import Limits, Most, Reception
+from fdstorefs.server.varlink.reception import Limits, Reception
 from fdstorefs.server.varlink.reply import Reply, failure
 from fdstorefs.server.varlink.sender import Sender
 
-CONNECTIONS = Most(256, 1024)
 MEMORY = Most(1 << 26, 1 << 28)
-HELD = Most(1024, 4096)
 
 
 class VarlinkServer:
@@ -24,7 +24,8 @@ class VarlinkServer:
     def __init__(self, context: Context, listening: socket.socket) -> None:
         self._context = context
         self.failure = failure
-        limits = Limits(CONNECTIONS, MEMORY, HELD, context.intake.limit)
+        parts = budget(context.intake.limit)
+        limits = Limits(parts.connections, MEMORY, parts.held, context.intake.limit)
         self._reception = Reception(context.loop, listening, self, context.subjects, limits)
         self._packing: Packing | None = None
 
@@ -83,9 +84,9 @@ class VarlinkServer:
         """Carry out the call in a message; None if it wants no answer. Raises Malformed."""
         return service.answer(self._context, message, sender)
 
-    def discard(self, descriptor: int, _sender: Sender) -> None:
+    def discard(self, descriptor: int, sender: Sender) -> None:
         """Close a descriptor that a client sent, without waiting."""
-        self._context.intake.discard_stray(descriptor)
+        self._context.intake.discard_stray(descriptor, sender.uid)
 
     def waits(self, descriptor: int) -> None:
         """Do not have the kernel withhold it all the while."""

@@ -126,7 +126,7 @@ class Staging:
         if descriptor == CONSUMED:
             raise InvalidArgument(f"`{name}` has the descriptor of another file", name=name)
         try:
-            file = self._context.intake.accept(descriptor)
+            file = self._context.intake.accept(descriptor, call.subject.uid)
         except StoreError as error:
             error.name = error.name or name
             raise

@@ -9,6 +9,7 @@ from fdstorefs.core.access import is_owner
 from fdstorefs.errors import Denied, InvalidArgument, QuotaExceeded, StoreError
 from fdstorefs.interface import NAME
 from fdstorefs.server.context import Context
+from fdstorefs.server.out_of_descriptors import OUT_OF_DESCRIPTORS, as_quota
 from fdstorefs.server.varlink import names, parameters, standard
 from fdstorefs.server.varlink.activity import Activity
 from fdstorefs.server.varlink.call import Call, Malformed, parse
@@ -118,6 +119,8 @@ def _carry_out(context: Context, call: Call, message: Message) -> Answer:
 
 
 def _unexpected(error: Exception) -> StoreError:
+    if isinstance(error, OSError) and error.errno in OUT_OF_DESCRIPTORS:
+        return as_quota(error)
     why = error.strerror if isinstance(error, OSError) else None
     return StoreError(
         f"the server failed to carry this out{f': {why}' if why else ''}", hint="see the server's log"

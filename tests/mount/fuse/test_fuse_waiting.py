@@ -48,6 +48,18 @@ def test_a_read_waits_for_data(store: MountedStore, pipe: Pipe) -> None:
     assert "b'late'" == next_line(client)
 
 
+def test_a_read_of_a_terminal_waits_though_the_server_does_not_watch_it(store: MountedStore) -> None:
+    """Nobody can say when it is ready without waiting for its driver: it is tried again until there is something."""
+    master, terminal = os.openpty()
+    store.stash("x", terminal)
+    client = waiting_reader(store)
+    os.write(master, b"late\n")
+
+    assert "b'late\\n'" == next_line(client)
+    for descriptor in (master, terminal):
+        os.close(descriptor)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_waiting_reader_can_be_stopped(store: MountedStore, pipe: Pipe, number: signal.Signals) -> None:
     """SIGINT is delivered at once, and the process can be killed: it is gone, not stuck in the kernel."""

@@ -15,6 +15,8 @@ Change = Callable[[], None]
 Connect = Callable[[], RawClient]
 
 MUCH = 2000
+MANY, LOT = 700, 100
+"""More descriptors than are under way to a client at a time."""
 
 
 def fill(store: Succession, count: int = MUCH) -> list[str]:
@@ -131,6 +133,36 @@ def test_a_list_in_several_replies(store: Succession, connect: Connect, change: 
         got += names_in(parameters)
 
     assert sorted([*names, "00700-", "00700-/inside"]) == got
+
+
+def test_a_dump(store: Succession, connect: Connect, change: Change) -> None:
+    """Each entry once, and each open file once, though others have come meanwhile."""
+    client, other = connect(), connect()
+    names = [f"{number:05}" for number in range(MANY)]
+    for start in range(0, MANY, LOT):
+        lot = names[start : start + LOT]
+        files = [os.memfd_create(name) for name in lot]
+        for file, name in zip(files, lot, strict=True):
+            os.write(file, name.encode())
+        entries = [{"name": name, "fileDescriptor": index} for index, name in enumerate(lot)]
+        other.call("Stash", {"entries": entries}, files)
+        for file in files:
+            os.close(file)
+    os.link(store.path(names[0]), store.path("z"))
+    client.send(encode("Dump", more=True))
+    wait_for(lambda: waits(client), what="the beginning")
+    store.holds()
+    change()
+    got, texts, more = [], [], True
+    while more:
+        parameters, more = client.full_reply()
+        nodes = parameters["nodes"]
+        assert isinstance(nodes, list)
+        got += [name for node in nodes for name in node["names"]]
+        texts += [node["names"][0] for node in nodes if "fileDescriptor" in node]
+
+    assert sorted([*names, "z"]) == sorted(got)
+    assert texts == [os.pread(each, 9, 0).decode() for each in client.received]
 
 
 def test_a_watch_goes_on_without_a_gap(store: Succession, connect: Connect, change: Change) -> None:

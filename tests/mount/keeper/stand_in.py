@@ -65,6 +65,8 @@ class _Server:
 
     def _serve(self, client: socket.socket) -> None:
         message, descriptors, _, _ = socket.recv_fds(client, 1 << 16, MOST)
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, False)
         if not message:
             self.loop.unregister(client.fileno())
             client.close()

@@ -2,6 +2,7 @@
 
 import os
 import select
+import signal
 
 import pytest
 
@@ -90,17 +91,60 @@ def test_journal_and_note_are_held(stand_in: StandIn) -> None:
 def test_without_a_spare_a_keeper_is_started(stand_in: StandIn, files: list[int]) -> None:
     """It begins with nothing, gets everything, and can start servers."""
     stand_in.ask("keep", files, numbers=[1, 2, 3])
-    spare = wait_for(lambda: stand_in.ask("who")["spare"])
-    dead = select.poll()
-    dead.register(pidfd := os.pidfd_open(spare), select.POLLIN)
-    os.kill(spare, 9)
-    assert dead.poll(10_000)
-    os.close(pidfd)
+    kill_the_spare(stand_in)
     stand_in.kill("keeper")
     now = stand_in.kill("server")
 
-    assert ([1, 2, 3], None) == (now["numbers"], now["spare"])
+    assert [1, 2, 3] == now["numbers"]
     assert [True] * 3 == [stand_in.is_same(n, fd) for n, fd in zip([1, 2, 3], files, strict=True)]
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["it does nothing", "it ends while it is waited for"])
+def test_a_spare_that_does_not_say_that_it_keeps_is_passed_over(
+    stand_in: StandIn, files: list[int], ends: bool
+) -> None:
+    """It is no more, and a keeper is started that does: what is sent to it is held, and it has a spare itself."""
+    stand_in.ask("keep", files, numbers=[1, 2, 3])
+    before = stand_in.ask("who")
+    spare = before["spare"] or wait_for(lambda: stand_in.ask("who")["spare"])
+    os.kill(spare, signal.SIGSTOP)
+    os.kill(before["keeper"], signal.SIGKILL)
+    if ends:
+        os.kill(spare, signal.SIGKILL)
+    now = wait_for(lambda: stand_in._who_but("keeper", before["keeper"]))
+
+    assert now["keeper"] not in (before["keeper"], spare)
+    wait_for(lambda: not os.path.exists(f"/proc/{spare}"), what="the spare's end")
+    another = wait_for(lambda: stand_in.ask("who")["spare"])
+    assert [1, 2, 3] == stand_in.kill("server")["numbers"]
+    assert another == stand_in.kill("keeper")["keeper"]
+    assert [1, 2, 3] == stand_in.kill("server")["numbers"]
+    assert [True] * 3 == [stand_in.is_same(n, fd) for n, fd in zip([1, 2, 3], files, strict=True)]
+
+
+def test_a_spare_of_one_that_was_started_late_holds_nothing(stand_in: StandIn, files: list[int]) -> None:
+    """What its keeper has by then it lets go of."""
+    stand_in.ask("keep", files, numbers=[1, 2, 3])
+    reading, writing = os.pipe()
+    stand_in.ask("keep", [writing], numbers=[4])
+    os.close(writing)
+    kill_the_spare(stand_in)
+    stand_in.kill("keeper")
+    wait_for(lambda: stand_in.ask("who")["spare"])
+    stand_in.ask("drop", numbers=[4])
+
+    assert b"" == os.read(reading, 1)
+    os.close(reading)
+
+
+def kill_the_spare(stand_in: StandIn) -> None:
+    """And wait for its end."""
+    spare = wait_for(lambda: stand_in.ask("who")["spare"])
+    dead = select.poll()
+    dead.register(pidfd := os.pidfd_open(spare), select.POLLIN)
+    os.kill(spare, signal.SIGKILL)
+    assert dead.poll(10_000)
+    os.close(pidfd)
 
 
 def test_nothing_piles_up(stand_in: StandIn, files: list[int]) -> None:

@@ -117,6 +117,42 @@ def test_a_sealed_box_keeps_it_until_it_is_unsealed(scene: Scene) -> None:
     assert ["box"] == scene.names()
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_very_many_that_are_overdue_are_gone_for_everybody_at_once(scene: Scene, restarted: bool) -> None:
+    """Though not all of them can go in one moment: the oldest go first, and a name is free when somebody wants it."""
+    scene.store.make_box("box")
+    with open("/dev/null") as null:
+        files = [os.open("/dev/null", os.O_RDONLY) for _ in range(20)]
+        for lot in range(4):
+            names = {f"box/{lot}.{number:03}": files[number % 20] for number in range(200)}
+            scene.store.stash_many(names, expires=1.5)
+        scene.store.seal("box")
+        time_is_up(scene, "box/3.199")
+        if restarted:
+            restart(scene)
+        scene.store.unseal("box")
+        listed, seen = scene.names(), os.listdir(f"{scene.mount}/box")
+        scene.store.stash("box/3.199", null)
+        names = scene.names()
+    records = scene.records("expired", 800)
+    lots = [record["entry"]["name"].removeprefix("box/").split(".")[0] for record in records]
+    wanted_early = [record["entry"]["name"] for record in records].index("box/3.199")
+
+    assert (["box"], []) == (listed, seen)
+    assert ["box", "box/3.199"] == names
+    assert sorted(lots) == [lot for place, lot in enumerate(lots) if place != wanted_early] + ["3"]
+    wait_for(lambda: scene.store.status().entries == 2)
+    for fd in files:
+        os.close(fd)
+
+
+def time_is_up(scene: Scene, name: str) -> None:
+    """Wait until an entry, which a seal keeps, ought to be gone."""
+    expires = scene.store.describe(name).entry.expires
+    assert expires is not None
+    wait_for(lambda: time.time_ns() > expires)
+
+
 def test_it_survives_the_server_and_goes_in_time(scene: Scene) -> None:
     """What expires is remembered, and what has expired meanwhile goes at once."""
     with open("/dev/null") as file:

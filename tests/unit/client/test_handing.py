@@ -1,5 +1,6 @@
 """Handing a dump to another process: what arrives is what was sent, or both sides know that it is not."""
 
+import errno
 import json
 import os
 import socket
@@ -14,7 +15,7 @@ import pytest
 from fdstorefs.client.dump import Lot
 from fdstorefs.client.handing import DONE, END, GREETING, LOT, REFUSED, Handing, Lost
 from fdstorefs.client.restoration import Restored
-from fdstorefs.errors import Denied, EntryExists, ProtocolError, StoreError
+from fdstorefs.errors import Denied, EntryExists, Overloaded, ProtocolError, StoreError
 
 Result = Any
 
@@ -172,6 +173,42 @@ def test_one_who_does_nothing_is_not_awaited_for_ever(pair: tuple[socket.socket,
 
     assert isinstance(error, Lost)
     assert "does nothing" in str(error)
+
+
+class Crowded:
+    """A socket of a user who has too many descriptors under way, for so many times."""
+
+    def __init__(self, connected: socket.socket, times: int) -> None:
+        self._connected, self.times = connected, times
+
+    def sendmsg(self, data: Any, ancillary: Any, flags: int) -> int:
+        """Refuse, or send."""
+        if ancillary and self.times:
+            self.times -= 1
+            raise OSError(errno.ETOOMANYREFS, "too many references")
+        return self._connected.sendmsg(data, ancillary, flags)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connected, name)
+
+
+def test_too_many_under_way_is_a_matter_of_time(pair: tuple[socket.socket, socket.socket]) -> None:
+    """It is tried again, and not sent twice."""
+    shelf, crowded = Shelf(), Crowded(pair[0], 3)
+    giving = Handing(crowded)  # type: ignore[arg-type]
+    given, taken = both(lambda: giving.give(lots(2)), lambda: Handing(pair[1]).take(shelf))
+
+    assert (Restored(6, 0, 6), 0) == (given, crowded.times)
+    assert given == taken
+
+
+def test_too_many_under_way_for_too_long_is_told_to_both(pair: tuple[socket.socket, socket.socket]) -> None:
+    """Nothing is stored."""
+    shelf, giving = Shelf(), Handing(Crowded(pair[0], 10**9))  # type: ignore[arg-type]
+    giving._patience = 0.0
+    given, taken = both(lambda: giving.give(lots(2)), lambda: Handing(pair[1]).take(shelf))
+
+    assert (Overloaded, Overloaded, False) == (type(given), type(taken), shelf.is_done)
 
 
 def frame(

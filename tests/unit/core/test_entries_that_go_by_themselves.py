@@ -152,3 +152,52 @@ def test_files_that_come_are_attended_to(store: Store, ada: Person, files: Files
     store.set_polled(ada.subject, entry, polled=False)
 
     assert [1, 2, 2] == told
+
+
+def overdue(store: Store, now: int) -> list[str]:
+    """Have the store know the time; what has gone before its turn, as it goes."""
+    gone: list[str] = []
+
+    def go(entry: Entry) -> None:
+        targets = store.may_lapse(entry)
+        gone.extend(target.path for target in targets)
+        store.lapse(targets, Change.EXPIRED)
+
+    store.is_over, store.go_now = (lambda when: when <= now), go
+    return gone
+
+
+def test_nobody_meets_what_has_yet_to_go(store: Store, ada: Person, files: Files) -> None:
+    """It is in no listing; whoever asks for its name, or by its number, is told that it is gone."""
+    old, _ = stash(store, ada, "old", files, expires=5), stash(store, ada, "new", files, expires=6)
+    gone = overdue(store, 5)
+    listed = [name for name, _ in store.names(ada.subject, store.root)]
+    walked = [path for path, _ in store.walk(ada.subject)]
+    with pytest.raises(NoSuchEntry):
+        store.target_of(ada.subject, old)
+    before = list(gone)
+    with pytest.raises(NoSuchEntry):
+        store.locate(ada.subject, "old")
+
+    assert (["new"], ["new"], [], ["old"]) == (listed, walked, before, gone)
+
+
+def test_its_name_is_free(store: Store, ada: Person, files: Files) -> None:
+    """What is stashed there is new: it replaces nothing, and does not go with what was there."""
+    stash(store, ada, "a", files, expires=5)
+    gone = overdue(store, 5)
+    store.stash(ada.subject, "a", files(), ada.stasher)
+
+    assert (["a"], None) == (gone, store.locate(ada.subject, "a").node.expires)  # type: ignore[union-attr]
+
+
+def test_in_a_sealed_box_it_is_met(store: Store, ada: Person, files: Files) -> None:
+    """There it stays, and is seen to."""
+    box = store.make_box(ada.subject, store.root, "box")
+    stash(store, ada, "box/a", files, expires=5)
+    store.seal(ada.subject, box)
+    gone = overdue(store, 5)
+
+    assert ["a"] == [name for name, _ in store.names(ada.subject, box)]
+    assert "box/a" == store.locate(ada.subject, "box/a").path
+    assert [] == gone

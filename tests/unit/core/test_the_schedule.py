@@ -11,6 +11,7 @@ ITEMS = st.integers(0, 5)
 TIMES = st.integers(0, 20)
 STEPS = st.one_of(
     st.tuples(st.just("put"), ITEMS, st.none() | TIMES),
+    st.tuples(st.just("put all"), ITEMS, TIMES),
     st.tuples(st.just("take"), TIMES, st.integers(1, 4)),
 )
 
@@ -21,7 +22,10 @@ def test_it_is_as_a_plain_table_would_be(steps: list[tuple[str, int, int]]) -> N
     schedule, table, told = Schedule[int](), {}, [None]
     schedule.nearest_changed = told.append  # type: ignore[assignment]  # the list holds what it is told
     for what, first, second in steps:
-        if what == "put":
+        if what == "put all":
+            schedule.put_all((item, second) for item in range(first))
+            table |= dict.fromkeys(range(first), second)
+        elif what == "put":
             schedule.put(first, second)
             table[first] = second
             if second is None:

@@ -178,11 +178,26 @@ def test_attributes_are_those_of_fstat(tmp_path: Path, keep: Keep) -> None:
 
 
 def test_devices_and_terminals(keep: Keep) -> None:
-    """/dev/null can't be polled and a terminal can; both are devices."""
-    null, terminal = classify(keep(os.open("/dev/null", os.O_RDWR))), classify(keep(_terminal()))
+    """/dev/null has nothing to poll, /dev/random has, and a terminal is not asked: its driver may wait for somebody."""
+    null, random, terminal = (
+        classify(keep(descriptor))
+        for descriptor in (
+            os.open("/dev/null", os.O_RDWR),
+            os.open("/dev/random", os.O_RDONLY),
+            _terminal(),
+        )
+    )
 
     assert (Kind.DEVICE, False) == (null.kind, null.pollable)
-    assert (Kind.DEVICE, True, "devpts") == (terminal.kind, terminal.pollable, terminal.filesystem)
+    assert (Kind.DEVICE, True) == (random.kind, random.pollable)
+    assert (Kind.DEVICE, False, "devpts") == (terminal.kind, terminal.pollable, terminal.filesystem)
+
+
+def test_a_socket_that_waits_for_its_lock_is_not_polled(keep: Keep) -> None:
+    """A vsock is locked by whoever sends, as long as a page of his takes."""
+    vsock = classify(keep(socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM).detach()))
+
+    assert (Kind.SOCKET, False) == (vsock.kind, vsock.pollable)
 
 
 def test_filesystems_have_their_mount_tables_names(keep: Keep) -> None:

@@ -135,9 +135,13 @@ def test_the_least_that_may_be_said() -> None:
 def test_what_is_not_known_is_passed_over() -> None:
     """A later version may say more, and of other things."""
     state = State()
-    state.apply(Record(NODES, b'{"n":[{"i":5,"P":[],"e":"expires"}],"x":[1]}'))
-    state.apply(Record(77, b"\xff"))
-    state.apply(Record(FACTS, b'{"more":{}}'))
+    state.apply(
+        [
+            Record(NODES, b'{"n":[{"i":5,"P":[],"e":"expires"}],"x":[1]}'),
+            Record(77, b"\xff"),
+            Record(FACTS, b'{"more":{}}'),
+        ]
+    )
     fields = state.nodes[5] | {"u": 1, "g": 2, "m": 0, "c": 3, "t": 4, "s": {"p": 1, "u": 2, "g": 3, "y": 1}}
 
     assert Stasher(1, 2, 3) == NodeDecoder(not_held).entry(fields).stasher
@@ -147,8 +151,8 @@ def test_what_is_not_known_is_passed_over() -> None:
 def test_the_latest_record_of_a_node_counts() -> None:
     """And none, once it is gone; the size of the state is that of what is there."""
     state = State()
-    state.apply(Record(NODES, b'{"n":[{"i":5,"u":1},{"i":6}]}'))
-    state.apply(Record(NODES, b'{"n":[{"i":5,"u":2}],"g":[6,7]}'))
+    state.apply([Record(NODES, b'{"n":[{"i":5,"u":1},{"i":6}]}')])
+    state.apply([Record(NODES, b'{"n":[{"i":5,"u":2}],"g":[6,7]}')])
 
     assert {5: {"i": 5, "u": 2}} == state.nodes
     assert len(b'{"n":[{"i":5,"u":2}],"g":[6,7]}') == state.size

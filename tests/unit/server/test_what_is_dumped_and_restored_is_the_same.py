@@ -20,6 +20,7 @@ from fdstorefs.errors import (
     IsABox,
     NoSuchEntry,
     NotABox,
+    NotGuarded,
     Overloaded,
     QuotaExceeded,
     StoreError,
@@ -28,6 +29,7 @@ from fdstorefs.host.boot_clock import boottime
 from fdstorefs.server.varlink import restoring
 from fdstorefs.server.varlink.session import Session
 from fdstorefs.server.varlink.standard import StandardError
+from tests.unit.core.knowing_guard import KnowingGuard, by_path
 from tests.unit.core.people import Files, Person
 from tests.unit.server.dumped import ROOT, Lot, Served
 
@@ -272,9 +274,10 @@ def test_whoever_could_give_it_away_restores_owners() -> None:
     assert (7, 8, 0o664) == owned(served, "foreign")
 
 
-def test_limits_hold_for_all_of_it_together() -> None:
+@pytest.mark.parametrize("limits", [Limits(entries=2), Limits(entries_per_uid=2), Limits(entries_per_box=2)])
+def test_limits_hold_for_all_of_it_together(limits: Limits) -> None:
     """Though each alone would fit."""
-    served = Served(limits=Limits(entries_per_uid=2))
+    served = Served(limits=limits)
     with pytest.raises(QuotaExceeded):
         served.restore(dumped(a={}, b={}, c={}), ADA)
 
@@ -606,6 +609,27 @@ def test_a_client_that_leaves_in_the_last_moment_has_restored_nothing() -> None:
     served.turns.soon.clear()
 
     assert ({}, 0) == (picture(served.store), served.store.usage._promised_total)
+
+
+# Where there is a guard
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_a_guard_knows_all_names_that_arrive(refuses: bool) -> None:
+    """Or none, where it does not consent: then nothing arrives."""
+    filled = Filled(TREE)
+    goal = another(filled)
+    guard = goal.store.guard = KnowingGuard(goal.store)
+    guard.refuses = refuses
+    lots = filled.dump()
+    if refuses:
+        with pytest.raises(NotGuarded):
+            goal.restore(lots)
+    else:
+        goal.restore(lots)
+
+    assert by_path(guard.stored()) == by_path(guard.known)
+    assert (3, 0)[refuses] == len(guard.known)
 
 
 # Calls that make no sense
