@@ -128,10 +128,7 @@ class MountServer:
 
     def answered_elsewhere(self, unique: int) -> None:
         """The former server has answered one of these. Harmless if it is none."""
-        handle = self._tap.elsewhere.handle_of(unique)
-        if handle is not None:
-            self._tap.elsewhere.take(unique)
-            self._handles.was_used(handle)
+        self._tap.answered_elsewhere(unique)
         self._handing_over.look()
 
     def given_back(self, unique: int, moved: int) -> None:

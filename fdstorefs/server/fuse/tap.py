@@ -90,6 +90,13 @@ class Tap:
         reply = self._exchange(memoryview(request))
         return reply is not None and protocol.payload(protocol.negotiate(reply)) == answer
 
+    def answered_elsewhere(self, unique: int) -> None:
+        """Another server has answered its call. Harmless if there is none."""
+        handle = self.elsewhere.handle_of(unique)
+        if handle is not None:
+            self.elsewhere.take(unique)
+            self._handles.was_used(handle)
+
     def serve_given_back(self, unique: int, moved: int) -> None:
         """Serve a call that another server was to answer, and will not. Harmless if there is none."""
         request, is_interrupted = self.elsewhere.take(unique)

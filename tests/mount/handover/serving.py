@@ -44,7 +44,13 @@ STATUS = {"version": "0", "policyStatus": {}, "entries": 0, "descriptors": 0, "c
 class NobodyKeeps:
     """The line to a keeper that there isn't."""
 
-    def keep(self, numbers: Iterable[int], descriptors: Iterable[int], slow: bool = False) -> None:
+    def keep(
+        self,
+        numbers: Iterable[int],
+        descriptors: Iterable[int],
+        slow: bool = False,
+        foreign: Iterable[int] = (),
+    ) -> None:
         """Nothing is held."""
 
     def drop(self, numbers: Iterable[int], slow: bool = False) -> None:

@@ -28,6 +28,11 @@ class Waiting:
         self.calls: list[Call] = []
         self.failure: Exception | None = None
         self.released = 0
+        self.used_elsewhere = 0
+
+    def was_used(self) -> None:
+        """Count."""
+        self.used_elsewhere += 1
 
     def read(self, call: Call, size: int) -> None:
         """Wait or fail."""
