@@ -242,7 +242,8 @@ class KeeperLine:
     @property
     def later(self) -> frozenset[int]:
         """Numbers of what the keeper has yet to be told that it is not wanted any more."""
-        return frozenset(number for _, numbers in self._later for number in numbers)
+        later = frozenset(number for _, numbers in self._later for number in numbers)
+        return later | self.unit.leaving if self.unit is not None else later
 
     # A keeper that is gone
 

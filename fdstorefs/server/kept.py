@@ -92,8 +92,7 @@ def keep(
     keeping.attach(store, intake, loop.when_idle)
     line.everything, line.journal_descriptor = keeping.everything, lambda: keeping.journal_fd
     if line.unit is not None:
-        elsewhere = foreign(intake.stored)
-        line.unit.knows(number for number, _ in keeping.everything() if number not in elsewhere)
+        line.unit.knows((number for number, _ in keeping.everything()), foreign(intake.stored))
     line.watch(loop)
     for descriptor in held.closing:
         descriptors.discard(descriptors.adopt(descriptor), may_block=True)

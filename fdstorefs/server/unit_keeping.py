@@ -35,6 +35,8 @@ _RESERVED_BYTES = 256
 _LEAVING_SECONDS = 30.0
 _AGAIN_SECONDS = 0.1
 _Pairs = list[tuple[str, int]]
+_Leaving = tuple[list[int], Callable[[], None]]
+"""Numbers, and what to do when systemd has let go of them."""
 
 
 class UnitKeeping:
@@ -52,10 +54,12 @@ class UnitKeeping:
         self._store = UnitStore(options.address)
         self._is_on = options.most > 0
         self._loop: Loop | None = None
-        self._leaving: list[Callable[[], None]] = []
+        self._leaving: list[_Leaving] = []
+        self._being_confirmed: list[_Leaving] = []
         self._confirming = -1
         self._restarts = held.restarts
         self._names: dict[int, str] = {}
+        self._elsewhere: set[int] = set()
         self._room = 0
         found = held.files.pop(NUMBER, -1)
         self._record: Record | None = Record.read(found) if found >= 0 else None
@@ -76,9 +80,17 @@ class UnitKeeping:
         if self._record is not None:
             yield NUMBER, self._record.fd
 
-    def knows(self, numbers: Iterable[int]) -> None:
-        """These are there now, and no others."""
-        self._names = {number: name_of(number) for number in numbers}
+    @property
+    def leaving(self) -> frozenset[int]:
+        """Numbers of what systemd has been told to let go of, and may not have yet."""
+        return frozenset(
+            number for numbers, _ in (*self._leaving, *self._being_confirmed) for number in numbers
+        )
+
+    def knows(self, numbers: Iterable[int], foreign: Collection[int] = ()) -> None:
+        """Of what is kept these are there now, but for those that are `foreign`."""
+        self._elsewhere = set(foreign)
+        self._names = {number: name_of(number) for number in numbers if number not in self._elsewhere}
         self._room = self._options.room - _RESERVED_BYTES - _size(self._names.values())
 
     def begin(self) -> bool:
@@ -118,17 +130,20 @@ class UnitKeeping:
         self._offer([(names[number], descriptor) for number, descriptor in new.items()])
         self._names |= names
         self._room -= size
+        self._elsewhere |= set(numbers).intersection(foreign)
 
     def drop(self, numbers: Sequence[int], then: Callable[[], None]) -> None:
         """Have these there no longer, and call `then` when they aren't. Never raises and never waits."""
-        there = [number for number in numbers if number in self._names]
+        # Of what is not known here, systemd may have heard from the server before.
+        there = [number for number in numbers if number not in self._elsewhere]
+        self._elsewhere.difference_update(numbers)
         if not self._is_on or not there:
             then()
             return
         self._store.remove(map(name_of, there))
         for number in there:
             self._forget(number)
-        self._leaving.append(then)
+        self._leaving.append((there, then))
         self._confirm()
 
     def journal(self, descriptor: int) -> None:
@@ -221,28 +236,29 @@ class UnitKeeping:
         """Have those who wait called when systemd has done what it was told. One question at a time is enough."""
         if self._loop is None or self._confirming >= 0 or not self._leaving:
             return
-        waiting, self._leaving = self._leaving, []
+        self._being_confirmed, self._leaving = self._leaving, []
         self._confirming = self._store.barrier()
-        self._loop.register(self._confirming, lambda _events: self._confirmed(waiting), 0)
+        self._loop.register(self._confirming, self._confirmed, 0)
         self._send()
 
     def _send(self) -> None:
         if not self._store.send() and self._loop is not None:
             self._loop.call_at(time.monotonic() + _AGAIN_SECONDS, self._send)
 
-    def _confirmed(self, waiting: list[Callable[[], None]]) -> None:
+    def _confirmed(self, _events: int) -> None:
         if self._loop is not None:
             self._loop.unregister(self._confirming)
         os.close(self._confirming)
         self._confirming = -1
-        for then in waiting:
+        waiting, self._being_confirmed = self._being_confirmed, []
+        for _, then in waiting:
             then()
         self._confirm()
 
     def _let_go(self) -> None:
         """Nobody answers for systemd any more."""
         waiting, self._leaving = self._leaving, []
-        for then in waiting:
+        for _, then in waiting:
             then()
 
 

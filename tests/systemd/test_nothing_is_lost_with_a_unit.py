@@ -105,7 +105,12 @@ class Kept:
 def unit(installed: None) -> Unit:
     """That of an instance that does without the kernel's help, whose enforcer may be there or not."""
     found = Unit("fdstorefs@run-kept.service")
+    # It is wanted, as an enabled one is by multi-user.target, which is not there in the machine: systemd forgets a
+    # stopped unit that nobody wants.
+    wants = Path("/etc/systemd/system/kept.target")
+    wants.write_text(f"[Unit]\nWants={found.name}\n")
     found.add('[Service]\nEnvironment="FDSTOREFS_OPTIONS=--enforcement daemon"\nTimeoutStartSec=600\n')
+    Unit(wants.name).start()
     return found
 
 

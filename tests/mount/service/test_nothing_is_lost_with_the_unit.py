@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import fdstorefs
-from tests.mount.keeper.test_kill_9 import is_same, kill, stash_in_a_child
+from tests.mount.keeper.test_kill_9 import another, is_same, kill, stash_in_a_child
 from tests.mount.service.manager import Make, Manager
 from tests.mount.test_mounting import needs_root
 from tests.mount.waiting import wait_for
@@ -170,6 +170,27 @@ def test_another_keeper_is_the_main_process(manager: Manager, mount: str) -> Non
     manager.start(mount)
     assert before == listed(mount)
     assert is_same(mount, "a", files[0])
+
+
+def test_an_upgrade_goes_on_with_systemd(manager: Manager, mount: str) -> None:
+    """The new server keeps there what it is given, lets go of what it no longer has, and the unit loses nothing."""
+    manager.start(mount)
+    files = fill(mount)
+    later = os.memfd_create("later")
+    with fdstorefs.connect(mount) as store:
+        former = store.status().pid
+        os.kill(manager.group, signal.SIGHUP)
+        wait_for(lambda: another(mount, former), 60, "another server")
+    with fdstorefs.connect(mount) as store:
+        store.stash("later", later)
+        store.discard("box/c")
+        before = store.status().systemd_store
+    wait_for(lambda: not manager.has(files[1]), 20, "systemd to have let go of it")
+
+    assert {"entries": len(manager.stored), "most": 100} == before
+    manager.kill()
+    manager.start(mount)
+    assert [True, True] == [is_same(mount, *each) for each in (("a", files[0]), ("later", later))]
 
 
 def test_others_descriptors_stay_as_they_are(manager: Manager, mount: str) -> None:

@@ -78,8 +78,8 @@ def test_nothing_guarded_is_there(manager: Manager, files: list[int]) -> None:
 def test_what_is_dropped_is_confirmed(manager: Manager, files: list[int]) -> None:
     """Where systemd never had it, at once."""
     unit, heard = begun(manager), []
-    unit.keep([1], files[:1], foreign=())
+    unit.keep([1, 2], files[:2], foreign={2})
     unit.drop([2], lambda: heard.append(2))
     unit.drop([1], lambda: heard.append(1))
 
-    assert [2] == heard
+    assert ([2], {1}) == (heard, unit.leaving)

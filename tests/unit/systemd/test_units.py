@@ -29,7 +29,7 @@ OWN_MOUNTS = re.compile(
 """What gives a service a mount namespace of its own."""
 
 LIFE = (
-    *("Type", "NotifyAccess", "ExecStartPre", "ExecStart"),
+    *("Type", "NotifyAccess", "ExecStartPre", "ExecStart", "ExecReload"),
     *("Restart", "RestartPreventExitStatus", "RestartSec", "StartLimitIntervalSec", "ExitType"),
     *("FileDescriptorStoreMax", "FileDescriptorStorePreserve"),
 )
