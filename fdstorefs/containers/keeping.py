@@ -41,7 +41,7 @@ _KEEP, _KEEP_ON = b"keep", b"keep on"
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """An instance that is to be. `socket` is the service's. Its record is for the server to read, not for the keeper."""
+    """An instance that is to be. `socket` is the service's. Its record is for the server, not for the keeper."""
 
     name: str
     told: bytes

@@ -14,8 +14,9 @@ __all__ = ["MOUNT", "SOCKET", "HostOptions"]
 
 @dataclass(frozen=True, slots=True)
 class HostOptions:
-    """How to serve containers. `serve` is for each instance; its `mount`, `ready_fd`, `keeper` and `ends_with` are not for
-    us to say. `ready_fd`: a descriptor to write `ready` to once requests are served.
+    """How to serve containers. `serve` is for each instance, but for its `mount`, `ready_fd`, `keeper` and `ends_with`.
+
+    `ready_fd`: a descriptor to write `ready` to once requests are served.
     """
 
     serve: ServeOptions

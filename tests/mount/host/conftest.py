@@ -1,6 +1,7 @@
 """Fixtures for containers and the service that starts instances for them.
 
-- `service(user=None, arguments=(), default_socket=False)`: a service that listens, as a `Service`; user None is whoever runs the tests
+- `service(user=None, arguments=(), default_socket=False)`: a service that listens, as a `Service`; user None is whoever
+  runs the tests
 - `container(user=None, users=True, pids=True, first_uid=...)`: a `Container`
 """
 

@@ -93,7 +93,7 @@ def test_it_has_an_instance(
         assert 0 == done.returncode, log.read_text()
         pid = json.loads(crun("state", name).stdout)["pid"]
         stack.callback(os.kill, pid, signal.SIGKILL)
-        wait_for(lambda: host.instances(), what="the instance")
+        wait_for(host.instances, what="the instance")
         look = ["nsenter", "--target", str(pid), "--all", "--", "/bin/ls", "-A", "/run/store"]
 
         assert ".fdstore\n" == subprocess.run(look, capture_output=True, text=True, check=False).stdout
