@@ -53,7 +53,7 @@ _fdstorefs() {
     esac
 
     if [[ -z $verb ]]; then
-        _fdstorefs_words serve mount umount run put exec ls stat rm mv ln seal unseal watch dump restore transfer policy audit host \
+        _fdstorefs_words serve mount umount upgrade run put exec ls stat rm mv ln seal unseal watch dump restore transfer policy audit host \
             enforce instances status doctor completion --at --help --version
     elif [[ $verb == policy ]]; then
         _fdstorefs_words check explain test diff compile schema status load mode --help
@@ -95,7 +95,7 @@ _fdstorefs_options() {
         dump) echo --to --listen --fd --peer --leave-out --json --at ;;
         restore) echo --from --listen --fd --peer --into --replace --json --at ;;
         transfer) echo --move --into --replace --leave-out --json ;;
-        stat | watch | status) echo --json --at ;;
+        stat | watch | status | upgrade) echo --json --at ;;
         instances) echo --json ;;
         doctor) echo --json --at --enforcer --pins ;;
         enforce) echo --policy --audit --audit-fsync --lockdown --socket --pins --ready-fd --off ;;

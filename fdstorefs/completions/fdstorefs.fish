@@ -37,7 +37,7 @@ set -l instance serve mount umount run
 set -l entries put exec ls stat rm mv ln seal unseal watch dump
 set -l moving restore transfer
 set -l families policy audit host
-set -l about enforce instances status doctor completion
+set -l about upgrade enforce instances status doctor completion
 set -l all $instance $entries $moving $families $about
 
 complete -c fdstorefs -f
@@ -48,6 +48,7 @@ complete -c fdstorefs -n "not __fdstorefs_in $instance transfer policy host enfo
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a serve -d 'run an instance in the foreground'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a mount -d 'start an instance in the background'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a umount -d 'end an instance'
+complete -c fdstorefs -n "not __fdstorefs_in $all" -a upgrade -d 'have the program that is installed now take over'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a run -d 'run a command with an instance of its own'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a put -d 'stash a descriptor or a new socket'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a exec -d 'run a command with retrieved descriptors'
@@ -113,7 +114,7 @@ complete -c fdstorefs -n '__fdstorefs_in exec' -l fd -x -d 'becomes descriptor N
 complete -c fdstorefs -n '__fdstorefs_in exec' -l take -d 'take the entries out of the store'
 complete -c fdstorefs -n '__fdstorefs_in ls' -s l -l long -d 'with owner, kind and what it is'
 complete -c fdstorefs -n '__fdstorefs_in ls' -l names -d 'names as they are'
-complete -c fdstorefs -n '__fdstorefs_in ls stat watch dump restore transfer status doctor' -l json -d 'as JSON'
+complete -c fdstorefs -n '__fdstorefs_in ls stat watch dump restore transfer status upgrade doctor' -l json -d 'as JSON'
 
 complete -c fdstorefs -n '__fdstorefs_after policy' -a check -d 'find what is wrong in policies'
 complete -c fdstorefs -n '__fdstorefs_after policy' -a explain -d 'say whether a request is allowed, and why'

@@ -19,7 +19,6 @@ from fdstorefs.containers.request import ask_for_keeper
 from fdstorefs.host.syscalls import set_dumpable
 from fdstorefs.keeper.holding import Held, Holding
 from fdstorefs.keeper.keeper import Keeper, adopt
-from fdstorefs.keeper.replacement import HowToStart
 from fdstorefs.policy.diagnostic import PolicyError
 from fdstorefs.server import instance
 from fdstorefs.server.enforcement.keeping import in_one_line
@@ -121,7 +120,7 @@ def _serve(beginning: Beginning, held: Held, pipe: int | None) -> int:
     """In a fork of the keeper: be the server."""
     container, record = Container.of(held.inherited), beginning.record
     options = replace(from_json(record.options), ends_with=container.ends)
-    line = KeeperLine(held, HowToStart("", "", {}))
+    line = KeeperLine(held, None)
     line.start = lambda: ask_for_keeper(beginning.socket, beginning.name, held.inherited)
     if container.has_ended:
         # Nobody is to try again.

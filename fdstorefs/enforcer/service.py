@@ -77,6 +77,17 @@ def protect(host: Host, caller: Caller, call: Call) -> Reply:
     return success({})
 
 
+def succeed(host: Host, caller: Caller, call: Call) -> Reply:
+    """Another process serves the instance."""
+    parameters.only(call.parameters, frozenset({"process"}))
+    pidfd = descriptor(call, "process")
+    instance = host.registry.of_server(caller)
+    if classify(pidfd).kind is not Kind.PIDFD:
+        raise BadDescriptor("the descriptor is not a pidfd", hint="make one with pidfd_open(2)")
+    host.registration.succeed(instance, pidfd)
+    return success({})
+
+
 def guard(host: Host, caller: Caller, call: Call) -> Activity:
     """Classify open files."""
     parameters.only(call.parameters, frozenset({"files"}))
@@ -152,6 +163,7 @@ def get_interface_description(_host: Host, _caller: Caller, call: Call) -> Reply
 VERBS: dict[str, Verb] = {
     f"{NAME}.Register": register,
     f"{NAME}.Protect": protect,
+    f"{NAME}.Succeed": succeed,
     f"{NAME}.Guard": guard,
     f"{NAME}.Release": release,
     f"{NAME}.Status": status,
@@ -161,7 +173,7 @@ VERBS: dict[str, Verb] = {
     f"{STANDARD}.GetInterfaceDescription": get_interface_description,
 }
 
-WITH_DESCRIPTORS = frozenset({register, protect, guard, release})
+WITH_DESCRIPTORS = frozenset({register, protect, succeed, guard, release})
 
 
 def answer(host: Host, message: Message, sender: Sender, caller: Caller) -> Reply | Activity | None:
