@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -215,23 +214,3 @@ def test_people_are_told_what_could_not_be_asked(running_instance: Start, cast: 
 
     assert "could not be asked:" in said
     assert f"  {instance.mount}: its server has ended and left the mount behind" in said.splitlines()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [([], ("", "fdstorefs: no instance is to be seen\n")), (["--json"], ([], ""))],
-)
-def test_no_instance_at_all(cast: Cast, arguments: list[str], expected: tuple[Any, str]) -> None:
-    """No failure: there is nothing to list."""
-    alone = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc", "--"]
-    hidden = [
-        "sh",
-        "-c",
-        f"umount --all --types fuse.fdstorefs; exec {sys.executable} -m fdstorefs instances $@",
-        "sh",
-    ]
-    process = cast.start(cast.command([*alone, *hidden, *arguments], ORDINARY_USER))
-    out, said = process.communicate(timeout=60)
-
-    assert process.returncode == 0
-    assert expected == (json.loads(out)["instances"] if arguments else out, said)
