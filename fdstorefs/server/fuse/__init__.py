@@ -8,6 +8,7 @@ from fdstorefs.server.fuse.device import Device
 from fdstorefs.server.fuse.driver import Driver
 from fdstorefs.server.fuse.handles import Handles
 from fdstorefs.server.fuse.lane import Lanes
+from fdstorefs.server.fuse.left_names import LeftNames
 from fdstorefs.server.fuse.names import Names, PyFuse
 from fdstorefs.server.fuse.opening import Opening
 from fdstorefs.server.fuse.own_sockets import OwnSockets
@@ -34,6 +35,7 @@ class MountServer:
         self._names = Names(context, self._handles, opening)
         self._driver = Driver(PyFuse(self._names))
         self._tap = Tap(self._connection, self._handles, self._driver.exchange, self._end)
+        self._left_names = LeftNames(context.loop, self._connection, context.store.tree)
         self._on_unmounted = on_unmounted
         context.loop.register(device_fd, self._tap.readable)
 
@@ -53,6 +55,7 @@ class MountServer:
 
     def close(self) -> None:
         """Stop serving: who waits gets ENOTCONN, handles give back what they hold, the device is closed."""
+        self._left_names.close()
         self._loop.unregister(self._connection.descriptor)
         self._tap.fail_all(errno.ENOTCONN)
         self._handles.release_all()
