@@ -152,6 +152,13 @@ KEYS: tuple[Key, ...] = (
         "entries-per-uid: 512",
     ),
     Key(
+        "entries-per-box",
+        (Place.LIMITS,),
+        Type.COUNT,
+        "Most names in any one box, the root among them. What is in the boxes there does not count.",
+        "entries-per-box: 1024",
+    ),
+    Key(
         "opener-unknown",
         _POLICY,
         Type.OPENER_UNKNOWN,

@@ -112,6 +112,7 @@ class PolicyLimits:
 
     entries: int | None = None
     entries_per_uid: int | None = None
+    entries_per_box: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,8 @@ def _name(found: Fields, source: Source, reading: Reading) -> tuple[str, Span]:
 def _limits(found: Fields | None) -> PolicyLimits:
     if found is None:
         return PolicyLimits()
-    return PolicyLimits(found.values.get("entries"), found.values.get("entries-per-uid"))
+    values = found.values
+    return PolicyLimits(values.get("entries"), values.get("entries-per-uid"), values.get("entries-per-box"))
 
 
 def _sets(node: Node | None, reading: Reading) -> dict[str, NamedSet]:

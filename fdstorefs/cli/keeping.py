@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from fdstorefs.cli import serving
+from fdstorefs.cli import serving, unit
 from fdstorefs.cli.failure import Failure, report
 from fdstorefs.host.syscalls import set_dumpable
 from fdstorefs.keeper.holding import Held, Holding
@@ -16,6 +16,7 @@ from fdstorefs.server.keeper_line import KeeperLine
 from fdstorefs.server.kept import take_up
 from fdstorefs.server.options import ServeOptions, from_json, to_json
 from fdstorefs.server.readiness_notice import announce
+from fdstorefs.server.unit_keeping import UnitKeeping
 
 Failed = Callable[[Failure], int]
 """Tells people why a server cannot serve, and returns its exit code."""
@@ -24,13 +25,19 @@ Failed = Callable[[Failure], int]
 def keep(options: ServeOptions, failed: Failed = report) -> int:
     """Keep until the instance ends for good, and return the exit code."""
     serving.shut(options)
-    inherited = () if options.ends_with is None else (options.ends_with,)
+    holding = Holding(() if options.ends_with is None else (options.ends_with,))
+    try:
+        started = unit.start(options.systemd_store, holding)
+    except Failure as failure:
+        return failed(failure)
+    serves = replace(options, unit=started.unit)
     return Keeper(
-        lambda held: _serve(options, held, failed),
+        lambda held: _serve(serves, held, failed),
         lambda: announce(options.ready_fd),
         # Its role keeps others out from now on, and has it on record that they tried.
         lambda: set_dumpable(True),
-        holding=Holding(inherited),
+        holding=holding,
+        before=started.before,
     ).run()
 
 
@@ -46,7 +53,8 @@ def _serve(options: ServeOptions, held: Held, failed: Failed) -> int:
     os.environ.pop("NOTIFY_SOCKET", None)
     if options.ready_fd is not None and not held.restarts:
         os.close(options.ready_fd)
-    line = KeeperLine(held, HowToStart(__name__, serve_again.__name__, to_json(options)))
+    with_systemd = UnitKeeping(options.unit, held) if options.unit is not None else None
+    line = KeeperLine(held, HowToStart(__name__, serve_again.__name__, to_json(options)), with_systemd)
     code = 0
     try:
         serving.run_server(lambda: instance.serve(options, kept=take_up(held, line)))

@@ -131,6 +131,13 @@ def descriptor_number(text: str) -> int:
 descriptor_number.__name__ = "descriptor number"
 
 
+def systemd_store(text: str) -> str:
+    """`auto`, `no`, or how many descriptors systemd keeps."""
+    if text not in ("auto", "no") and not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"`{text}` is neither `auto`, `no` nor a number of descriptors")
+    return text
+
+
 def duration(text: str) -> float:
     """Seconds of `90s`, `2h`, `1h30m`."""
     from fdstorefs.core.duration import SECOND, parse_duration

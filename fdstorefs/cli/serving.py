@@ -33,6 +33,9 @@ def add_limits(parser: "Parser") -> None:
     parser.add_argument("--entries", type=count, metavar="N", help="hold no more than N entries and boxes")
     parser.add_argument("--entries-per-uid", type=count, metavar="N", help="and no more than N of one user")
     parser.add_argument(
+        "--entries-per-box", type=count, metavar="N", help="and no more than N in any one box"
+    )
+    parser.add_argument(
         "--no-keeper",
         dest="keeper",
         action="store_false",
@@ -89,6 +92,7 @@ def serve_options(mount: str, options: "argparse.Namespace", ready_fd: int | Non
         mode=options.mode,
         entries=options.entries,
         entries_per_uid=options.entries_per_uid,
+        entries_per_box=options.entries_per_box,
         policies=tuple(map(os.path.abspath, options.policy)),
         audit=audit_options(options),
         enforcement=options.enforcement,

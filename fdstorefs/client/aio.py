@@ -19,6 +19,7 @@ from fdstorefs.client.reply import part_of
 from fdstorefs.client.retrieved import Retrieved
 
 Entries = list[Entry]
+Names = list[str]
 
 
 async def connect(mount: str | os.PathLike[str] | None = None) -> "Store":
@@ -43,7 +44,7 @@ class Store:
     """A connection to one instance, for asyncio; an asynchronous context manager.
 
     Tasks may share it: one call is made at a time. A call that is cancelled may have been carried out. The
-    methods are those of `fdstorefs.Store`.
+    methods are those of `fdstorefs.Store`; only `dump` and `restore` are not here: give them to a thread.
     """
 
     def __init__(self, mount: str) -> None:
@@ -119,6 +120,15 @@ class Store:
     async def describe(self, name: str) -> Description:
         """All about one entry or box."""
         return await self._connection.call(calls.describe(name))
+
+    async def discard_unchanged(self, entries: Sequence[tuple[str, int, int | None]]) -> Names:
+        """Take names away that still stand for the entry and the open file with these numbers; return the others."""
+        changed: Names = []
+        for start in range(0, len(entries), calls.MOST_IDENTIFIED):
+            lot = entries[start : start + calls.MOST_IDENTIFIED]
+            others: Names = await self._connection.call(calls.discard_unchanged(lot))
+            changed += others
+        return changed
 
     async def rename(self, source: str, goal: str, *, replace: bool = False) -> None:
         """Rename an entry or a box."""

@@ -11,6 +11,9 @@ from fdstorefs.interface import MAX_DESCRIPTORS
 
 Result = TypeVar("Result")
 
+MOST_IDENTIFIED = 1000
+"""Names that one call takes away with a look at what they stand for."""
+
 
 class HasFileno(Protocol):
     """A file, a socket, a Retrieved: anything that knows its descriptor."""
@@ -121,6 +124,47 @@ def take_many(names: Sequence[str]) -> Call[dict[str, Retrieved]]:
     return Call(
         wire.encode("Take", {"names": names}), _each(names), f"Take of {_quoted(names)}", receives=True
     )
+
+
+def dump(pattern: str | None, leave_out: bool) -> Call[Parameters]:
+    """Dump; has several replies, with descriptors."""
+    message = wire.encode("Dump", {"pattern": pattern, "leaveOut": leave_out or None}, more=True)
+    return Call(message, lambda reply, _: reply, "Dump", receives=True)
+
+
+def restore(
+    nodes: Sequence[Parameters],
+    descriptors: Sequence[int] = (),
+    *,
+    first: bool = False,
+    into: str | None = None,
+    replace: bool = False,
+    last: bool = False,
+) -> Call[list[int]]:
+    """Some of what is to be restored; with `last` all is stored. Gives the ids."""
+    parameters = {
+        "nodes": nodes,
+        "first": first or None,
+        "into": into,
+        "replace": replace or None,
+        "last": last or None,
+    }
+    message = wire.encode("Restore", parameters)
+    return Call(message, lambda reply, _: list(reply.get("ids", ())), "Restore", descriptors=descriptors)
+
+
+def discard_unchanged(entries: Sequence[tuple[str, int, int | None]]) -> Call[list[str]]:
+    """Take names away that still stand for this id and this file; gives those that don't."""
+    told = [
+        {"name": name, "id": number} | ({} if file is None else {"file": file})
+        for name, number, file in entries
+    ]
+    message = wire.encode("DiscardUnchanged", {"entries": told})
+
+    def changed(reply: Parameters, _descriptors: list[int]) -> list[str]:
+        return list(reply.get("changed", ()))
+
+    return Call(message, changed, "DiscardUnchanged")
 
 
 def discard(names: Sequence[str]) -> Call[None]:

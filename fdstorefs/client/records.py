@@ -83,8 +83,10 @@ class Status(NamedTuple):
 
     `policy_status` (names, files, hash, generation, mode, rules, loaded, applies, warnings, rejected) and `audit`
     (of each target: target, written, lost) are as the interface has them. `guarded` and `unguarded` count open files;
-    None where the kernel enforces nothing, and for all but the owner. `restarts` counts servers that died under a
+    None where the kernel enforces nothing, and for all but the owner. `limits` (entries, entriesPerUid, entriesPerBox,
+    openFiles) are how much there may be, None: no limit. `restarts` counts servers that died under a
     keeper (its pid is `keeper`; both None where there is none); for `outage` nanoseconds nobody served the last time.
+    `systemd_store` (entries, most) counts descriptors that systemd keeps, too; None where it keeps nothing.
     """
 
     version: str
@@ -108,12 +110,14 @@ class Status(NamedTuple):
     unguarded: int | None = None
     restarts: int | None = None
     outage: int | None = None
+    systemd_store: dict[str, Any] | None = None
+    limits: dict[str, int | None] | None = None
 
 
 _ALWAYS = tuple(field for field in Entry._fields if field not in Entry._field_defaults)
 _SOMETIMES = tuple(field for field in Entry._fields if field in Entry._field_defaults)
 _STASHER, _OPENER = _SOMETIMES.index("stasher"), _SOMETIMES.index("opener")
-_MAY_BE_NULL = ("keeper", "policy", "guarded", "unguarded", "restarts", "outage")
+_MAY_BE_NULL = ("keeper", "policy", "guarded", "unguarded", "restarts", "outage", "limits")
 
 
 def entry_from(record: Any) -> Entry:
@@ -168,6 +172,7 @@ def status_from(parameters: Parameters) -> Status:
         "enforcement_reason": parameters.get("enforcementReason", ""),
         "policy_status": parameters.get("policyStatus"),
         "audit": parameters.get("audit") or [],
+        "systemd_store": parameters.get("systemdStore"),
     }
     for field in _MAY_BE_NULL:
         known.setdefault(field, None)

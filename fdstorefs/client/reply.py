@@ -75,7 +75,7 @@ def _not_delivered(
     name = _name_at(parameters, len(arrived))
     what = f"`{name}`" if name else "a descriptor"
     loss = "" if call.repeatable else "; it has left the store nonetheless"
-    if _table_is_full(channel.fileno()):
+    if table_is_full(channel.fileno()):
         return OSError(
             errno.EMFILE, f"cannot receive {what}: this process has as many descriptors as it may{loss}"
         )
@@ -95,7 +95,8 @@ def _name_at(parameters: Parameters, index: int) -> str | None:
     return None
 
 
-def _table_is_full(open_descriptor: int) -> bool:
+def table_is_full(open_descriptor: int) -> bool:
+    """Whether this process can have no more descriptors."""
     try:
         os.close(os.dup(open_descriptor))
     except OSError as error:

@@ -1,9 +1,9 @@
 """The store as a Python program sees it."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from fdstorefs.client import calls
 from fdstorefs.client.address import default_mount
@@ -15,7 +15,12 @@ from fdstorefs.client.reply import part_of
 from fdstorefs.client.retrieved import Retrieved
 from fdstorefs.client.watch import Watch
 
+if TYPE_CHECKING:
+    from fdstorefs.client.dump import Dump, Lot
+    from fdstorefs.client.restoration import Restored
+
 Entries = list[Entry]
+Names = list[str]
 Progress = Callable[[int], None]
 
 
@@ -101,6 +106,53 @@ class Store:
     def take_many(self, names: Sequence[str]) -> dict[str, Retrieved]:
         """Retrieve and discard up to 253 entries, all or none."""
         return self._connection.call(calls.take_many(names))
+
+    def dump(self, pattern: str | None = None, *, leave_out: bool = False) -> "Dump":
+        """Everything that matches, and what is in boxes that do, with its open files: for `restore` of another store.
+
+        Raises Denied where the caller may list something and not retrieve it; with `leave_out` that is in `left_out` of
+        what this returns.
+        """
+        from fdstorefs.client.dump import Dump
+
+        return Dump(self.mount, pattern, leave_out=leave_out)
+
+    def restore(
+        self,
+        lots: "Iterable[Lot]",
+        *,
+        into: str | None = None,
+        replace: bool = False,
+        progress: Progress | None = None,
+    ) -> "Restored":
+        """Store all that a `dump` yields, in one operation, or nothing.
+
+        `into`: in that box. With `replace` names are taken from entries that have them. `progress` is told how many
+        boxes and entries have come so far.
+        """
+        from fdstorefs.client.restoration import Restoration
+
+        count = 0
+        with Restoration(self.mount, into=into, replace=replace) as restoration:
+            for lot in lots:
+                with lot:
+                    restoration.add(lot)
+                    count += len(lot.nodes)
+                if progress is not None:
+                    progress(count)
+            return restoration.commit()
+
+    def discard_unchanged(self, entries: Sequence[tuple[str, int, int | None]]) -> Names:
+        """Take names away that still stand for the entry and the open file with these numbers; return the others.
+
+        Each is the name, `id` and `file` of an entry as it was listed or dumped. A thousand go at a time.
+        """
+        changed: Names = []
+        for start in range(0, len(entries), calls.MOST_IDENTIFIED):
+            lot = entries[start : start + calls.MOST_IDENTIFIED]
+            others: Names = self._connection.call(calls.discard_unchanged(lot))
+            changed += others
+        return changed
 
     def discard(self, *names: str) -> None:
         """Take names away, all or none; the last name of an open file closes it."""

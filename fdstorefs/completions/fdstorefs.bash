@@ -38,17 +38,22 @@ _fdstorefs() {
         --subject) _fdstorefs_words uid: pid: comm: exe: cgroup:; compopt -o nospace; return ;;
         --since | --until) _fdstorefs_words 10m 1h today yesterday; return ;;
         --stdin) _fdstorefs_entries; return ;;
-        --listen) _fdstorefs_words tcp: udp: unix:; compopt -o nospace; return ;;
+        --listen)
+            [[ $verb == put ]] || { _fdstorefs_files; return; }
+            _fdstorefs_words tcp: udp: unix:; compopt -o nospace; return ;;
+        --to | --from) _fdstorefs_files; return ;;
+        --peer) COMPREPLY=($(compgen -u -- "$cur")); return ;;
+        --into) [[ $verb == transfer ]] || _fdstorefs_entries; return ;;
         --audit) _fdstorefs_words file: stderr journald syslog none; compopt -o nospace; return ;;
         --audit-fsync) _fdstorefs_words never interval: always; return ;;
-        --mode | --entries | --entries-per-uid | --label | --expires | --ready-fd | --fd) return ;;
+        --mode | --entries | --entries-per-uid | --entries-per-box | --label | --expires | --ready-fd | --fd) return ;;
         --entry | --also | --filesystem | --uid | --gid | --cgroup | --cap) return ;;
         --stasher-uid | --stasher-cap | --opener-uid | --opener-cap) return ;;
         --rule | --instance | --reason | --lines | -n) return ;;
     esac
 
     if [[ -z $verb ]]; then
-        _fdstorefs_words serve mount umount run put exec ls stat rm mv ln seal unseal watch policy audit \
+        _fdstorefs_words serve mount umount run put exec ls stat rm mv ln seal unseal watch dump restore transfer policy audit \
             enforce status doctor completion --at --help --version
     elif [[ $verb == policy ]]; then
         _fdstorefs_words check explain test diff compile schema status load mode --help
@@ -58,8 +63,8 @@ _fdstorefs() {
         _fdstorefs_words $(_fdstorefs_options "$verb") --help
     else
         case $verb in
-            serve | mount | umount) _fdstorefs_files ;;
-            put | exec | ls | stat | rm | mv | ln | seal | unseal | watch) _fdstorefs_entries ;;
+            serve | mount | umount | transfer) _fdstorefs_files ;;
+            put | exec | ls | stat | rm | mv | ln | seal | unseal | watch | dump) _fdstorefs_entries ;;
             completion) _fdstorefs_words bash zsh fish ;;
             enforce | policy\ schema | policy\ status) ;;
             policy\ mode) _fdstorefs_words enforce monitor ;;
@@ -73,10 +78,10 @@ _fdstorefs_words() {
 }
 
 _fdstorefs_options() {
-    local serving='--mode --entries --entries-per-uid --no-keeper --policy --audit --audit-fsync --enforcement --enforcer'
+    local serving='--mode --entries --entries-per-uid --entries-per-box --no-keeper --policy --audit --audit-fsync --enforcement --enforcer'
     local filters='--since --until --subject --entry --verdict --decided --source --action --rule --instance --reason'
     case $1 in
-        serve) echo --ready-fd $serving ;;
+        serve) echo --ready-fd --systemd-store $serving ;;
         mount) echo --log $serving ;;
         umount) echo --lazy ;;
         run) echo --map-root $serving -- ;;
@@ -84,6 +89,9 @@ _fdstorefs_options() {
         exec) echo --stdin --fd --take --at -- ;;
         ls) echo --long --names --json --at ;;
         mv) echo --replace --at ;;
+        dump) echo --to --listen --fd --peer --leave-out --json --at ;;
+        restore) echo --from --listen --fd --peer --into --replace --json --at ;;
+        transfer) echo --move --into --replace --leave-out --json ;;
         stat | watch | status) echo --json --at ;;
         doctor) echo --json --at --enforcer --pins ;;
         enforce) echo --policy --audit --audit-fsync --lockdown --socket --pins --ready-fd --off ;;

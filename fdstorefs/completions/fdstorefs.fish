@@ -34,15 +34,16 @@ function __fdstorefs_after
 end
 
 set -l instance serve mount umount run
-set -l entries put exec ls stat rm mv ln seal unseal watch
+set -l entries put exec ls stat rm mv ln seal unseal watch dump
+set -l moving restore transfer
 set -l families policy audit
 set -l about enforce status doctor completion
-set -l all $instance $entries $families $about
+set -l all $instance $entries $moving $families $about
 
 complete -c fdstorefs -f
 complete -c fdstorefs -l help -d 'show help'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -l version -d 'show the version'
-complete -c fdstorefs -n "not __fdstorefs_in $instance policy enforce completion" -l at -r -a '(__fish_complete_directories)' -d 'the instance mounted there'
+complete -c fdstorefs -n "not __fdstorefs_in $instance transfer policy enforce completion" -l at -r -a '(__fish_complete_directories)' -d 'the instance mounted there'
 
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a serve -d 'run an instance in the foreground'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a mount -d 'start an instance in the background'
@@ -58,6 +59,9 @@ complete -c fdstorefs -n "not __fdstorefs_in $all" -a ln -d 'give an entry a sec
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a seal -d 'seal a box'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a unseal -d 'unseal a box'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a watch -d 'print changes as they happen'
+complete -c fdstorefs -n "not __fdstorefs_in $all" -a dump -d 'hand everything to a process that restores it'
+complete -c fdstorefs -n "not __fdstorefs_in $all" -a restore -d 'take what another process dumps'
+complete -c fdstorefs -n "not __fdstorefs_in $all" -a transfer -d 'copy or move everything to another instance'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a policy -d 'write policies and try them out'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a audit -d 'read the audit log'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a enforce -d 'have the kernel enforce policies'
@@ -66,13 +70,15 @@ complete -c fdstorefs -n "not __fdstorefs_in $all" -a doctor -d 'say what this m
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a completion -d 'print a completion script'
 
 complete -c fdstorefs -n "__fdstorefs_in $entries" -a '(__fdstorefs_entries)'
-complete -c fdstorefs -n '__fdstorefs_in serve mount umount' -a '(__fish_complete_directories)'
+complete -c fdstorefs -n '__fdstorefs_in serve mount umount transfer' -a '(__fish_complete_directories)'
 complete -c fdstorefs -n '__fdstorefs_in completion' -a 'bash zsh fish'
 
+complete -c fdstorefs -n '__fdstorefs_in serve' -l systemd-store -x -a 'auto no' -d 'have systemd keep a copy of what is stashed'
 complete -c fdstorefs -n '__fdstorefs_in serve enforce' -l ready-fd -x -d 'write ready to descriptor N'
 complete -c fdstorefs -n '__fdstorefs_in serve mount run' -l mode -x -d 'permission bits of the root'
 complete -c fdstorefs -n '__fdstorefs_in serve mount run' -l entries -x -d 'hold no more than N entries'
 complete -c fdstorefs -n '__fdstorefs_in serve mount run' -l entries-per-uid -x -d 'and no more than N of one user'
+complete -c fdstorefs -n '__fdstorefs_in serve mount run' -l entries-per-box -x -d 'and no more than N in any one box'
 complete -c fdstorefs -n '__fdstorefs_in serve mount run' -l no-keeper -d 'start no process that keeps a copy of everything'
 complete -c fdstorefs -n '__fdstorefs_in serve mount run enforce' -l policy -r -F -d 'put this policy in force'
 complete -c fdstorefs -n '__fdstorefs_in serve mount run enforce' -l audit -x -a 'file: stderr journald syslog none' -d 'keep an audit log'
@@ -87,7 +93,15 @@ complete -c fdstorefs -n '__fdstorefs_in mount' -l log -r -F -d 'append to FILE'
 complete -c fdstorefs -n '__fdstorefs_in umount' -l lazy -d 'end it when nobody uses it any more'
 complete -c fdstorefs -n '__fdstorefs_in run' -l map-root -d 'be root in the namespace'
 complete -c fdstorefs -n '__fdstorefs_in put' -l listen -x -a 'tcp: udp: unix:' -d 'stash a socket made for it'
-complete -c fdstorefs -n '__fdstorefs_in put mv' -l replace -d 'replace what is there'
+complete -c fdstorefs -n '__fdstorefs_in put mv restore transfer' -l replace -d 'replace what is there'
+complete -c fdstorefs -n '__fdstorefs_in dump' -l to -r -F -d 'connect to who listens there'
+complete -c fdstorefs -n '__fdstorefs_in restore' -l from -r -F -d 'connect to who listens there'
+complete -c fdstorefs -n '__fdstorefs_in dump restore' -l listen -r -F -d 'wait there for one to connect'
+complete -c fdstorefs -n '__fdstorefs_in dump restore' -l fd -x -d 'an inherited socket'
+complete -c fdstorefs -n '__fdstorefs_in dump restore' -l peer -x -a '(__fish_complete_users)' -d 'deal with that user, too'
+complete -c fdstorefs -n '__fdstorefs_in dump transfer' -l leave-out -d 'leave out what is not to be had'
+complete -c fdstorefs -n '__fdstorefs_in restore transfer' -l into -x -a '(__fdstorefs_entries)' -d 'put it into that box'
+complete -c fdstorefs -n '__fdstorefs_in transfer' -l move -d 'then discard it in FROM'
 complete -c fdstorefs -n '__fdstorefs_in put' -l label -x -d 'a word to know it by'
 complete -c fdstorefs -n '__fdstorefs_in put' -l expires -x -d 'discard it after so long, such as 90s'
 complete -c fdstorefs -n '__fdstorefs_in put' -l no-poll -d 'keep it when the other side hangs up'
@@ -97,7 +111,7 @@ complete -c fdstorefs -n '__fdstorefs_in exec' -l fd -x -d 'becomes descriptor N
 complete -c fdstorefs -n '__fdstorefs_in exec' -l take -d 'take the entries out of the store'
 complete -c fdstorefs -n '__fdstorefs_in ls' -s l -l long -d 'with owner, kind and what it is'
 complete -c fdstorefs -n '__fdstorefs_in ls' -l names -d 'names as they are'
-complete -c fdstorefs -n '__fdstorefs_in ls stat watch status doctor' -l json -d 'as JSON'
+complete -c fdstorefs -n '__fdstorefs_in ls stat watch dump restore transfer status doctor' -l json -d 'as JSON'
 
 complete -c fdstorefs -n '__fdstorefs_after policy' -a check -d 'find what is wrong in policies'
 complete -c fdstorefs -n '__fdstorefs_after policy' -a explain -d 'say whether a request is allowed, and why'

@@ -108,6 +108,9 @@ class Authority(Protocol):
         Otherwise raise what `require` would raise if nothing stood there, or else Denied: something is in the way.
         """
 
+    def stamp(self) -> object:
+        """Another one whenever verdicts may be others, though nobody has changed who asks or what it is about."""
+
     def left_out(self, subject: Subject, box: Target, count: int, /) -> None:
         """Keep a record that so many entries were not shown to whoever listed a box and what is below."""
 
@@ -149,6 +152,10 @@ class Checked:
 
     def require_unoccupied(self, _subject: Subject, _target: Target) -> None:
         """Everybody may know of everything."""
+
+    def stamp(self) -> object:
+        """The check stays the same."""
+        return None
 
     def left_out(self, _subject: Subject, _box: Target, _count: int) -> None:
         """Nothing ever is."""

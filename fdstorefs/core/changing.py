@@ -94,8 +94,7 @@ class Changing(Finder):
         self._require_place(target)
         self._authority.require_mode(subject, Action.STASH, target)
         self._require_unsealed(subject, Action.STASH, target, target.box)
-        if more:
-            self._require_room(subject, target, more)
+        self._require_room(subject, target, more)
 
     def _require_place(self, target: Target) -> None:
         self._require_not_reserved(target)
@@ -106,10 +105,12 @@ class Changing(Finder):
         if target.box is self.root and target.name in RESERVED:
             raise EntryExists(f"`{target.name}` is the store's own", name=target.name)
 
-    def _require_room(self, subject: Subject, target: Target, more: int) -> None:
-        """Raise QuotaExceeded for so many more nodes, unless the subject may not make them anyway."""
+    def _require_room(self, subject: Subject, target: Target, more: int, names: int = 1) -> None:
+        """Raise QuotaExceeded for so many more nodes, and names in the box, if the subject may make them."""
         try:
-            self.usage.check(subject.uid, more)
+            if more:
+                self.usage.check(subject.uid, more)
+            self.usage.check_box(target.box, names)
         except QuotaExceeded as error:
             if target.coming is not None and not self._authority.policy_allows(subject, Action.STASH, target):
                 self._authority.require_policy(subject, Action.STASH, target)

@@ -21,7 +21,10 @@ class Naming(Changing):
 
     def discard_many(self, subject: Subject, paths: Sequence[str]) -> None:
         """Discard all `paths`, or none."""
-        targets = self.locate_distinct(subject, paths, Action.DISCARD)
+        self.discard_all(subject, self.locate_distinct(subject, paths, Action.DISCARD))
+
+    def discard_all(self, subject: Subject, targets: Sequence[Target]) -> None:
+        """Discard all that was located, or none."""
         for target in targets:
             self._check_discard(subject, target)
         self._discard(subject, targets)

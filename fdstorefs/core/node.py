@@ -34,7 +34,7 @@ class OpenFile:
     where telling it would have meant asking somebody else's file server. `guarded`: the kernel enforces the policy
     on it wherever it goes; to be settled before anybody is asked about the file, as verdicts are remembered.
     `unguarded` is why it doesn't where it could. `opener` None: not known, as only the kernel can tell.
-    `kept`: the store's journal keeps it.
+    `kept`: the store's journal keeps it. `sender` is the uid of who brought it first; None: nobody that is known.
     """
 
     descriptor: int
@@ -50,6 +50,7 @@ class OpenFile:
     pollable: bool = True
     kept: bool = False
     number: int = 0
+    sender: int | None = None
     holds: int = 0
     release: Callable[["OpenFile"], None] | None = field(default=None, repr=False)
     _within: "Entry | list[Entry] | None" = field(default=None, repr=False)

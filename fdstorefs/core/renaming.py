@@ -34,7 +34,7 @@ class Renaming(Changing):
         if goal.node is not None:
             self._authority.require_unoccupied(subject, goal)
             self._require_replaceable(moved, goal, goal.node, replace)
-        self._require_goal(subject, goal)
+        self._require_goal(subject, source, goal)
         replaced = [goal] if goal.node is not None else []
         self._prepare(subject, Action.RENAME, source, moved, *([goal.node] if goal.node is not None else []))
         if self.guard is not None:
@@ -59,8 +59,11 @@ class Renaming(Changing):
                     self._require_unsealed(subject, Action.RENAME, source, sealed)
         self._authority.require_policy(subject, Action.RENAME, source)
 
-    def _require_goal(self, subject: Subject, goal: Target) -> None:
+    def _require_goal(self, subject: Subject, source: Target, goal: Target) -> None:
         if goal.node is None:
+            if goal.box is not source.box:
+                self._authority.require_mode(subject, Action.STASH, goal)
+                self._require_room(subject, goal, 0)
             self._authority.require(subject, Action.STASH, goal)
             return
         self._authority.require(subject, Action.DISCARD, goal._replace(coming=None))

@@ -1,5 +1,6 @@
 """Stashing: empty entries, what fills them, and what is put under a name at once."""
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
@@ -65,8 +66,12 @@ class Stashing(Changing):
     def require_room(self, subject: Subject, targets: list[Target]) -> None:
         """Raise QuotaExceeded if all these can't be stashed together; each alone may be."""
         new = [target for target in targets if target.node is None]
-        if new:
-            self._require_room(subject, new[-1], len(new))
+        if len(new) < 2:
+            return
+        self._require_room(subject, new[-1], len(new))
+        last = {target.box.ino: target for target in new}
+        for box, names in Counter(target.box.ino for target in new).items():
+            self._require_room(subject, last[box], 0, names)
 
     def check_put(self, subject: Subject, target: Target, file: OpenFile, label: str | None) -> None:
         """Raise Denied if this open file may not be stashed there; `check_stash` said all that it could.

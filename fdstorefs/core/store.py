@@ -8,17 +8,17 @@ from collections.abc import Callable
 
 from fdstorefs.core.access import MODE_BITS, Authority
 from fdstorefs.core.attributes import Attributes
+from fdstorefs.core.dumping import Dumping
 from fdstorefs.core.lapsing import Lapsing
 from fdstorefs.core.limits import Limits
 from fdstorefs.core.naming import Naming
 from fdstorefs.core.node import Box
 from fdstorefs.core.renaming import Renaming
-from fdstorefs.core.retrieving import Retrieving
-from fdstorefs.core.stashing import Stashing
+from fdstorefs.core.restoring import Restoring
 from fdstorefs.core.tree import ROOT_INO, Tree
 
 
-class Store(Stashing, Retrieving, Naming, Renaming, Attributes, Lapsing):
+class Store(Restoring, Dumping, Naming, Renaming, Attributes, Lapsing):
     """One instance's entries. `clock` gives the time in ns since the epoch."""
 
     def __init__(

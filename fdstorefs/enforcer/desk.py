@@ -14,10 +14,11 @@ from fdstorefs.enforcer.replies import failure
 from fdstorefs.errors import Overloaded
 from fdstorefs.host.descriptors import Descriptors
 from fdstorefs.server.loop import Loop
+from fdstorefs.server.shares import Most
 from fdstorefs.server.subjects import Subjects
 from fdstorefs.server.varlink.activity import Activity
 from fdstorefs.server.varlink.framing import Message
-from fdstorefs.server.varlink.reception import Limits, Most, Reception
+from fdstorefs.server.varlink.reception import Limits, Reception
 from fdstorefs.server.varlink.reply import Reply
 from fdstorefs.server.varlink.sender import Sender
 
@@ -52,6 +53,7 @@ class Desk:
         self._callers: dict[Sender, Caller] = {}
         self.failure = failure
         self._reception = Reception(loop, listening, self, Subjects(), LIMITS)
+        self._reception.begin()
 
     def close(self) -> None:
         """Accept no more callers and end all connections."""

@@ -15,7 +15,7 @@ from fdstorefs.enforcer.process import Process, has_ended
 from fdstorefs.enforcer.served_mount import Seen
 from fdstorefs.errors import NotPermitted, QuotaExceeded
 from fdstorefs.server.enforcement.in_force import InForce
-from fdstorefs.server.varlink.shares import Shares
+from fdstorefs.server.shares import Shares
 
 log = logging.getLogger(__name__)
 

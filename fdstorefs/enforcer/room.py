@@ -2,7 +2,7 @@
 
 from typing import Final, NamedTuple
 
-from fdstorefs.server.varlink.shares import Shares
+from fdstorefs.server.shares import Shares
 
 CLASSES_FOR_AN_ENTRY: Final = 2
 """Who stashed an open file alone has it in two: to retrieve and to take."""

@@ -12,6 +12,7 @@ import resource
 import threading
 import time
 from collections import Counter, deque
+from itertools import islice
 
 _log = logging.getLogger(__name__)
 
@@ -58,10 +59,11 @@ class Descriptors:
         """A second descriptor of the same open file, the store's own too. Raises OSError (EBADF, EMFILE)."""
         return self.adopt(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _LOWEST_COPY))
 
-    def discard(self, fd: int, may_block: bool, sender: int = 0) -> None:
+    def discard(self, fd: int, may_block: bool, sender: int | None = None) -> None:
         """Close a descriptor: at once, or by another thread when that `may_block`. Never waits in that case.
 
-        `sender` is the uid of who sent it: no more than `most_of_one` threads are stuck with what one has sent.
+        `sender` is the uid of who sent it: no more than `most_of_one` threads are stuck with what one has sent. None:
+        nobody did, or nobody knows who.
         Raises ValueError when the store does not own it, so nothing is ever closed twice.
         """
         with self._lock:
@@ -73,9 +75,13 @@ class Descriptors:
         else:
             _close(fd)
 
-    def unclosed(self, sender: int) -> int:
+    def unclosed(self, sender: int | None) -> int:
         """How many descriptors that this one sent were discarded and are not closed yet."""
         return self._closers.unclosed(sender)
+
+    def stuck(self, sender: int | None) -> int:
+        """The same, if nothing that this one sent can be closed just now; else 0."""
+        return self._closers.stuck(sender)
 
     def drain(self, deadline_seconds: float) -> int:
         """Wait, for so long at most, until all that was discarded is closed. Returns how many are not."""
@@ -108,14 +114,14 @@ class _Closers:
 
     def __init__(self, most_of_one: int) -> None:
         self._most_of_one = most_of_one
-        self._queues: dict[int, deque[int]] = {}
+        self._queues: dict[int | None, deque[int]] = {}
         self._waiting = 0
         lock = threading.Lock()
         self._work = threading.Condition(lock)
         self._all_closed = threading.Condition(lock)
         # By thread, not by descriptor: a number is reused before the thread that freed it has said so.
         self._started_at: dict[int, float] = {}
-        self._closing: Counter[int] = Counter()
+        self._closing: Counter[int | None] = Counter()
         self._threads = 0
 
     @property
@@ -123,11 +129,18 @@ class _Closers:
         with self._work:
             return self._unclosed()
 
-    def unclosed(self, sender: int) -> int:
+    def unclosed(self, sender: int | None) -> int:
         with self._work:
-            return len(self._queues.get(sender, ())) + self._closing[sender]
+            return self._unclosed_of(sender)
 
-    def submit(self, fd: int, sender: int) -> None:
+    def stuck(self, sender: int | None) -> int:
+        with self._work:
+            return self._unclosed_of(sender) if self._closing[sender] >= self._most_of_one else 0
+
+    def _unclosed_of(self, sender: int | None) -> int:
+        return len(self._queues.get(sender, ())) + self._closing[sender]
+
+    def submit(self, fd: int, sender: int | None) -> None:
         with self._work:
             self._queues.setdefault(sender, deque()).append(fd)
             self._waiting += 1
@@ -153,21 +166,22 @@ class _Closers:
             _close(fd)
             self._done(sender)
 
-    def _next(self) -> tuple[int, int]:
+    def _next(self) -> tuple[int, int | None]:
         with self._work:
-            while (sender := self._whose_turn()) is None or not self._may_start():
-                self._work.wait(None if sender is None else _STUCK_AFTER_SECONDS)
+            while not (queues := self._startable()) or not self._may_start():
+                self._work.wait(_STUCK_AFTER_SECONDS if queues else None)
+            sender = queues[0]
             fd = self._taken_from(sender)
             self._started_at[threading.get_ident()] = time.monotonic()
             if self._threads == len(self._started_at) < _MOST_CLOSERS:
                 self._add_thread()
             return fd, sender
 
-    def _whose_turn(self) -> int | None:
-        """The first who has something to be closed, and not all of his threads stuck."""
-        return next((each for each in self._queues if self._closing[each] < self._most_of_one), None)
+    def _startable(self) -> list[int | None]:
+        """The first who has something to be closed, and not all of his threads stuck; or nobody."""
+        return list(islice((each for each in self._queues if self._closing[each] < self._most_of_one), 1))
 
-    def _taken_from(self, sender: int) -> int:
+    def _taken_from(self, sender: int | None) -> int:
         queue = self._queues.pop(sender)
         fd = queue.popleft()
         if queue:
@@ -182,7 +196,7 @@ class _Closers:
         stuck_if_before = time.monotonic() - _STUCK_AFTER_SECONDS
         return all(started <= stuck_if_before for started in self._started_at.values())
 
-    def _done(self, sender: int) -> None:
+    def _done(self, sender: int | None) -> None:
         with self._work:
             del self._started_at[threading.get_ident()]
             self._closing[sender] -= 1

@@ -123,6 +123,7 @@ _KERNEL_FILESYSTEMS = frozenset(
     }
 )
 _LOCAL_FILESYSTEMS = _DISK_FILESYSTEMS | _KERNEL_FILESYSTEMS
+_ON_NO_MOUNT = frozenset({"anon_inodefs", "nsfs", "pidfs", "pipefs", "sockfs"})
 # Freeing a deleted file takes about a tenth of a second for each GiB.
 _LARGE_FILE_BYTES = 64 * 2**20
 
@@ -193,6 +194,11 @@ def classify(fd: int) -> FileFacts:
     if kind is None:
         kind = _anonymous_kind(procfs.fd_link(fd))
     return _facts(fd, cached, flags, kind, filesystem)
+
+
+def is_answered_by_the_kernel(filesystem: str | None) -> bool:
+    """Whether questions about a file there are, its attributes say: no server in user space has to be there for it."""
+    return filesystem in _LOCAL_FILESYSTEMS or filesystem in _ON_NO_MOUNT
 
 
 def _on_a_mount(fd: int, cached: CachedStat, flags: int) -> FileFacts:

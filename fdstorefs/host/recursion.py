@@ -4,6 +4,7 @@ import array
 import errno
 import os
 import socket
+import time
 from collections.abc import Iterator
 from typing import NoReturn
 
@@ -24,6 +25,8 @@ _SOCKET_NAMES = frozenset(map(os.fsencode, SOCKET_NAMES))
 
 # Long, for giving up means accepting. Each stalled socket costs it once.
 _PATIENCE_SECONDS = 1.0
+_RESTS = 10
+"""How much longer than it was waited for in vain what the same user sends is not waited for at all."""
 _MOST_NESTED = 4  # the kernel's own limit on sockets in sockets
 _MOST_DESCRIPTORS_PER_MESSAGE = 253
 _SO_PEEK_OFF = 42
@@ -46,7 +49,8 @@ class RecursionGuard:
     A Unix socket that carries descriptors is looked into without taking anything out. Accepted, because it
     can't be told: what is in messages after the first; in a connection not yet accepted; in the queue of a
     peer; in a socket with SO_PEEK_OFF set, where looking would shift it for its owner; in one that another
-    user keeps locked; and what is sent into the socket after it was stashed.
+    user keeps locked, and for some seconds after that in whatever the same user sends; and what is sent into
+    the socket after it was stashed.
     """
 
     def __init__(
@@ -56,12 +60,16 @@ class RecursionGuard:
         self.own_sockets: set[int] = set()
         self._server_pid = server_pid
         self._descriptors = descriptors or Descriptors()
+        self._rests_until: dict[int | None, float] = {}
 
-    def check(self, fd: int, facts: FileFacts) -> None:
-        """Raise OSError (ELOOP) where the descriptor is, or carries, a file or socket of any fdstorefs."""
+    def check(self, fd: int, facts: FileFacts, sender: int | None = None) -> None:
+        """Raise OSError (ELOOP) where the descriptor is, or carries, a file or socket of any fdstorefs.
+
+        `sender` is the uid of who sent it: copies of what it carries are closed in that one's share of threads.
+        """
         self._check_itself(fd, facts)
         if _carries_descriptors(fd, facts):
-            self._check_carried(fd)
+            self._check_carried(fd, sender)
 
     def _check_itself(self, fd: int, facts: FileFacts) -> None:
         if facts.dev == self.own_device:
@@ -81,27 +89,35 @@ class RecursionGuard:
     def _leads_to_this_server(self, fd: int) -> bool:
         return syscalls.socket_option(fd, socket.SO_PEERCRED) & 0xFFFF_FFFF == self._server_pid
 
-    def _check_carried(self, fd: int) -> None:
+    def _check_carried(self, fd: int, sender: int | None) -> None:
+        if time.monotonic() < self._rests_until.get(sender, 0.0):
+            return  # nobody makes everybody wait again and again
         try:
-            bounded_call.ask_about(fd, lambda copy: self._check_messages(copy, 1), _PATIENCE_SECONDS)
+            bounded_call.ask_about(fd, lambda copy: self._check_messages(copy, 1, sender), _PATIENCE_SECONDS)
         except TimeoutError:
-            return  # locked by another of its users: can't be told
+            # Locked by another of its users: can't be told.
+            self._rest(sender)
 
-    def _check_messages(self, fd: int, depth: int) -> None:
-        for carried in self._peek(fd):
+    def _rest(self, sender: int | None) -> None:
+        now = time.monotonic()
+        self._rests_until = {uid: until for uid, until in self._rests_until.items() if until > now}
+        self._rests_until[sender] = now + _RESTS * _PATIENCE_SECONDS
+
+    def _check_messages(self, fd: int, depth: int, sender: int | None) -> None:
+        for carried in self._peek(fd, sender):
             facts = classify(carried)
             self._check_itself(carried, facts)
             if depth < _MOST_NESTED and _carries_descriptors(carried, facts):
-                self._check_messages(carried, depth + 1)
+                self._check_messages(carried, depth + 1, sender)
 
-    def _peek(self, fd: int) -> Iterator[int]:
+    def _peek(self, fd: int, sender: int | None) -> Iterator[int]:
         """Copies of the descriptors in the first message. Each is disposed of when its turn is over."""
         copies = [self._descriptors.adopt(copy) for copy in _peek_descriptors(fd)]
         try:
             yield from copies
         finally:
             for copy in copies:
-                self._descriptors.discard(copy, may_block=True)
+                self._descriptors.discard(copy, may_block=True, sender=sender)
 
 
 def _is_file_of_any_store(facts: FileFacts) -> bool:

@@ -53,6 +53,11 @@ class Task:
             raise
         return cls(pid, directory)
 
+    @property
+    def directory(self) -> int | None:
+        """The descriptor that it is held by; None if it is not, or no more."""
+        return self._directory if self._directory != _LET_GO else None
+
     def close(self) -> None:
         """Let go of it, once or more. From then on every method fails, whoever has the number now."""
         for fd in (self._directory, self._cgroup):

@@ -1,6 +1,7 @@
 """How a server has ended, or why it has not although it does nothing any more."""
 
 import os
+import signal
 
 FAILED = 70
 """The exit code where there is no other."""
@@ -31,9 +32,13 @@ def is_dying(pid: int) -> bool:
 
 
 def exit_code(status: int | None, told: int | None) -> int:
-    """What a shell would say of it; what it has told itself if nobody else does."""
+    """What a shell would say of it; what it has told itself if nobody else does, or if it was told to end once more
+    when it was about to: one signal may come from the keeper, and another from whoever has told that.
+    """
     if status is None:
         return FAILED if told is None else told
+    if told is not None and -status in (signal.SIGTERM, signal.SIGINT):
+        return told
     return status if status >= 0 else 128 - status
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple, NoReturn
 from fdstorefs.keeper import wire
 from fdstorefs.keeper.ending import FAILED, exit_code, how, is_dying, status_of
 from fdstorefs.keeper.holding import Held, Holding
+from fdstorefs.keeper.started_again import Life
 from fdstorefs.keeper.wire import Message, NotUnderstood, Verb
 
 _PAUSES = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
@@ -46,7 +47,8 @@ class Keeper:
     """Keeps one instance until its server ends for good. `announce` is called once, when it serves first, and `guarded`
     when the kernel guards this process as a keeper.
 
-    `server` is one that runs already and whose keeper was killed, after `restarts` restarts. A process that is not
+    `server` is one that runs already and whose keeper was killed, after `restarts` restarts. `before` is how the
+    instance ended whose descriptors are in the `holding`: another server is to go on with it. A process that is not
     `warm` yet, but a program that has just begun, has that called when there is nothing else to do.
 
     One that is warm forks its spare, a process that holds nothing and waits: if the keeper is killed, the server makes
@@ -64,22 +66,25 @@ class Keeper:
         server: Server | None = None,
         restarts: int = 0,
         warm: Callable[[], object] | None = None,
+        before: Life | None = None,
     ) -> None:
         self._start_server = start_server
         self._announce = announce
         self._guarded = guarded or _nothing
         self._holding = holding or Holding()
         self._server = server
-        self._restarts = restarts
+        self._restarts = restarts if before is None else before.restarts
         self._warm = warm
         self._is_cold = warm is not None
-        self._has_served = self._serves = server is not None
+        self._serves = server is not None
+        self._has_served = self._serves or before is not None
+        self._has_announced = self._serves
         self._failures = 0
         self._told_to_end = False
         self._looks = False
         self._ending: int | None = None
-        self._died = 0.0
-        self._cause = ""
+        self._died = before.died if before is not None else 0.0
+        self._cause = before.cause if before is not None else ""
         self._signals = (-1, -1)
         self._spare: tuple[int, socket.socket] | None = None
 
@@ -304,9 +309,9 @@ class Keeper:
         self._have_spare()
 
     def _note_that_it_serves(self) -> None:
-        self._serves, self._failures = True, 0
-        if not self._has_served:
-            self._has_served = True
+        self._serves, self._failures, self._has_served = True, 0, True
+        if not self._has_announced:
+            self._has_announced = True
             try:
                 self._announce()
             except OSError as error:

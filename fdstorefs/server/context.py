@@ -1,7 +1,8 @@
 """What the two doors of an instance, the mount and the socket, share."""
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fdstorefs.core.store import Store
@@ -21,3 +22,5 @@ class Context:
     subjects: Subjects
     records: Records
     status: Callable[[], dict[str, Any]]
+    restores: Counter[int] = field(default_factory=Counter)
+    """How many restores each user has begun and not done."""

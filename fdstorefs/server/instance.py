@@ -17,6 +17,7 @@ from fdstorefs.host import procfs, syscalls
 from fdstorefs.host.descriptors import Descriptors, raise_limit
 from fdstorefs.host.recursion import RecursionGuard
 from fdstorefs.server import doorway, fuse, varlink
+from fdstorefs.server.budget import budget
 from fdstorefs.server.context import Context
 from fdstorefs.server.enforcement.authority import PolicyAuthority
 from fdstorefs.server.enforcement.in_force import InForce
@@ -40,6 +41,8 @@ from fdstorefs.server.subjects import Subjects
 log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 2.0
+MOST_CLOSERS_OF_ONE = 8
+"""Threads that are stuck in closing what one user has stashed; what others stashed is closed by others."""
 FIRST_GENERATION = 1
 _REGISTERED = "registered"
 """What is remembered of an instance that the kernel guards: its number."""
@@ -60,7 +63,7 @@ class Instance:
     ) -> None:
         self._options = options
         self._mounted = mounted
-        self._descriptors = Descriptors()
+        self._descriptors = Descriptors(MOST_CLOSERS_OF_ONE)
         self._loop, self._subjects, self._audit, self._choice, self._kept = foundation
         self._started: int = self._kept.facts.get("started", time.time_ns()) if self._kept else time.time_ns()
         self._outage: int | None = None
@@ -73,13 +76,14 @@ class Instance:
         self._watch = doorway.MountWatch(self._loop, mounted.device, self._end)
         self._socket_server: varlink.VarlinkServer | None = None
         self._failure: BaseException | None = None
-        self._ending = False
+        self._ending = self._is_kept_for_later = False
 
     def _make_context(self, limit: int, ready: Ready) -> tuple[PolicyAuthority, Limits, Context]:
         options = self._options
         guard = RecursionGuard(self._mounted.device, os.getpid(), self._descriptors)
         intake = Intake(self._descriptors, guard, limit)
-        ours = least(Limits(options.entries, options.entries_per_uid), Limits(intake.capacity))
+        told = Limits(options.entries, options.entries_per_uid, options.entries_per_box)
+        ours = least(told, Limits(intake.capacity))
         authority = PolicyAuthority(
             ready.in_force,
             self._subjects.userns,
@@ -177,7 +181,7 @@ class Instance:
     def run(self) -> None:
         """Serve. Returns when the instance has ended and is unmounted; raises what kept it from starting."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal(number, self._end)
+            self._loop.add_signal(number, self._end_for_now)
         if self._options.ends_with is not None:
             end_with(self._options.ends_with, self._loop, self._end)
         if not self._watch_policies():
@@ -250,6 +254,11 @@ class Instance:
             files,
         )
 
+    def _end_for_now(self) -> None:
+        """End, but leave with systemd what it keeps: it may be about to start this again."""
+        self._is_kept_for_later = True
+        self._end()
+
     def _end(self) -> None:
         """Take the mount away while the loop still answers it, then stop. Called for every reason to end."""
         if self._ending:
@@ -282,6 +291,8 @@ class Instance:
         if self._guarding is not None:
             self._guarding.close()
         self._audit.close()
+        if self._kept is not None and not self._is_kept_for_later and self._failure is None:
+            self._kept.line.end_for_good()
         if self._keeping is not None:
             self._keeping.close()
         self._loop.close()
@@ -308,10 +319,21 @@ class Instance:
             "entries": store.usage.total,
             "descriptors": intake.files,
             "limit": intake.limit,
+            "systemdStore": self._kept.line.unit.status if self._kept and self._kept.line.unit else None,
+            "limits": self._limits(),
             "connections": self._socket_server.connections if self._socket_server is not None else 0,
             "started": self._started,
             "method": self._mounted.method,
             "kernel": os.uname().release,
+        }
+
+    def _limits(self) -> dict[str, int | None]:
+        limits, intake = self._context.store.usage.limits, self._context.intake
+        return {
+            "entries": limits.entries,
+            "entriesPerUid": limits.entries_per_uid,
+            "entriesPerBox": limits.entries_per_box,
+            "openFiles": intake.capacity,
         }
 
     def _enforcement(self) -> dict[str, Any]:
@@ -349,7 +371,7 @@ def serve(options: ServeOptions, ask: Ask = ask_kernel, kept: Kept | None = None
     candidates = load_policies(options.policies, mount)
     was = kept.facts.get("policy") if kept is not None else None
     ready = make_ready(candidates, FIRST_GENERATION) if was is None else make_ready_again(candidates, was)
-    loop, subjects = Loop(), Subjects()
+    loop, subjects = Loop(), Subjects(budget(limit).namespaces)
     audit = open_log(options.audit, mount, loop, subjects.userns, kept.memory if kept is not None else None)
     try:
         choice = _choose(options, audit, kept)

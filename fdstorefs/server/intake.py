@@ -9,10 +9,7 @@ from fdstorefs.host.descriptors import Descriptors
 from fdstorefs.host.file_kind import FileFacts, classify
 from fdstorefs.host.identity import IdentityIndex
 from fdstorefs.host.recursion import RecursionGuard
-
-LEAST_RESERVE, MOST_RESERVE = 64, 3584
-"""Descriptors kept back: for a full message, a thousand connections with up to three each, user namespaces that
-stashers came from, handles and the server's own needs."""
+from fdstorefs.server.budget import budget
 
 
 class Intake:
@@ -30,6 +27,10 @@ class Intake:
         # Kept because there may be as many as open files: one bound method for all of them.
         self._on_release = self._release
         self.limit = limit
+        parts = budget(limit)
+        self.capacity = parts.stored
+        """How many different open files fit, all in all."""
+        self._unclosed_of_one = parts.unclosed_of_one
         self.files = 0
         self.unkept: Callable[[int], None] | None = None
         """Told of each open file, by a descriptor, that came and that nobody was ever asked to guard, and of each
@@ -40,53 +41,60 @@ class Intake:
         """Told of every open file that is about to be closed."""
 
     @property
-    def capacity(self) -> int:
-        """How many different open files fit, all in all: seven eighths of a low limit, nearly all of a high one."""
-        reserve = max(LEAST_RESERVE, min(MOST_RESERVE, self.limit // 8))
-        return max(self.limit - reserve, 0)
-
-    @property
     def stored(self) -> list[OpenFile]:
         """All open files at this moment."""
         return list(self._identities)
 
-    def accept(self, descriptor: int) -> OpenFile:
+    def accept(self, descriptor: int, sender: int | None = None) -> OpenFile:
         """The open file behind `descriptor`: one the store has already, or a new one, held by nobody yet.
 
-        Errors: Loop for a file or socket of any fdstorefs, QuotaExceeded at the descriptor limit. The caller
-        must `hold` the file, or `reject` it.
+        `sender` is the uid of who brings it. Errors: Loop for a file or socket of any fdstorefs, QuotaExceeded at the
+        descriptor limit, and for whom too much is stuck already in being closed. The caller must `hold` the file, or
+        `reject` it.
         """
         self._descriptors.adopt(descriptor)
         try:
             facts = classify(descriptor)
         except BaseException:
-            self._descriptors.discard(descriptor, may_block=True)
+            self._descriptors.discard(descriptor, may_block=True, sender=sender)
             raise
         try:
-            return self._accept(descriptor, facts)
+            return self._accept(descriptor, facts, sender)
         except BaseException:
             self._tell_unkept(descriptor, facts.dev, facts.ino)
-            self._descriptors.discard(descriptor, may_block=facts.may_block_on_close)
+            self._descriptors.discard(descriptor, may_block=facts.may_block_on_close, sender=sender)
             raise
 
-    def _accept(self, descriptor: int, facts: FileFacts) -> OpenFile:
-        self._check_recursion(descriptor, facts)
+    def _accept(self, descriptor: int, facts: FileFacts, sender: int | None) -> OpenFile:
+        self._check_recursion(descriptor, facts, sender)
         known = self._identities.find(descriptor, facts.dev, facts.ino)
         if known is not None:
             self._tell_unguarded(descriptor, known)
             # Not the last copy, but closing it may still flush.
-            self._descriptors.discard(descriptor, may_block=facts.may_block_on_close)
+            self._descriptors.discard(descriptor, may_block=facts.may_block_on_close, sender=sender)
             return known
-        if self.files >= self.capacity:
+        self._require_room(sender)
+        return self._keep(descriptor, facts, sender)
+
+    def _require_room(self, sender: int | None) -> None:
+        stuck = self._descriptors.stuck(sender)
+        if stuck >= self._unclosed_of_one:
             raise QuotaExceeded(
-                f"the store holds {self.files} open files, as many as its descriptor limit of {self.limit} allows",
+                f"{stuck} descriptors that uid {sender} has stashed cannot be closed: their file servers do not answer",
+                hint="end those servers (or `umount -f` their mounts), and what waits for them is closed",
+            )
+        unclosed = self._descriptors.pending
+        if self.files + unclosed >= self.capacity:
+            closing = f", and {unclosed} are still being closed" if unclosed else ""
+            raise QuotaExceeded(
+                f"the store holds {self.files} open files{closing}: its descriptor limit of {self.limit} allows "
+                f"{self.capacity}",
                 hint="discard some, or start the instance with a higher RLIMIT_NOFILE",
             )
-        return self._keep(descriptor, facts)
 
-    def _check_recursion(self, descriptor: int, facts: FileFacts) -> None:
+    def _check_recursion(self, descriptor: int, facts: FileFacts, sender: int | None) -> None:
         try:
-            self._guard.check(descriptor, facts)
+            self._guard.check(descriptor, facts, sender)
         except OSError as error:
             raise Loop(error.strerror or "a store cannot hold itself") from error
 
@@ -112,9 +120,10 @@ class Intake:
         file.kept = True
         return self.restore(file)
 
-    def _keep(self, descriptor: int, facts: FileFacts) -> OpenFile:
+    def _keep(self, descriptor: int, facts: FileFacts, sender: int | None) -> OpenFile:
         self._numbers += 1
         file = self._file(self._numbers, descriptor, facts)
+        file.sender = sender
         self._identities.add(file)
         self.files += 1
         return file
@@ -138,17 +147,22 @@ class Intake:
         if file.holds == 0:
             self._release(file)
 
-    def discard_stray(self, descriptor: int) -> None:
+    def discard_stray(self, descriptor: int, sender: int | None = None) -> None:
         """Close a descriptor that a client sent and no call wanted."""
         self._descriptors.adopt(descriptor)
         self.let_wait(descriptor)
-        self._descriptors.discard(descriptor, may_block=True)
+        self._descriptors.discard(descriptor, may_block=True, sender=sender)
 
     def let_wait(self, descriptor: int) -> None:
         """A descriptor that a client sent waits for a call, which may come never: until then it is not kept."""
         if self.unkept is not None:
             found = syscalls.statx_cached(descriptor)
             self._tell_unkept(descriptor, found.dev, found.ino)
+
+    def let_file_wait(self, file: OpenFile) -> None:
+        """An open file was accepted, and it may be long until it gets a name: until then it is not kept."""
+        if self.unkept is not None and file.opener is None:
+            self.unkept(file.descriptor)
 
     def _tell_unkept(self, descriptor: int, device: int, inode: int) -> None:
         """Unless it is a copy of what the store holds guarded."""
@@ -173,4 +187,4 @@ class Intake:
             self.let_go(file)
         self._identities.remove(file)
         self.files -= 1
-        self._descriptors.discard(file.descriptor, may_block=file.may_block_on_close)
+        self._descriptors.discard(file.descriptor, may_block=file.may_block_on_close, sender=file.sender)

@@ -8,16 +8,17 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
+from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import chain, islice
 from typing import Any
 
-from fdstorefs.errors import Overloaded
+from fdstorefs.errors import Overloaded, QuotaExceeded
 from fdstorefs.keeper import wire
 from fdstorefs.keeper.holding import Held
 from fdstorefs.keeper.replacement import HowToStart, Replacement, Spare, make_keeper, start_cold
 from fdstorefs.keeper.wire import MOST_DESCRIPTORS, NotUnderstood, Verb
 from fdstorefs.server.loop import Loop
+from fdstorefs.server.unit_keeping import UnitKeeping
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +47,11 @@ class KeeperLine:
 
     `everything` gives number and descriptor of all that a new keeper is to hold, `journal_descriptor` the journal;
     whoever has them sets them. `may_keep` is asked about a process, by its number, that is to be the new keeper, before
-    it gets anything. A child of ours may be it in any case.
+    it gets anything. A child of ours may be it in any case. `unit` is systemd's part, where it has one.
     """
 
-    def __init__(self, held: Held, how: HowToStart) -> None:
+    def __init__(self, held: Held, how: HowToStart, unit: UnitKeeping | None = None) -> None:
+        self.unit = unit
         self._socket = socket.socket(fileno=held.line)
         self._how = how
         self._restarts = held.restarts
@@ -71,10 +73,23 @@ class KeeperLine:
 
     # What a server has to say
 
-    def keep(self, numbers: Sequence[int], descriptors: Sequence[int], slow: bool = False) -> None:
-        """Have descriptors held; `slow` if closing one of them may block. They are, when this returns.
+    def begin(self) -> None:
+        """Before all else. Raises Overloaded, OSError, MountError."""
+        if self.unit is not None and self.unit.begin():
+            for number, descriptor in self.unit.own():
+                self._say(Verb.KEEP, (number,), (descriptor,))
 
-        Raises Overloaded, and none of them is.
+    def keep(
+        self,
+        numbers: Sequence[int],
+        descriptors: Sequence[int],
+        slow: bool = False,
+        foreign: Collection[int] = (),
+    ) -> None:
+        """Have descriptors held; `slow` if closing one of them may block, `foreign` are those that systemd must not
+        get. They are, when this returns.
+
+        Raises Overloaded and QuotaExceeded, and none of them is.
         """
         self._say_later_things()
         if slow and not self._is_looked_after:
@@ -86,26 +101,45 @@ class KeeperLine:
                 lot = slice(done, done + MOST_DESCRIPTORS)
                 self._say(Verb.KEEP, numbers[lot], descriptors[lot])
                 done += MOST_DESCRIPTORS
-        except Overloaded:
+            if self.unit is not None:
+                self.unit.keep(numbers, descriptors, foreign)
+        except (Overloaded, QuotaExceeded):
             self.drop(numbers[:done])
             raise
 
     def drop(self, numbers: Sequence[int], slow: bool = False) -> None:
         """Have them held no longer; `slow` if closing one of them may block. Never raises and never waits."""
+        if self.unit is None:
+            self._let_go(numbers, slow)
+        else:
+            self.unit.drop(numbers, lambda: self._let_go(numbers, slow))
+
+    def _let_go(self, numbers: Sequence[int], slow: bool) -> None:
         self._later.append((Verb.DROP_SLOW if slow else Verb.DROP, numbers))
         self._say_later_things()
 
     def journal(self, descriptor: int) -> None:
         """Have this memfd held as the journal, and not the former one. Raises Overloaded."""
+        if self.unit is not None:
+            self.unit.journal(descriptor)
         self._say(Verb.JOURNAL, (), (descriptor,))
+        if self.unit is not None:
+            self.unit.journal_is(descriptor)
 
     def note(self, **told: Any) -> None:
         """Leave a note to the next server, with what has been noted before. Raises Overloaded."""
         self._note = {**self._note, **told}
+        if self.unit is not None:
+            self.unit.note(self._note)
         self._say(Verb.NOTE, told=self._note)
 
     def settled(self, *, guarded: bool) -> None:
         """Whether the kernel guards the keeper is settled, before anything of a client's is kept. Raises Overloaded."""
+        if guarded and self.unit is not None:
+            log.warning(
+                "systemd keeps nothing of this instance, for the kernel gives it nothing that is guarded"
+            )
+            self.unit.leave()
         self._say(Verb.SETTLED, (int(guarded),))
 
     def ready(self) -> None:
@@ -114,11 +148,18 @@ class KeeperLine:
 
     def end(self, code: int) -> None:
         """Ending for good, and the keeper too."""
+        if self.unit is not None:
+            self.unit.ended()
         self.unwatch()
         try:
             self._send(Verb.ENDING, (code,))
         except (_KeeperGone, Overloaded) as error:
             log.warning("the keeper is not told of the end: %s", error)
+
+    def end_for_good(self) -> None:
+        """Nobody wants back what is kept."""
+        if self.unit is not None:
+            self.unit.leave()
 
     # A keeper that is gone
 
@@ -126,12 +167,16 @@ class KeeperLine:
         """Notice in this loop when the keeper is gone."""
         self._loop = loop
         loop.register(self._socket.fileno(), self._on_event)
+        if self.unit is not None:
+            self.unit.watch(loop, self.journal_descriptor())
 
     def unwatch(self) -> None:
         """Let the keeper go, whatever becomes of it."""
         if self._loop is not None:
             self._loop.unregister(self._socket.fileno())
             self._loop = None
+        if self.unit is not None:
+            self.unit.unwatch()
 
     def _on_event(self, _events: int) -> None:
         if not self._listen():
@@ -208,6 +253,8 @@ class KeeperLine:
         return make_keeper(cold, self._restarts, self._inherited, _COLD_SECONDS)
 
     def _begin_with(self, new: Replacement) -> None:
+        if self.unit is not None:
+            self.unit.main_process(new.pid)
         if self._loop is not None:
             self._loop.unregister(self._socket.fileno())
         self._socket.close()
@@ -224,7 +271,7 @@ class KeeperLine:
         if self._is_looked_after:
             self._send(Verb.LOOK, patience=_HANDING_OVER_SECONDS)
         self._later.clear()
-        count, rest = 0, iter(self.everything())
+        count, rest = 0, chain(self.unit.own() if self.unit is not None else (), self.everything())
         while lot := list(islice(rest, MOST_DESCRIPTORS)):
             numbers, descriptors = zip(*lot, strict=True)
             self._send(Verb.KEEP, numbers, descriptors, patience=_HANDING_OVER_SECONDS)

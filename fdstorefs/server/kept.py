@@ -15,7 +15,7 @@ from fdstorefs.keeper.holding import Held
 from fdstorefs.server.intake import Intake
 from fdstorefs.server.keeper_line import KeeperLine
 from fdstorefs.server.keeping.frames import NewerFormat
-from fdstorefs.server.keeping.keeping import COUNTERS, Keeping, read
+from fdstorefs.server.keeping.keeping import COUNTERS, Keeping, foreign, read
 from fdstorefs.server.keeping.rebuilding import Rebuilt
 from fdstorefs.server.keeping.state import Restored
 from fdstorefs.server.loop import Loop
@@ -57,6 +57,7 @@ class Kept:
 def take_up(held: Held, line: KeeperLine) -> Kept:
     """Read the journal, or begin one. Raises MountError if that cannot be done."""
     try:
+        line.begin()
         if held.journal is None:
             begun = Keeping.begin(line)
             return Kept(line, held, None, begun, Memory.new(begun.counters.cells))
@@ -88,6 +89,9 @@ def keep(
     gc.enable()
     keeping.attach(store, intake, loop.when_idle)
     line.everything, line.journal_descriptor = keeping.everything, lambda: keeping.journal_fd
+    if line.unit is not None:
+        elsewhere = foreign(intake.stored)
+        line.unit.knows(number for number, _ in keeping.everything() if number not in elsewhere)
     line.watch(loop)
     for descriptor in held.closing:
         descriptors.discard(descriptors.adopt(descriptor), may_block=True)

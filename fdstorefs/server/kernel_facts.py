@@ -30,7 +30,8 @@ T = TypeVar("T")
 class Home:
     """What the instance knows of itself: its user namespace, and the ids that have a meaning there."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_held: int = MOST_HELD) -> None:
+        self._most_held = most_held
         self._link = Task(os.getpid()).namespace("user")
         self.userns: Userns = (tasks.namespace_number(self._link),)
         # Where our own map covers every id, 65534 is a user like any other; elsewhere it means "somebody else".
@@ -77,10 +78,12 @@ class Home:
         return HeldChain(self._held.setdefault(found.numbers[0], found))
 
     def _has_room(self, found: HeldNamespace) -> bool:
-        if len(self._held) >= MOST_HELD:
+        if len(self._held) >= self._most_held:
             return False
         maker = self._maker(found)
-        return sum(self._maker(held) == maker for held in self._held.values()) < MOST_HELD_OF_ONE
+        return sum(self._maker(held) == maker for held in self._held.values()) < min(
+            MOST_HELD_OF_ONE, self._most_held
+        )
 
     def _maker(self, held: HeldNamespace) -> tuple[str, int]:
         """Whose namespace it counts as: that of whoever made the one just below ours that it is or is in.

@@ -97,6 +97,11 @@ class Loop:
         self._signal_pipe: tuple[int, int] | None = None
         self.register(self._wake, self._on_wake)
 
+    @property
+    def own(self) -> frozenset[int]:
+        """The descriptors that the loop needs for itself."""
+        return frozenset((self._epoll.fileno(), self._wake, *(self._signal_pipe or ())))
+
     # Descriptors
 
     def register(self, fd: int, callback: FdCallback, events: int = EPOLLIN) -> None:
@@ -150,12 +155,15 @@ class Loop:
             if not self._closed:
                 os.eventfd_write(self._wake, 1)
 
-    def in_thread(self, work: Callable[[], T], done: Callable[[T | Exception], None]) -> None:
+    def in_thread(
+        self, work: Callable[[], T], done: Callable[[T | Exception], None], uid: int | None = None
+    ) -> None:
         """Do `work` in a worker thread, then `done(its result or exception)` in the loop.
 
-        There are at most 64 such threads, and they do not keep the process alive.
+        There are at most 64 such threads, of which one user's work (`uid`) takes 16, and they do not keep the process
+        alive.
         """
-        self._workers.run(work, done)
+        self._workers.run(work, done, uid)
 
     # Signals
 

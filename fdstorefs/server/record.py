@@ -69,7 +69,7 @@ class Records:
         if entry.file is not None:
             file = entry.file
             inside |= {
-                "file": self._disguised(file.number),
+                "file": self.file_number(file),
                 "description": describe(file.descriptor, classify(file.descriptor)),
                 "access": file.access,
                 "filesystem": file.filesystem,
@@ -79,9 +79,9 @@ class Records:
             }
         return inside
 
-    def _disguised(self, number: int) -> int:
-        """The same for the same number, but not the count of all that anybody ever stashed."""
-        digest = blake2b(number.to_bytes(8, "little"), key=self.key, digest_size=FILE_NUMBER_BYTES)
+    def file_number(self, file: OpenFile) -> int:
+        """The same for the same open file, but not the count of all that anybody ever stashed."""
+        digest = blake2b(file.number.to_bytes(8, "little"), key=self.key, digest_size=FILE_NUMBER_BYTES)
         return int.from_bytes(digest.digest(), "little")
 
 

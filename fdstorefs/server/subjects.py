@@ -7,7 +7,7 @@ from fdstorefs.core.subject import NOTHING_TOLD, Facts, FourIds, Subject, Userns
 from fdstorefs.errors import QuotaExceeded
 from fdstorefs.host import procfs
 from fdstorefs.host.task import Task
-from fdstorefs.server.kernel_facts import Home, KernelFacts
+from fdstorefs.server.kernel_facts import MOST_HELD, Home, KernelFacts
 
 FILE_SYSTEM = 3
 """Which of a task's four uids a request through the mount carries."""
@@ -38,11 +38,12 @@ def _not_wanted() -> bool:
 class Subjects:
     """Makes the core's subjects. Uids are those of the server's user namespace, which is the instance's.
 
-    `capabilities_wanted` says whether a policy asks for those of stashers.
+    `capabilities_wanted` says whether a policy asks for those of stashers. Of their user namespaces no more than
+    `most_namespaces` are held.
     """
 
-    def __init__(self) -> None:
-        self.home = Home()
+    def __init__(self, most_namespaces: int = MOST_HELD) -> None:
+        self.home = Home(most_namespaces)
         self.capabilities_wanted: Callable[[], bool] = _not_wanted
         self._latest = Stasher(0, 0, 0)
 

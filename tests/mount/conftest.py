@@ -2,8 +2,8 @@
 
 - `as_user(argv, user="daemon", **popen)`: start a command as an ordinary user
 - `user_namespace(argv, user="daemon", map_root=True, **popen)`: the same in a new user and mount namespace
-- `running_instance(user=None, namespace=False, map_root=True, mount=None, arguments=())`: a server that is
-  ready, as an `Instance`; user None is whoever runs the tests
+- `running_instance(user=None, namespace=False, map_root=True, mount=None, arguments=(), descriptors=None)`: a
+  server that is ready, as an `Instance`; user None is whoever runs the tests, `descriptors` its hard limit of them
 - `home`: a directory of the ordinary user's own; `cast.home(user)` of another's
 - `wait_for(predicate, seconds=10, what="")`: poll with a deadline
 """
@@ -87,6 +87,7 @@ def running_instance(cast: Cast) -> Iterator[Callable[..., Instance]]:
             map_root: bool = True,
             mount: str | None = None,
             arguments: Sequence[str] = (),
+            descriptors: int | None = None,
         ) -> Instance:
             path = mount or cast.directory(user, "fdstore-")
             log = instances.enter_context(tempfile.TemporaryFile("a+"))
@@ -94,7 +95,11 @@ def running_instance(cast: Cast) -> Iterator[Callable[..., Instance]]:
             announcement = instances.enter_context(os.fdopen(ready))
             with os.fdopen(ready_fd, "w"):
                 serve = [sys.executable, "-m", "fdstorefs", "serve", "--ready-fd", str(ready_fd)]
-                argv = [*(unsharing(map_root=map_root) if namespace else []), *serve, *arguments, path]
+                limited = (
+                    [] if descriptors is None else ["prlimit", f"--nofile={descriptors}:{descriptors}", "--"]
+                )
+                apart = unsharing(map_root=map_root) if namespace else []
+                argv = [*limited, *apart, *serve, *arguments, path]
                 process = cast.start(cast.command(argv, user), stdout=log, stderr=log, pass_fds=[ready_fd])
             instance = Instance(path, process, user, namespace, cast, log)
             instances.callback(instance.end)

@@ -55,17 +55,29 @@ def lines(status: "Status") -> list[str]:
             ),
             ("serving since", to_the_second(status.started)),
             ("keeper", _keeper(status)),
+            ("systemd keeps", _systemd(status)),
             ("enforcement", f"{status.enforcement}: {visible(status.enforcement_reason)}"),
             ("guarded", _guarded(status)),
             ("policy", _policy(status)),
             ("rejected", _rejected(status)),
             ("audit", ", ".join(map(_target, status.audit)) or "none"),
             ("entries", str(status.entries)),
+            ("limits", _limits(status)),
             ("descriptors", f"{status.descriptors} of {status.limit} at most"),
             ("connections", str(status.connections)),
             ("mounted by", f"{status.method}, on Linux {status.kernel}"),
         ]
     )
+
+
+def _limits(status: "Status") -> str | None:
+    if status.limits is None:
+        return None
+    words = {"entries": "{} entries", "entriesPerUid": "{} of one user", "entriesPerBox": "{} in a box"}
+    said = [
+        text.format(limit) for key, text in words.items() if (limit := status.limits.get(key)) is not None
+    ]
+    return ", ".join([*said, f"{status.limits['openFiles']} open files"])
 
 
 def _keeper(status: "Status") -> str:
@@ -76,6 +88,11 @@ def _keeper(status: "Status") -> str:
     times = "once" if status.restarts == 1 else f"{status.restarts} times"
     last = "" if status.outage is None else f", the last time within {status.outage // 1_000_000} ms"
     return f"pid {status.keeper}; the server died {times} and was restarted{last}"
+
+
+def _systemd(status: "Status") -> str | None:
+    found = status.systemd_store
+    return f"{found['entries']} descriptors of {found['most']} at most" if found is not None else None
 
 
 def _guarded(status: "Status") -> str | None:

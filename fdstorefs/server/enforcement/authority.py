@@ -177,6 +177,10 @@ class PolicyAuthority:
         if not listed.allowed:
             raise Denied(f"uid {subject.uid} may not stash `{target.path}`", name=target.path)
 
+    def stamp(self) -> object:
+        """The policies in force."""
+        return self._in_force
+
     def left_out(self, subject: Subject, box: Target, count: int) -> None:
         """One record for all that a listing did not show."""
         if self._recorder is not None:

@@ -29,6 +29,7 @@ class InForce:
         return Limits(
             _least([policy.limits.entries for policy in self.policies]),
             _least([policy.limits.entries_per_uid for policy in self.policies]),
+            _least([policy.limits.entries_per_box for policy in self.policies]),
         )
 
     @property

@@ -218,7 +218,11 @@ class PolicyKeeper:
 
 def least(some: Limits, more: Limits) -> Limits:
     """The stricter of two limits, each by itself."""
-    return Limits(_smaller(some.entries, more.entries), _smaller(some.entries_per_uid, more.entries_per_uid))
+    return Limits(
+        _smaller(some.entries, more.entries),
+        _smaller(some.entries_per_uid, more.entries_per_uid),
+        _smaller(some.entries_per_box, more.entries_per_box),
+    )
 
 
 def in_one_line(error: PolicyError) -> str:

@@ -12,15 +12,27 @@ class Call:
     """One READ, WRITE or POLL. It is answered once; what comes later is dropped.
 
     `nonblocking` is O_NONBLOCK of the handle at that moment. Whoever makes the call wait sets `on_interrupt`
-    to what must happen when a signal arrives for the caller.
+    to what must happen when a signal arrives for the caller. `request` is as the kernel sent it, without the data
+    of a WRITE, of which a server before this one has written `moved` bytes.
     """
 
-    __slots__ = ("_answer", "answered", "caller", "nonblocking", "on_interrupt", "unique")
+    __slots__ = ("_answer", "answered", "caller", "moved", "nonblocking", "on_interrupt", "request", "unique")
 
-    def __init__(self, unique: int, caller: Caller, answer: Answer, *, nonblocking: bool = False) -> None:
+    def __init__(
+        self,
+        unique: int,
+        caller: Caller,
+        answer: Answer,
+        *,
+        nonblocking: bool = False,
+        request: bytes = b"",
+        moved: int = 0,
+    ) -> None:
         self.unique = unique
         self.caller = caller
         self.nonblocking = nonblocking
+        self.request = request
+        self.moved = moved
         self.answered = False
         self.on_interrupt: Callable[[], None] | None = None
         self._answer = answer

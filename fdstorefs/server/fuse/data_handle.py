@@ -12,6 +12,7 @@ from fdstorefs.server.fuse.call import Call
 from fdstorefs.server.fuse.lane import Lanes
 from fdstorefs.server.fuse.readiness import ALWAYS_READY, Readiness, Watch, ready_now
 from fdstorefs.server.fuse.transfer import Read, Write
+from fdstorefs.server.passed import Told
 
 _BROKEN = select.EPOLLERR | select.EPOLLHUP
 _TO_READ = select.EPOLLIN | select.EPOLLRDNORM
@@ -41,7 +42,7 @@ class DataHandle:
         *,
         for_equals: bool,
     ) -> None:
-        self._file = file.hold()
+        self.file = file.hold()
         self._lanes = lanes
         self._readiness = readiness
         self._notify = notify
@@ -59,13 +60,13 @@ class DataHandle:
             # A full answer makes the kernel ask for the next piece of a larger read(2), and wait for it.
             size -= 1
         exhausted = functools.partial(self._exhausted, _TO_READ)
-        self._lanes.read(Read(self._file, call, exhausted, size))
+        self._lanes.read(Read(self.file, call, exhausted, size))
 
     def write(self, call: Call, data: memoryview, offset: int) -> None:  # noqa: ARG002  a stream has no offset
         """Write where the stored file stands."""
         self._admit(call)
         exhausted = functools.partial(self._exhausted, _TO_WRITE)
-        self._lanes.write(Write(self._file, call, exhausted, bytes(data)))
+        self._lanes.write(Write(self.file, call, exhausted, bytes(data)))
 
     def _admit(self, call: Call) -> None:
         if self._for_equals:
@@ -73,10 +74,10 @@ class DataHandle:
 
     def poll(self, call: Call, events: int, kh: int | None) -> None:
         """Say what is ready now, and give notice when more is."""
-        if not self._file.pollable:
+        if not self.file.pollable:
             call.reply(protocol.poll_result(ALWAYS_READY & events))
             return
-        ready = ready_now(self._file.descriptor, events)
+        ready = ready_now(self.file.descriptor, events)
         call.reply(protocol.poll_result(ready))
         if kh is not None:
             self._kh = kh
@@ -95,7 +96,7 @@ class DataHandle:
             return
         self._promised |= events
         if self._promised:
-            self._watch = self._readiness.watch(self._file.descriptor, self._promised, self._give_notice)
+            self._watch = self._readiness.watch(self.file.descriptor, self._promised, self._give_notice)
 
     def _exhausted(self, events: int) -> None:
         """Another read or write may have to wait. Edge-triggered pollers do so without asking again."""
@@ -108,6 +109,35 @@ class DataHandle:
         if self._kh is not None:
             self._notify(self._kh)
 
+    # Another server goes on
+
+    def told(self) -> Told:
+        """See `Handles`."""
+        return {
+            "file": self.file.number,
+            "equals": self._for_equals,
+            "kh": self._kh,
+            "asked": self._asked,
+            "promised": self._promised,
+        }
+
+    def take_over(self, told: Told) -> None:
+        """What pollers have asked of the handle, and were promised, when another server had it."""
+        self._kh, self._asked, self._promised = told["kh"], int(told["asked"]), int(told["promised"])
+
+    def begin(self) -> None:
+        """Keep what was promised."""
+        self._promise(0)
+
+    def was_used(self) -> None:
+        """There may have been less than was asked for."""
+        self._exhausted(self._asked)
+
+    def leave(self) -> None:
+        """See `Handles`."""
+        self._stop_watching()
+        self._asked = self._promised = 0
+
     def _stop_watching(self) -> None:
         if self._watch is not None:
             self._watch.cancel()
@@ -116,7 +146,7 @@ class DataHandle:
     def release(self) -> None:
         """Give the stored file back."""
         self._stop_watching()
-        self._file.drop()
+        self.file.drop()
 
 
 def _is_stream(file: OpenFile) -> bool:

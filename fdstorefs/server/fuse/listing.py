@@ -1,12 +1,11 @@
 """Listings: what readdir shows, kept as it was when the directory was opened or rewound."""
 
-import errno
-import os
 from dataclasses import dataclass, field
 
 from fdstorefs.core.node import Box, Entry
 from fdstorefs.core.store import Store
 from fdstorefs.core.subject import Subject
+from fdstorefs.errors import QuotaExceeded
 from fdstorefs.server.fuse.own_sockets import OwnSocket, OwnSockets
 
 Listed = Entry | Box | OwnSocket
@@ -39,18 +38,32 @@ class Listings:
 
     def __init__(self) -> None:
         self._open: dict[int, Listing] = {}
-        self._latest = 0
+        self.latest = 0
+        """The number that was given last."""
 
     def add(self, listing: Listing) -> int:
-        """Its number. OSError (EMFILE) if its opener has too many open."""
+        """Its number. QuotaExceeded if its opener has too many open."""
         uid = listing.subject.uid
         others = [each for each in self._open.values() if each.subject.uid == uid]
         names = sum(len(each.items) for each in (listing, *others))
         if len(others) >= OPEN_PER_UID or (others and names > NAMES_PER_UID):
-            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-        self._latest += 1
-        self._open[self._latest] = listing
-        return self._latest
+            raise QuotaExceeded(
+                f"uid {uid} has {len(others)} of {OPEN_PER_UID} directories open in the mount, with {names} of "
+                f"{NAMES_PER_UID} names in them",
+                hint="close some",
+            )
+        self.latest += 1
+        self._open[self.latest] = listing
+        return self.latest
+
+    def add_again(self, number: int, listing: Listing) -> None:
+        """One that has its number from another server."""
+        self._open[number] = listing
+        self.latest = max(self.latest, number)
+
+    def numbered(self) -> list[tuple[int, Listing]]:
+        """Each with its number."""
+        return list(self._open.items())
 
     def get(self, number: int) -> Listing:
         """The one with this number."""

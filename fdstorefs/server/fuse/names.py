@@ -48,6 +48,7 @@ from fdstorefs.server.fuse.opening import Opening
 from fdstorefs.server.fuse.own_sockets import OwnSocket, OwnSockets
 from fdstorefs.server.fuse.shown import Shown, shown
 from fdstorefs.server.fuse.xattrs import Xattrs
+from fdstorefs.server.out_of_descriptors import code_of
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ def _answered(handler: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Corou
         try:
             return await handler(*arguments, **options)
         except OSError as error:
-            raise FUSEError(error.errno or errno.EIO) from error
+            raise FUSEError(code_of(error)) from error
         except Exception as error:
             log.exception("%s failed", handler.__name__)
             raise FUSEError(errno.EIO) from error
@@ -91,7 +92,7 @@ class Names(pyfuse3.Operations):
         self._handles = handles
         self._opening = opening
         self._xattrs = Xattrs(context)
-        self._listings = Listings()
+        self.listings = Listings()
 
     # Finding
 
@@ -304,6 +305,7 @@ class Names(pyfuse3.Operations):
         if there is not None:
             number = self._opening.open(subject, _caller(ctx), self._inodes.entry(there.ino), flags)
             return FileInfo(fh=FileHandleT(number)), self._known(subject, there)
+        self._handles.require_room(ctx.uid)
         entry = self._create(subject, box, text, mode)
         number = self._opening.created(_caller(ctx), entry, flags)
         return FileInfo(fh=FileHandleT(number)), self._known(subject, entry)
@@ -339,12 +341,12 @@ class Names(pyfuse3.Operations):
         refresh(listing, self._store, self.sockets)
         # From now on others may read it, when its opener is gone.
         listing.subject.settle()
-        return FileHandleT(self._listings.add(listing))
+        return FileHandleT(self.listings.add(listing))
 
     @_answered
     async def readdir(self, fh: FileHandleT, start_id: int, token: ReaddirToken) -> None:
         """The names from the one with number `start_id` on; who begins again sees what is there by then."""
-        listing = self._listings.get(fh)
+        listing = self.listings.get(fh)
         if start_id == 0 and listing.was_read:
             refresh(listing, self._store, self.sockets)
         listing.was_read = True
@@ -358,7 +360,7 @@ class Names(pyfuse3.Operations):
 
     async def releasedir(self, fh: FileHandleT) -> None:
         """Forget a listing."""
-        self._listings.close(fh)
+        self.listings.close(fh)
 
     async def fsyncdir(self, fh: FileHandleT, datasync: bool) -> None:
         """Nothing is kept back."""

@@ -45,8 +45,10 @@ class Opening:
         which the subject must be allowed to retrieve it: what it can do, the handle can do.
 
         Errors: Denied (also where the stored file can't be read or written as the flags ask, as in Plan 9's
-        srv), EmptyEntry, Busy, NotPermitted and NotSupported as `lending` says.
+        srv), EmptyEntry, Busy, NotPermitted and NotSupported as `lending` says, QuotaExceeded for who has too many
+        open.
         """
+        self._handles.require_room(caller.uid)
         writes = flags & os.O_ACCMODE != os.O_RDONLY
         if writes and (entry.file is None or flags & os.O_TRUNC):
             return self._to_stash(subject, caller, entry, replacing=bool(flags & os.O_TRUNC))
@@ -55,20 +57,27 @@ class Opening:
     def created(self, caller: Caller, entry: Entry, flags: int) -> int:
         """The number of a handle on an entry that this open(2) has just made: it may be filled through it."""
         handle = StashHandle(self._context, entry, caller, replacing=bool(flags & os.O_TRUNC))
-        return self._handles.add(handle)
+        return self._handles.add(handle, caller.uid)
 
     def _to_stash(self, subject: Subject, caller: Caller, entry: Entry, *, replacing: bool) -> int:
         store = self._context.store
         store.require_mode(subject, Action.STASH, store.target_of(subject, entry, Action.STASH))
-        return self._handles.add(StashHandle(self._context, entry, caller, replacing=replacing))
+        return self._handles.add(StashHandle(self._context, entry, caller, replacing=replacing), caller.uid)
 
     def _to_use(self, subject: Subject, caller: Caller, entry: Entry, mode: int) -> int:
         store = self._context.store
         target = store.target_of(subject, entry, Action.RETRIEVE)
         for_equals = entry.file is not None and self._lendable(subject, target, entry.file, caller, mode)
         file = store.retrieve(subject, target)
-        handle = DataHandle(file, self._lanes, self._readiness, self._notify, for_equals=for_equals)
-        return self._handles.add(handle)
+        return self._handles.add(self.data_handle(file, for_equals=for_equals), caller.uid)
+
+    def data_handle(self, file: OpenFile, *, for_equals: bool) -> DataHandle:
+        """A handle on a stored file, for equals of the server only, or for whoever was let in."""
+        return DataHandle(file, self._lanes, self._readiness, self._notify, for_equals=for_equals)
+
+    def stash_handle(self, entry: Entry, *, replacing: bool) -> StashHandle:
+        """A handle that stashes; nobody has opened it yet."""
+        return StashHandle(self._context, entry, None, replacing=replacing)
 
     def _lendable(self, subject: Subject, target: Target, file: OpenFile, caller: Caller, mode: int) -> bool:
         """Whether only equals may use the file; raises what refuses it to a caller who may retrieve it.

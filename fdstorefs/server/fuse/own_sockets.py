@@ -50,6 +50,11 @@ class OwnSockets:
         self._bound[name] = made
         return made
 
+    def bind_again(self, socket: OwnSocket) -> None:
+        """One that was bound when another server served."""
+        self._inos[socket.name] = socket.ino
+        self._bound[socket.name] = socket
+
     def unbind(self, name: str) -> None:
         """The name stands for nothing. Harmless if it did."""
         self._bound.pop(name, None)

@@ -17,7 +17,9 @@ class Opcode(IntEnum):
     OPEN = 14
     READ = 15
     WRITE = 16
+    RELEASE = 18
     INIT = 26
+    RELEASEDIR = 29
     CREATE = 35
     INTERRUPT = 36
     DESTROY = 38
@@ -80,7 +82,10 @@ _POLL_HANDLE = Struct("=Q")
 _LEFT_NAME = Struct("=QII")
 _ENTRY_OUT_SIZE = 128
 
-BUFFER = IN_HEADER.size + _TRANSFER_IN.size + MAX_TRANSFER
+TRANSFER_SIZE = IN_HEADER.size + _TRANSFER_IN.size
+"""A whole READ, or a WRITE without its data."""
+
+BUFFER = TRANSFER_SIZE + MAX_TRANSFER
 """No request is longer: WRITE is the longest, an extended attribute's value has 64 KiB at most."""
 
 
@@ -131,7 +136,7 @@ def transfer(request: memoryview) -> Transfer:
 
 def written(request: memoryview) -> memoryview:
     """The data of a WRITE."""
-    return request[IN_HEADER.size + _TRANSFER_IN.size :]
+    return request[TRANSFER_SIZE:]
 
 
 def poll(request: memoryview) -> Poll:
@@ -174,6 +179,11 @@ def poll_result(revents: int) -> bytes:
 def is_success(reply: bytes | bytearray) -> bool:
     """True unless the answer carries an errno."""
     return bool(OUT_HEADER.unpack_from(reply)[1] == 0)
+
+
+def payload(reply: bytes) -> bytes:
+    """An answer without its header."""
+    return reply[OUT_HEADER.size :]
 
 
 def negotiate(reply: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 
 from fdstorefs.core.access import Action, Target
 from fdstorefs.core.node import Entry
@@ -13,6 +14,7 @@ from fdstorefs.server.fuse import protocol, taking
 from fdstorefs.server.fuse.call import Call
 from fdstorefs.server.fuse.caller import Caller, Identity, identify
 from fdstorefs.server.fuse.readiness import ALWAYS_READY
+from fdstorefs.server.passed import Told
 
 
 class StashHandle:
@@ -26,12 +28,12 @@ class StashHandle:
 
     open_flags = protocol.FOPEN_DIRECT_IO | protocol.FOPEN_NOFLUSH
 
-    def __init__(self, context: Context, entry: Entry, opener: Caller, *, replacing: bool) -> None:
+    def __init__(self, context: Context, entry: Entry, opener: Caller | None, *, replacing: bool) -> None:
         self._context = context
-        self._entry = entry
+        self.entry = entry
         self._replacing = replacing
         self._done = False
-        self._opener = _identity_or_none(opener)
+        self._opener = _identity_or_none(opener) if opener is not None else None
 
     def write(self, call: Call, data: memoryview, offset: int) -> None:
         """Stash the descriptor with this number, whole or not at all."""
@@ -45,14 +47,14 @@ class StashHandle:
         if self._opener is None:
             raise NoSuchProcess("the server could not see who opened this handle")
         stash(
-            self._context, call.caller, self._entry, number, expected=self._opener, replacing=self._replacing
+            self._context, call.caller, self.entry, number, expected=self._opener, replacing=self._replacing
         )
         self._done = True
         call.reply(protocol.write_result(len(data)))
 
     def read(self, call: Call, size: int) -> None:  # noqa: ARG002
         """Nothing can be read here, even once the entry is filled: that takes a handle opened after it."""
-        if self._entry.file is None:
+        if self.entry.file is None:
             raise EmptyEntry("the entry holds nothing yet")
         raise InvalidArgument("this handle stashes; open the entry again to read from what it holds")
 
@@ -62,6 +64,45 @@ class StashHandle:
 
     def release(self) -> None:
         """Nothing is held."""
+
+    # Another server goes on
+
+    def told(self) -> Told:
+        """See `Handles`."""
+        opener = asdict(self._opener) if self._opener is not None else None
+        if opener is not None:
+            opener["groups"] = sorted(opener["groups"])
+        return {
+            "entry": self.entry.ino,
+            "replacing": self._replacing,
+            "done": self._done,
+            "opener": opener,
+        }
+
+    def take_over(self, told: Told) -> None:
+        """Whether it has been written to when another server had it, and who opened it."""
+        self._done, opener = bool(told["done"]), told["opener"]
+        self._opener = _identity_again(opener) if opener is not None else None
+
+    def begin(self) -> None:
+        """Nobody was promised anything."""
+
+    def was_used(self) -> None:
+        """It never is by another server: it would have had to wait."""
+
+    def leave(self) -> None:
+        """Nobody is told anything."""
+
+
+def _identity_again(told: Told) -> Identity:
+    return Identity(
+        **{
+            **told,
+            "uids": tuple(told["uids"]),
+            "gids": tuple(told["gids"]),
+            "groups": frozenset(told["groups"]),
+        }
+    )
 
 
 def _identity_or_none(opener: Caller) -> Identity | None:
@@ -95,7 +136,7 @@ def stash(
     context.store.require_mode(subject, Action.STASH, target)
     with _on_record(context.store, subject, target):
         descriptor = taking.take(caller, number, expected)
-    file = context.intake.accept(descriptor)
+    file = context.intake.accept(descriptor, subject.uid)
     try:
         context.store.fill(subject, entry, file, context.subjects.stasher(subject))
     except BaseException:

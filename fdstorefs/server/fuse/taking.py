@@ -10,18 +10,17 @@ from fdstorefs.errors import (
     NoSuchProcess,
     NotPermitted,
     NotSupported,
-    QuotaExceeded,
 )
 from fdstorefs.host import procfs, syscalls
 from fdstorefs.server.fuse import caller as callers
 from fdstorefs.server.fuse.caller import Caller, Identity
+from fdstorefs.server.out_of_descriptors import OUT_OF_DESCRIPTORS, as_quota
 
 TEXT_BYTES = 32
 """A number is written in fewer bytes than these."""
 
 _NUMBER = re.compile(rb"([0-9]+)\n?")
 _LARGEST = 2**31 - 1
-_OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
 
 def parse_number(text: bytes) -> int:
@@ -119,6 +118,6 @@ def _copy(pidfd: int, number: int) -> int:
     except OSError as error:
         if error.errno == errno.EBADF:
             raise BadDescriptor(f"{number} is not an open descriptor") from error
-        if error.errno in _OUT_OF_DESCRIPTORS:
-            raise QuotaExceeded("the server has as many open descriptors as it may") from error
+        if error.errno in OUT_OF_DESCRIPTORS:
+            raise as_quota(error) from error
         raise

@@ -3,7 +3,7 @@
 import errno
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from fdstorefs.core.node import OpenFile
 from fdstorefs.server.fuse import protocol, stored_io
@@ -11,6 +11,13 @@ from fdstorefs.server.fuse.call import Call
 from fdstorefs.server.loop import Timer
 
 Result = TypeVar("Result")
+
+
+class Unfinished(NamedTuple):
+    """A transfer that another server is to go on with: the request, whole, and how many bytes are moved."""
+
+    request: bytes
+    moved: int
 
 
 class Transfer(ABC, Generic[Result]):
@@ -36,6 +43,10 @@ class Transfer(ABC, Generic[Result]):
     @abstractmethod
     def advance(self, result: Result) -> None:
         """Take in what an attempt gave; answers the call if it is complete."""
+
+    @abstractmethod
+    def unfinished(self) -> Unfinished:
+        """What another server has to know to go on with it."""
 
     def would_block(self) -> None:
         """There is nothing to move, and the caller doesn't want to wait."""
@@ -64,14 +75,19 @@ class Read(Transfer["bytes | bytearray"]):
         if 0 < len(result) < self._size:
             self.on_exhausted()
 
+    def unfinished(self) -> Unfinished:
+        """A read that waits has read nothing."""
+        return Unfinished(self.call.request, 0)
+
 
 class Write(Transfer[int]):
     """A WRITE. One that may wait is complete when all is written, as for a pipe; else what fits is enough."""
 
     def __init__(self, file: OpenFile, call: Call, on_exhausted: Callable[[], None], data: bytes) -> None:
         super().__init__(file, call, on_exhausted)
-        self._rest = memoryview(data)
-        self._written = 0
+        self._data = data
+        self._rest = memoryview(data)[call.moved :]
+        self._written = call.moved
 
     def attempt(self) -> int:
         """Write once."""
@@ -85,6 +101,10 @@ class Write(Transfer[int]):
             self.call.reply(protocol.write_result(self._written))
         if self._rest:
             self.on_exhausted()
+
+    def unfinished(self) -> Unfinished:
+        """With all of its data, and how much of that is written."""
+        return Unfinished(self.call.request + self._data, self._written)
 
     def end(self, code: int) -> None:
         """What was written counts; the errno is for a write of nothing."""

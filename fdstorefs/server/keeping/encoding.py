@@ -38,6 +38,11 @@ class NodeEncoder:
         )
 
 
+def file_text(file: OpenFile) -> str:
+    """One open file."""
+    return f"{{{_file(file)}}}"
+
+
 def _of_box(box: Box) -> str:
     sealed = ',"z":1' if box.sealed else ""
     if box.parent is None:

@@ -84,7 +84,7 @@ def read_frames(data: bytes) -> Contents:
 
 def _damage(data: bytes, at: int, written: int, sequence: int) -> str | None:
     """Why what is here was a record once, and not only the beginning of one."""
-    later = _later(data, at, sequence + 1)
+    later = _later(data[:written], at, sequence + 1)
     if later is not None:
         return f"what follows record {sequence} is no record, and record {later} is there"
     length = int.from_bytes(data[at : at + _CHECKSUM.size], "little")

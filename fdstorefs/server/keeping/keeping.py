@@ -9,6 +9,7 @@ from typing import Any
 from fdstorefs.core.node import Box, Entry, OpenFile, Stasher
 from fdstorefs.core.store import Store
 from fdstorefs.errors import StoreError
+from fdstorefs.host.file_kind import is_answered_by_the_kernel
 from fdstorefs.host.user_namespaces import HeldChain, HeldNamespace
 from fdstorefs.server.intake import Intake
 from fdstorefs.server.keeping import frames
@@ -152,7 +153,8 @@ class Keeping:
         if space is not None:
             numbers.append(space[0])
             descriptors.append(space[1].descriptor)
-        self._line.keep(numbers, descriptors, slow=any(file.may_block_on_close for file in new.values()))
+        slow = any(file.may_block_on_close for file in new.values())
+        self._line.keep(numbers, descriptors, slow=slow, foreign=foreign(new.values()))
         for file in new.values():
             file.kept = True
         if space is not None:
@@ -232,6 +234,11 @@ class Keeping:
         while compaction.step():
             pass
         self._replace(compaction.memory)
+
+
+def foreign(files: Iterable[OpenFile]) -> set[int]:
+    """The numbers of those about which somebody in user space may be asked, by whoever asks."""
+    return {file.number for file in files if not is_answered_by_the_kernel(file.filesystem)}
 
 
 def _json(facts: Mapping[str, Any]) -> bytes:

@@ -127,6 +127,8 @@ class Rebuilder:
         if file is not None:
             entry.file = file.hold()
             file.enter(entry)
+            if entry.stasher is not None:
+                file.sender = entry.stasher.uid
         self._store.usage.add(entry.uid)
         if not [
             place for place in fields["P"] if self._give_name(self._boxes.get(place[0]), place[1], entry)

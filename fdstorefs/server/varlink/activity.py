@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from fdstorefs.errors import StoreError
-from fdstorefs.server.loop import Loop
+from fdstorefs.server.user_turns import Scheduler
 from fdstorefs.server.varlink.reply import Reply, success
 
 T = TypeVar("T")
@@ -20,10 +20,21 @@ class Activity(Protocol):
         """Begin. May finish at once."""
 
     def drained(self) -> None:
-        """The client has read all that was said."""
+        """The client has read all that was said, or there is room for what was offered."""
 
     def stop(self) -> None:
         """The last reply is given or the client is gone: let go of everything. Called once."""
+
+
+@runtime_checkable
+class Lasting(Activity, Protocol):
+    """An activity that the server of another process can go on with. Any other has to end before a handover."""
+
+    def told(self) -> dict[str, Any]:
+        """What it needs beside the call itself, for JSON."""
+
+    def resume(self, exchange: "Exchange", told: dict[str, Any]) -> None:
+        """Go on, in place of `start`: in the other server, whose service has made the activity of the same call."""
 
 
 class Line(Protocol):
@@ -39,6 +50,9 @@ class Line(Protocol):
     def send(self, data: bytes) -> None:
         """Send, or queue what the kernel does not take. May close the connection."""
 
+    def offer(self, reply: Reply) -> bool:
+        """Send a reply with descriptors at once, or not: then `drained` is called when there is room. May close."""
+
     def call_is_over(self) -> None:
         """The last reply of the activity has been sent."""
 
@@ -46,10 +60,36 @@ class Line(Protocol):
 class Exchange:
     """The caller, as an activity sees it. Once it is over, nothing is said or run any more."""
 
-    def __init__(self, line: Line, loop: Loop, activity: Activity) -> None:
+    def __init__(self, line: Line, loop: Scheduler, activity: Activity) -> None:
         self._line = line
         self._loop = loop
         self._activity: Activity | None = activity
+        self._is_frozen = False
+        self._next: list[Callable[[], None]] = []
+
+    @property
+    def activity(self) -> Activity | None:
+        """What goes on; None once it is over."""
+        return self._activity
+
+    def freeze(self) -> None:
+        """Do not go on with what is to be done soon."""
+        self._is_frozen = True
+
+    def thaw(self) -> None:
+        """Go on."""
+        self._is_frozen = False
+        soon, self._next = self._next, []
+        for function in soon:
+            self.soon(function)
+
+    def resume(self, told: dict[str, Any]) -> None:
+        """Let the activity go on where that of another server was."""
+        activity = self._activity
+        if isinstance(activity, Lasting):
+            self.run(lambda: activity.resume(self, told))
+        else:
+            self.start()
 
     def start(self) -> None:
         """Let the activity begin."""
@@ -78,6 +118,13 @@ class Exchange:
         if self._activity is not None:
             self._line.send(reply.data)
 
+    def offer(self, reply: Reply) -> bool:
+        """One reply of several, with descriptors. False: there is no room, and the activity is told when there is.
+
+        Raises Overloaded where no room of this client's would help.
+        """
+        return self._activity is not None and self._line.offer(reply)
+
     def finish(self, reply: Reply) -> None:
         """The last reply."""
         if self._activity is not None:
@@ -91,7 +138,13 @@ class Exchange:
 
     def soon(self, function: Callable[[], None]) -> None:
         """Go on with `function` in the next turn of the loop."""
-        self._loop.call_soon(lambda: self.run(function))
+        self._loop.call_soon(lambda: self._go_on(function))
+
+    def _go_on(self, function: Callable[[], None]) -> None:
+        if self._is_frozen:
+            self._next.append(function)
+        else:
+            self.run(function)
 
     def in_thread(self, work: Callable[[], T], done: Callable[[T | Exception], None]) -> None:
         """Do `work` in a thread, then `done(result or exception)` here, even if the call is over by then."""

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from fdstorefs.core.subject import Subject
 from fdstorefs.interface import NAME
+from fdstorefs.server.varlink.session import NOBODYS, Session
 from fdstorefs.server.varlink.standard import invalid_parameter
 
 Parameters = dict[str, Any]
@@ -29,7 +30,8 @@ class Malformed(ValueError):
 class Call:
     """One call and who makes it.
 
-    `descriptors` came with it; a method that keeps one puts CONSUMED in its place.
+    `descriptors` came with it; a method that keeps one puts CONSUMED in its place. `session` is for what a client
+    does in several calls.
     """
 
     method: str
@@ -38,6 +40,7 @@ class Call:
     descriptors: list[int]
     more: bool = False
     oneway: bool = False
+    session: Session = NOBODYS
 
 
 def parse(data: bytes, subject: Subject, descriptors: list[int]) -> Call:

@@ -17,17 +17,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from fdstorefs.errors import InvalidArgument, Overloaded, StoreError
-from fdstorefs.server.loop import EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, Loop
-from fdstorefs.server.varlink.activity import Activity, Exchange
+from fdstorefs.errors import Busy, InvalidArgument, Overloaded, StoreError
+from fdstorefs.server.loop import EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT
+from fdstorefs.server.passed import Told
+from fdstorefs.server.shares import Share
+from fdstorefs.server.user_turns import Scheduler
+from fdstorefs.server.varlink.activity import Exchange, Lasting
 from fdstorefs.server.varlink.ancillary import SPACE, unpack
 from fdstorefs.server.varlink.call import CONSUMED, Malformed
+from fdstorefs.server.varlink.clerk import Clerk
 from fdstorefs.server.varlink.framing import Framing, Message
 from fdstorefs.server.varlink.landing import Landing
 from fdstorefs.server.varlink.outbox import Outbox
 from fdstorefs.server.varlink.reply import Landed, Reply
 from fdstorefs.server.varlink.sender import Sender
-from fdstorefs.server.varlink.shares import Share
+from fdstorefs.server.varlink.state import State
 
 RECEIVE_BYTES = 1 << 14
 # Plain numbers: arithmetic with the flags of the socket module takes a microsecond.
@@ -38,32 +42,14 @@ CALLS_AT_ONCE = 4
 log = logging.getLogger(__name__)
 
 
-class Clerk(Protocol):
-    """Who carries out calls, and takes what came with them and no call wanted."""
-
-    def answer(self, message: Message, sender: Sender) -> Reply | Activity | None:
-        """Carry out the call in a message; None if it wants no answer.
-
-        What it raises ends the connection: Malformed, Overloaded.
-        """
-
-    def failure(self, error: StoreError) -> Reply:
-        """The error reply that stands for an exception, in the words of what is served here."""
-
-    def discard(self, descriptor: int, sender: Sender) -> None:
-        """Close a descriptor that a client sent, without waiting."""
-
-    def waits(self, descriptor: int) -> None:
-        """A descriptor that a client sent is here, and no call may take it for as long as the client likes."""
-
-
 class Desk(Clerk, Protocol):
     """What a connection needs of the server around it."""
 
-    loop: Loop
-
     def forget(self, connection: "Connection") -> None:
         """The connection is closed."""
+
+    def stilled(self) -> None:
+        """A call has ended on a connection that is frozen."""
 
 
 @dataclass(slots=True)
@@ -75,29 +61,49 @@ class Account:
 
 
 class Connection:
-    """The server's end of one connection."""
+    """The server's end of one connection, from `begin` on."""
 
     def __init__(
-        self, connected: socket.socket, desk: Desk, sender: Sender, outbox: Outbox, account: Account
+        self,
+        connected: socket.socket,
+        desk: Desk,
+        turns: Scheduler,
+        sender: Sender,
+        outbox: Outbox,
+        account: Account,
     ) -> None:
         self.sender = sender
         self.outbox = outbox
         self._socket = connected
         self._recvmsg = connected.recvmsg
         self._desk = desk
+        self._turns = turns
         self._account = account
         self._framing = Framing()
         self._inbox: deque[Message] = deque()
         self._just_came: list[int] = []
         self._exchange: Exchange | None = None
+        self._call: Message | None = None
+        self._told: Told = {}
+        self._is_frozen = False
         self._room_wanted = 0
         self._resuming = False
         self._ending = False
-        self._last_words: StoreError | None = None
+        self._last_words: bytes | None = None
         self._landings: list[Landing] = []
         self._closed = False
         self._events: int = EPOLLIN
-        desk.loop.register(connected.fileno(), self._on_events)
+
+    def begin(self) -> None:
+        """Serve, and first what another server has not finished."""
+        self._turns.register(self._socket.fileno(), self._on_events, self._events)
+        if self._call is not None:
+            self._guarded(self._resume_call)
+        for landing in self._landings:
+            landing.go_on()
+        if self._inbox:
+            self._resume_later()
+        self._guarded(self._settle)
 
     def close(self) -> None:
         """End it now. Harmless when it is closed."""
@@ -106,7 +112,7 @@ class Connection:
         self._closed = self._ending = True
         for landing in self._landings:
             landing.close()
-        self._desk.loop.unregister(self._socket.fileno())
+        self._turns.unregister(self._socket.fileno())
         self._socket.close()
         if self._exchange is not None:
             self._exchange.stop()
@@ -168,11 +174,11 @@ class Connection:
         outbox = self.outbox
         if outbox.backlog:
             outbox.flush()
-            if not outbox.backlog and self._exchange is not None:
-                self._exchange.drained()
         elif self._room_wanted & EPOLLET and not outbox.flight.landed():
             return
         self._room_wanted = 0
+        if not outbox.backlog and self._exchange is not None:
+            self._exchange.drained()
         self._advance()
 
     # Serving
@@ -232,11 +238,11 @@ class Connection:
         # Others first: a client that pipelines its calls has no advantage over them.
         if not self._resuming:
             self._resuming = True
-            self._desk.loop.call_soon(self._resume)
+            self._turns.call_soon(self._resume)
 
     def _resume(self) -> None:
         self._resuming = False
-        if not self._closed:
+        if not self._closed and not self._is_frozen:
             self._guarded(self._advance)
 
     def _serve_one(self, message: Message) -> None:
@@ -256,7 +262,7 @@ class Connection:
         if isinstance(answer, Reply):
             self._deliver(answer, message)
         elif answer is not None:
-            self._exchange = Exchange(self, self._desk.loop, answer)
+            self._exchange, self._call = Exchange(self, self._turns, answer), message
             self._exchange.start()
 
     def _deliver(self, reply: Reply, message: Message) -> None:
@@ -276,7 +282,7 @@ class Connection:
     def _await_landing(self, landed: Landed | None) -> None:
         if landed is not None:
             self._landings = [each for each in self._landings if not each.is_over]
-            self._landings.append(Landing(self._desk.loop, self.outbox.flight, landed))
+            self._landings.append(Landing(self._turns, self.outbox.flight, landed))
 
     def _send_with_descriptors(self, data: bytes, descriptors: list[int]) -> bool:
         if not self.outbox.flight.admits(len(descriptors)):
@@ -311,10 +317,110 @@ class Connection:
             self._check_share()
             self._await()
 
+    def offer(self, reply: Reply) -> bool:
+        """Send a reply with descriptors for an activity, or do nothing: then the activity is told when there is room.
+
+        Raises Overloaded where it is others who have too much under way.
+        """
+        if self._closed or self.outbox.backlog:
+            return False
+        try:
+            taken = self._send_with_descriptors(reply.data, reply.descriptors or [])
+        except StoreError:
+            raise
+        except OSError as error:
+            self._failed(error)
+            return False
+        if not taken or self.outbox.backlog:
+            self._check_share()
+            self._await()
+        return taken
+
     def call_is_over(self) -> None:
         """The activity has given its last reply; go on with what the client asked meanwhile."""
-        self._exchange = None
+        self._exchange = self._call = None
         self._resume_later()
+        if self._is_frozen:
+            self._desk.stilled()
+
+    # Another server is to go on
+
+    @property
+    def descriptor(self) -> int:
+        """The socket's."""
+        return self._socket.fileno()
+
+    @property
+    def is_still(self) -> bool:
+        """Whether nothing goes on that another server could not go on with."""
+        return self._exchange is None or isinstance(self._exchange.activity, Lasting)
+
+    def freeze(self) -> None:
+        """Receive and serve nothing more; a call that only this server can answer goes on."""
+        self._is_frozen = True
+        self._turns.unregister(self._socket.fileno())
+        if self._exchange is not None and self.is_still:
+            self._exchange.freeze()
+        self._tell_of_waiting()
+
+    def end_call(self) -> None:
+        """Have a call fail that another server could not go on with."""
+        if self._exchange is not None and not self.is_still:
+            self._exchange.fail(Busy("another server takes over, and this call cannot", hint="try again"))
+
+    def thaw(self) -> None:
+        """Go on."""
+        self._is_frozen = False
+        self._turns.register(self._socket.fileno(), self._on_events, self._events)
+        for landing in self._landings:
+            landing.pause()
+            landing.go_on()
+        if self._exchange is not None:
+            self._exchange.thaw()
+        if self._inbox:
+            self._resume_later()
+
+    def state(self) -> State:
+        """How it is left. From now on it does nothing by itself."""
+        activity = self._exchange.activity if self._exchange is not None else None
+        for landing in self._landings:
+            landing.pause()
+        return State(
+            half=self._framing.half,
+            violation=self._framing.violation,
+            inbox=list(self._inbox),
+            ending=self._ending,
+            last_words=self._last_words,
+            queued=self.outbox.queued,
+            in_flight=self.outbox.flight.count,
+            landings=[landing.landed for landing in self._landings if landing.landed is not None],
+            call=self._call,
+            told=activity.told() if isinstance(activity, Lasting) else {},
+        )
+
+    def go_on_with(self, state: State) -> None:
+        """Begin as another server has left it."""
+        self._framing.go_on_with(state.half, state.violation)
+        self._inbox.extend(state.inbox)
+        self._ending, self._last_words = state.ending, state.last_words
+        self.outbox.go_on_with(state.queued)
+        self.outbox.flight.go_on_with(state.in_flight)
+        self._landings = [Landing(self._turns, self.outbox.flight, one) for one in state.landings]
+        for landing in self._landings:
+            landing.pause()
+        self._call, self._told = state.call, state.told
+        self._hold(sum(len(message.descriptors) for message in (state.half, *state.inbox)))
+
+    def _resume_call(self) -> None:
+        """Have the call made anew that another server was answering, and go on where that was."""
+        call, self._call = self._call, None
+        assert call is not None
+        answer = self._desk.answer(call, self.sender)
+        if isinstance(answer, Reply):
+            self._deliver(answer, call)
+        elif answer is not None:
+            self._exchange, self._call = Exchange(self, self._turns, answer), call
+            self._exchange.resume(self._told)
 
     # Limits
 
@@ -352,12 +458,12 @@ class Connection:
     def _end_with(self, error: StoreError) -> None:
         if not self._ending:
             self._ending = True
-            self._last_words = error
+            self._last_words = self.failure(error).data
 
     def _finish(self) -> None:
-        error, self._last_words = self._last_words, None
-        if error is not None:
-            self.outbox.send(self.failure(error).data)
+        words, self._last_words = self._last_words, None
+        if words is not None:
+            self.outbox.send(words)
         if not self.outbox.backlog:
             self.close()
 
@@ -372,4 +478,6 @@ class Connection:
             events = 0
         if events != self._events:
             self._events = events
-            self._desk.loop.modify(self._socket.fileno(), events)
+            if self._is_frozen:
+                return
+            self._turns.modify(self._socket.fileno(), events)

@@ -13,7 +13,7 @@ from struct import Struct
 
 from fdstorefs.errors import Overloaded
 from fdstorefs.interface import MAX_DESCRIPTORS
-from fdstorefs.server.varlink.shares import Share, Shares
+from fdstorefs.server.shares import Share, Shares
 
 SIOCOUTQ = 0x5411
 INT = Struct("i")
@@ -86,6 +86,16 @@ class Flight:
     def sent(self, count: int) -> None:
         """Count what the kernel has taken."""
         self._count += count
+
+    @property
+    def count(self) -> int:
+        """How many are under way, as far as is known."""
+        return self._count
+
+    def go_on_with(self, count: int) -> None:
+        """Begin with those that another server has sent."""
+        self._count = count
+        self._share.set(count)
 
     def give_back(self) -> None:
         """Keep no more of the user's share than is under way."""

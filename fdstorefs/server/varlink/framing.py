@@ -46,6 +46,18 @@ class Framing:
         self._lost = False
 
     @property
+    def half(self) -> Message:
+        """What has come of a message that is not whole."""
+        return Message(bytes(self._partial), self._credentials, self._descriptors, self._lost)
+
+    def go_on_with(self, half: Message, violation: str | None) -> None:
+        """Begin with what another server has received."""
+        self._partial += half.data
+        self._credentials, self._lost, self.violation = half.credentials, half.lost, violation
+        self._descriptors = half.descriptors
+        self.is_at_rest = not self._partial and violation is None
+
+    @property
     def pending_bytes(self) -> int:
         """How much of an unfinished message has come."""
         return len(self._partial)

@@ -6,7 +6,8 @@ looked for soon, and then less and less often.
 
 import time
 
-from fdstorefs.server.loop import Loop, Timer
+from fdstorefs.server.loop import Timer
+from fdstorefs.server.user_turns import Scheduler
 from fdstorefs.server.varlink.flight import Flight
 from fdstorefs.server.varlink.reply import Landed
 
@@ -14,19 +15,27 @@ FIRST_SECONDS, LONGEST_SECONDS = 0.001, 1.0
 
 
 class Landing:
-    """Waits until everything that was sent before it was made is received, and then calls `landed`."""
+    """Waits until everything sent before it was made is received, then calls `landed`, which is None from then on."""
 
-    def __init__(self, loop: Loop, flight: Flight, landed: Landed) -> None:
+    def __init__(self, loop: Scheduler, flight: Flight, landed: Landed) -> None:
         self._loop = loop
         self._flight = flight
-        self._landed: Landed | None = landed
+        self.landed: Landed | None = landed
         self._pause = FIRST_SECONDS
         self._timer = self._again()
 
     @property
     def is_over(self) -> bool:
         """Whether it has been called."""
-        return self._landed is None
+        return self.landed is None
+
+    def pause(self) -> None:
+        """Look no more; it is not over."""
+        self._timer.cancel()
+
+    def go_on(self) -> None:
+        """Look again, after a pause."""
+        self._timer = self._again()
 
     def close(self) -> None:
         """The connection ends. What its client has not received by now it may still receive."""
@@ -44,6 +53,6 @@ class Landing:
         self._timer = self._again()
 
     def _end(self, arrived: bool) -> None:
-        landed, self._landed = self._landed, None
+        landed, self.landed = self.landed, None
         if landed is not None:
             landed(arrived)

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Generator
 from typing import Any
 
 from fdstorefs.core.access import Target
@@ -15,6 +16,7 @@ from fdstorefs.server.varlink.pattern import pattern
 from fdstorefs.server.varlink.reply import MAX_REPLY, dump, encoded
 
 PARAMETERS = frozenset({"pattern", "details"})
+Walk = Generator[tuple[str, Target | None]]
 TURN_SECONDS = 0.001
 BATCH_BYTES = 1 << 16
 ENTRIES_PER_LOOK_AT_THE_CLOCK = 8
@@ -41,11 +43,25 @@ class Listing:
         self._walk = context.store.walk(subject)
         self._found: list[str] = []
         self._bytes = 0
+        self._latest = ""
 
     def start(self, exchange: Exchange) -> None:
         """Begin."""
         self._exchange = exchange
         self._go_on()
+
+    def told(self) -> dict[str, Any]:
+        """How far it has come. In one reply nothing has been said yet, and another server begins anew."""
+        return {"latest": self._latest, "found": self._found} if self._more else {}
+
+    def resume(self, exchange: Exchange, told: dict[str, Any]) -> None:
+        """Go on behind what has been said."""
+        self._exchange = exchange
+        self._found = [str(text) for text in told.get("found", ())]
+        self._bytes = sum(len(text) + 1 for text in self._found)
+        self._walk = rest_of(told.get("latest", ""), self._walk)
+        if not exchange.backlog:
+            self._go_on()
 
     def drained(self) -> None:
         """Continue where the last batch ended."""
@@ -75,6 +91,7 @@ class Listing:
         """Collect for one turn; True at the end of the list."""
         end = time.monotonic() + TURN_SECONDS
         for count, (path, target) in enumerate(self._walk, 1):
+            self._latest = path or self._latest
             if target is not None and (self._wanted is None or self._wanted.fullmatch(path)):
                 self._add(target)
             full = self._more and self._bytes >= BATCH_BYTES
@@ -100,3 +117,14 @@ class Listing:
     def _batch(self) -> str:
         entries, self._found, self._bytes = ",".join(self._found), [], 0
         return f'{{"entries":[{entries}]}}'
+
+
+def rest_of(latest: str, walk: Walk) -> Walk:
+    """The rest of a walk, which is sorted by the parts of paths."""
+    place = latest.split("/") if latest else []
+    try:
+        for path, target in walk:
+            if target is None or path.split("/") > place:
+                yield path, target
+    finally:
+        walk.close()

@@ -1,7 +1,7 @@
 """Names and boxes: Discard, Rename, Link, MakeBox, RemoveBox, Seal, Unseal."""
 
-from fdstorefs.core.access import Action
-from fdstorefs.core.node import Box
+from fdstorefs.core.access import Action, Target
+from fdstorefs.core.node import Box, Entry
 from fdstorefs.core.subject import Subject
 from fdstorefs.errors import NoSuchEntry, NotABox
 from fdstorefs.server.context import Context
@@ -23,6 +23,32 @@ def discard(context: Context, call: Call) -> Reply:
     parameters.only(call.parameters, NAMES)
     context.store.discard_many(call.subject, parameters.names(call.parameters))
     return success({})
+
+
+def discard_unchanged(context: Context, call: Call) -> Reply:
+    """Take names away that still stand for what they are said to stand for; tell of those that don't."""
+    parameters.only(call.parameters, frozenset({"entries"}))
+    targets, changed = [], []
+    for name, number, file in parameters.identified(call.parameters):
+        target = _unchanged(context, call.subject, name, number, file)
+        if target is None:
+            changed.append(name)
+        else:
+            targets.append(target)
+    context.store.discard_all(call.subject, targets)
+    return success({"changed": changed})
+
+
+def _unchanged(context: Context, subject: Subject, name: str, number: int, file: int | None) -> Target | None:
+    try:
+        target = context.store.locate(subject, name, Action.DISCARD)
+    except (NoSuchEntry, NotABox):
+        return None
+    node = target.node
+    if not isinstance(node, Entry) or node.ino != number:
+        return None
+    there = context.records.file_number(node.file) if node.file is not None else None
+    return target if there == file else None
 
 
 def rename(context: Context, call: Call) -> Reply:

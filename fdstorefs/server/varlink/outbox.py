@@ -56,6 +56,16 @@ class Outbox:
             self._append(memoryview(data)[taken:])
         return True
 
+    @property
+    def queued(self) -> bytes:
+        """What is queued."""
+        return b"".join(self._queue)
+
+    def go_on_with(self, queued: bytes) -> None:
+        """Begin with what another server could not send."""
+        if queued:
+            self._append(memoryview(queued))
+
     def flush(self) -> None:
         """Send of the queue what the kernel takes."""
         queue = self._queue

@@ -14,6 +14,7 @@ from fdstorefs.server.varlink.call import Parameters
 from fdstorefs.server.varlink.standard import invalid_parameter
 
 HIGHEST_MODE = 0o7777
+MOST_IDENTIFIED = 1024
 BITS = 63
 """Of an integer in Varlink, beside its sign. JSON has no end to them."""
 
@@ -112,6 +113,28 @@ def _named(element: object) -> tuple[str, int]:
     if type(name) is not str or not _is_integer(index):
         raise invalid_parameter("entries")
     return name, index
+
+
+def identified(parameters: Parameters) -> list[tuple[str, int, int | None]]:
+    """The list `entries` of names, each given once, with the numbers of entry and open file."""
+    value = parameters.get("entries")
+    if type(value) is not list:
+        raise invalid_parameter("entries")
+    if len(value) > MOST_IDENTIFIED:
+        raise InvalidArgument(f"{len(value)} entries are given, and one call takes {MOST_IDENTIFIED} at most")
+    found = [_identified(element) for element in value]
+    if len({name for name, _, _ in found}) != len(found):
+        raise InvalidArgument("the same name is given twice")
+    return found
+
+
+def _identified(element: object) -> tuple[str, int, int | None]:
+    if type(element) is not dict or not {"name", "id"} <= element.keys() <= {"name", "id", "file"}:
+        raise invalid_parameter("entries")
+    name, number, file = element["name"], element["id"], element.get("file")
+    if type(name) is not str or not _is_integer(number) or not (file is None or _is_integer(file)):
+        raise invalid_parameter("entries")
+    return name, number, file
 
 
 def _is_integer(value: object) -> TypeGuard[int]:

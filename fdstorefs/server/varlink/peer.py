@@ -24,6 +24,7 @@ import os
 import socket
 import time
 from functools import cache
+from typing import NamedTuple
 
 from fdstorefs.core.subject import FourIds, ProcessDetails
 from fdstorefs.host.task import Task
@@ -34,6 +35,13 @@ DETAILS_AGE_NS = 1_000_000_000
 """How old may be what the audit log tells of a process."""
 
 
+class HeldPeer(NamedTuple):
+    """What another server has held a process by: a pidfd, or its directory in /proc, or nothing."""
+
+    pidfd: int | None
+    directory: int | None
+
+
 class Peer:
     """The process that made a connection.
 
@@ -42,11 +50,20 @@ class Peer:
     number, which is turned into a pidfd while the connection is fresh.
     """
 
-    def __init__(self, connected: socket.socket, pid: int) -> None:
+    def __init__(self, connected: socket.socket, pid: int, held: HeldPeer | None = None) -> None:
         self.pid = pid
         self._socket = connected
-        self._pidfd = None if kernel_knows_peer_pidfds() else _pidfd_of(pid)
         self._task: Task | None = None
+        if held is None:
+            self._pidfd = None if kernel_knows_peer_pidfds() else _pidfd_of(pid)
+        else:
+            self._pidfd = held.pidfd
+            self._task = Task(pid, held.directory) if held.directory is not None else None
+
+    @property
+    def held(self) -> HeldPeer:
+        """What it is held by at this moment."""
+        return HeldPeer(self._pidfd, self._task.directory if self._task is not None else None)
 
     def task(self) -> Task | None:
         """The process; None if it has ended or cannot be seen. One that is given may end at any time."""

@@ -2,10 +2,11 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
+from fdstorefs.core.node import OpenFile
 from fdstorefs.errors import StoreError
 from fdstorefs.interface import NAME, description
 from fdstorefs.server.varlink.standard import StandardError
@@ -18,8 +19,15 @@ dump = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=F
 _declared = frozenset(re.findall(r"^error (\w+)", description(), re.MULTILINE))
 
 
-Landed = Callable[[bool], None]
-"""Called once, with whether it is certain that nobody can receive the descriptors of a reply any more."""
+class Landed(Protocol):
+    """Called once, with whether it is certain that nobody can receive the descriptors of a reply any more."""
+
+    @property
+    def files(self) -> Sequence[OpenFile]:
+        """Those that are held until then."""
+
+    def __call__(self, arrived: bool, /) -> None:
+        """It is over."""
 
 
 @dataclass(slots=True)

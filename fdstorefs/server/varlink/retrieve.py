@@ -35,7 +35,19 @@ def _remove(store: Store, targets: list[Target]) -> Landed | None:
     if store.guard is None:
         store.let_go(files)
         return None
-    return lambda arrived: store.let_go(files, settled=arrived)
+    return Taken(store, [file for file in files if file is not None])
+
+
+class Taken:
+    """Files that somebody has taken, each held once, and may not have received yet."""
+
+    def __init__(self, store: Store, files: list[OpenFile]) -> None:
+        self._store = store
+        self.files = files
+
+    def __call__(self, arrived: bool) -> None:
+        """Let go of them."""
+        self._store.let_go(self.files, settled=arrived)
 
 
 def _reply(names: list[str], files: list[OpenFile]) -> Reply:

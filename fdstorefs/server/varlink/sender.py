@@ -10,19 +10,25 @@ from fdstorefs.core.subject import NOTHING_TOLD, Facts, Subject
 from fdstorefs.server.kernel_facts import Home
 from fdstorefs.server.subjects import Subjects
 from fdstorefs.server.varlink.ancillary import UCRED
-from fdstorefs.server.varlink.peer import LatestDetails, Peer, PeerFacts
+from fdstorefs.server.varlink.peer import HeldPeer, LatestDetails, Peer, PeerFacts
+from fdstorefs.server.varlink.session import Session
 
 
 class Sender:
-    """Makes the subjects of one connection. Of descriptors it has no more than a `Peer`."""
+    """Makes the subjects of one connection. Of descriptors it has no more than a `Peer`.
 
-    def __init__(self, connected: socket.socket, subjects: Subjects) -> None:
+    `held` is what another server had of the peer, in whose place this one goes on.
+    """
+
+    def __init__(self, connected: socket.socket, subjects: Subjects, held: HeldPeer | None = None) -> None:
         credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED.size)
         self.pid, self.uid, _ = UCRED.unpack(credentials)
         self._home = subjects.home
-        self._peer = Peer(connected, self.pid)
+        self._peer = Peer(connected, self.pid, held)
         self._latest_credentials = credentials
         self._latest = _Whoever(self._home, self._peer, credentials)
+        self.session = Session()
+        """What this connection does in several calls."""
 
     def subject(self, credentials: bytes) -> Subject:
         """The subject behind a `struct ucred`. A new one each time: what is looked up is kept in it."""
@@ -31,8 +37,14 @@ class Sender:
             self._latest_credentials = credentials
         return self._latest.subject()
 
+    @property
+    def held(self) -> HeldPeer:
+        """What the process is held by."""
+        return self._peer.held
+
     def close(self) -> None:
-        """Let go of the process."""
+        """Let go of the process, and of what it has begun."""
+        self.session.close()
         self._peer.close()
 
 

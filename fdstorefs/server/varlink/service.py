@@ -9,13 +9,16 @@ from fdstorefs.core.access import is_owner
 from fdstorefs.errors import Denied, InvalidArgument, QuotaExceeded, StoreError
 from fdstorefs.interface import NAME
 from fdstorefs.server.context import Context
+from fdstorefs.server.out_of_descriptors import OUT_OF_DESCRIPTORS, as_quota
 from fdstorefs.server.varlink import names, parameters, standard
 from fdstorefs.server.varlink.activity import Activity
 from fdstorefs.server.varlink.call import Call, Malformed, parse
 from fdstorefs.server.varlink.describing import describe
+from fdstorefs.server.varlink.dumping import dump
 from fdstorefs.server.varlink.framing import Message
 from fdstorefs.server.varlink.listing import list_entries
 from fdstorefs.server.varlink.reply import Reply, failure, success
+from fdstorefs.server.varlink.restoring import restore
 from fdstorefs.server.varlink.retrieve import retrieve, take
 from fdstorefs.server.varlink.sender import Sender
 from fdstorefs.server.varlink.standard import STANDARD, StandardError
@@ -61,7 +64,10 @@ VERBS: dict[str, Verb] = {
     f"{NAME}.Stash": stash,
     f"{NAME}.Retrieve": retrieve,
     f"{NAME}.Take": take,
+    f"{NAME}.Dump": dump,
+    f"{NAME}.Restore": restore,
     f"{NAME}.Discard": names.discard,
+    f"{NAME}.DiscardUnchanged": names.discard_unchanged,
     f"{NAME}.List": list_entries,
     f"{NAME}.Describe": describe,
     f"{NAME}.Rename": names.rename,
@@ -76,8 +82,8 @@ VERBS: dict[str, Verb] = {
     f"{STANDARD}.GetInterfaceDescription": get_interface_description,
 }
 
-WITH_DESCRIPTORS = frozenset({stash})
-ONLY_FOR_THE_REPLY = frozenset({retrieve, take, list_entries, describe, watch})
+WITH_DESCRIPTORS = frozenset({stash, restore})
+ONLY_FOR_THE_REPLY = frozenset({retrieve, take, dump, restore, list_entries, describe, watch})
 """What a call without a reply would do nothing with, or lose descriptors by: it isn't carried out."""
 
 
@@ -88,6 +94,7 @@ def answer(context: Context, message: Message, sender: Sender) -> Answer | None:
     subject = sender.subject(message.credentials)
     try:
         call = parse(message.data, subject, message.descriptors)
+        call.session = sender.session
     except StandardError as error:
         return failure(error)
     try:
@@ -112,6 +119,8 @@ def _carry_out(context: Context, call: Call, message: Message) -> Answer:
 
 
 def _unexpected(error: Exception) -> StoreError:
+    if isinstance(error, OSError) and error.errno in OUT_OF_DESCRIPTORS:
+        return as_quota(error)
     why = error.strerror if isinstance(error, OSError) else None
     return StoreError(
         f"the server failed to carry this out{f': {why}' if why else ''}", hint="see the server's log"

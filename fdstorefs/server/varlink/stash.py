@@ -36,7 +36,7 @@ def stash(context: Context, call: Call) -> Reply:
     expires = boottime() + lifetime if lifetime is not None else None
     _check_indexes(entries, call.descriptors)
     targets = _targets(context, call, [name for name, _ in entries], replace)
-    with _accepted(context.intake, entries, call.descriptors) as files:
+    with _accepted(context.intake, entries, call) as files:
         stasher = context.subjects.stasher(call.subject)
         puts = [
             context.store.to_put(target, files[index], stasher, label, expires, polled)
@@ -80,23 +80,23 @@ def _place(target: Target) -> tuple[int, str]:
 
 
 @contextmanager
-def _accepted(intake: Intake, entries: Named, descriptors: list[int]) -> Iterator[dict[int, OpenFile]]:
+def _accepted(intake: Intake, entries: Named, call: Call) -> Iterator[dict[int, OpenFile]]:
     """The open files by index, held until the block ends; entries that were made in it hold them by then."""
     files: dict[int, OpenFile] = {}
     try:
         for name, index in entries:
             if index not in files:
-                files[index] = _accept(intake, name, descriptors, index).hold()
+                files[index] = _accept(intake, name, call, index).hold()
         yield files
     finally:
         for file in files.values():
             file.drop()
 
 
-def _accept(intake: Intake, name: str, descriptors: list[int], index: int) -> OpenFile:
-    descriptor, descriptors[index] = descriptors[index], CONSUMED
+def _accept(intake: Intake, name: str, call: Call, index: int) -> OpenFile:
+    descriptor, call.descriptors[index] = call.descriptors[index], CONSUMED
     try:
-        return intake.accept(descriptor)
+        return intake.accept(descriptor, call.subject.uid)
     except StoreError as error:
         error.name = error.name or name
         raise

@@ -43,9 +43,20 @@ class Watching:
 
     def start(self, exchange: Exchange) -> None:
         """Subscribe."""
+        self._subscribe(exchange)
+        say_parameters(exchange, {"change": READY}, continues=True)
+
+    def _subscribe(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._end_subscription = self._context.store.events.subscribe(self._subject.uid, self._heard)
-        say_parameters(exchange, {"change": READY}, continues=True)
+
+    def told(self) -> dict[str, Any]:
+        """All is in the call."""
+        return {}
+
+    def resume(self, exchange: Exchange, told: dict[str, Any]) -> None:  # noqa: ARG002
+        """Go on without a word: while one server stops and another begins nothing changes."""
+        self._subscribe(exchange)
 
     def drained(self) -> None:
         """Nothing waits: events come by themselves."""

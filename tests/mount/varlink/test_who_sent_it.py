@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from fdstorefs.errors import Denied
+from fdstorefs.server.budget import budget
 from tests.mount.varlink.conftest import Connect
 from tests.mount.varlink.other_process import needs_root, run_as, start_as
 from tests.mount.varlink.raw_client import ErrorReply, RawClient, encode
@@ -221,7 +222,7 @@ def test_a_message_without_credentials_is_refused(served: ServedStore, connect: 
 
 @needs_root
 def test_a_user_may_have_so_many_connections(served: ServedStore, client: RawClient) -> None:
-    """One user's connections are bounded; another user still gets in."""
+    """One user's connections are bounded, and he is told the number; another user still gets in."""
     text = """
 clients = []
 try:
@@ -229,8 +230,12 @@ try:
         clients.append(RawClient(sys.argv[1]))
         clients[-1].call("Status")
 except ErrorReply as error:
-    print(error.identifier, len(clients) - 1)
+    print(error.identifier, len(clients) - 1, error.parameters['message'])
 """
 
-    assert run_as(OTHER, text, served.path) == "Overloaded 256"
+    most = budget(4096).connections.per_uid
+
+    assert f"Overloaded {most} uid {OTHER} has {most} connections, as many as one user may have" == run_as(
+        OTHER, text, served.path
+    )
     assert client.call("List") == {"entries": []}

@@ -6,6 +6,7 @@ from fdstorefs.core.access import Check, Checked, mode_bits
 from fdstorefs.core.event import Change
 from fdstorefs.core.limits import Limits
 from fdstorefs.core.node import Box, Entry, OpenFile
+from fdstorefs.core.restoring import Arriving
 from fdstorefs.core.store import Store
 from tests.unit.core.people import Clock, Files, Person
 
@@ -15,6 +16,7 @@ SOME_FILE = st.integers(0, 2)
 STEPS = st.one_of(
     st.tuples(st.just("stash"), SOME_PATH, SOME_FILE),
     st.tuples(st.just("stash two"), SOME_PATH, SOME_PATH, SOME_FILE, SOME_FILE),
+    st.tuples(st.just("restore"), SOME_PATH, SOME_PATH, SOME_PATH, SOME_FILE, st.booleans()),
     st.tuples(st.just("create"), SOME_PATH),
     st.tuples(st.just("fill"), SOME_PATH, SOME_FILE),
     st.tuples(st.just("link"), SOME_PATH, SOME_PATH),
@@ -93,6 +95,24 @@ class Driven:
         finally:
             for file in files:
                 file.drop()
+
+    def restore(self, box: str, first: str, second: str, number: int, replace: bool) -> None:
+        """Restore a box, an entry with a file and two names, and another with nothing in it; a sealed box, at times."""
+        store, file = self.store, self.file(number).hold()
+        entry = Arriving([first, second], False, store.tree.next_ino(), 1, 2000, 0o640, 7, 8, file)
+        try:
+            store.restore(
+                self.person.subject,
+                [
+                    Arriving([box], True, store.tree.next_ino(), 1000, 1, 0o777, 9, 9, sealed=number == 2),
+                    entry._replace(label="restored", expires=5),
+                    Arriving([f"{box}/empty"], False, store.tree.next_ino(), 1000, 1000, 0o600, 9, 9),
+                ],
+                self.person.stasher,
+                replace=replace,
+            )
+        finally:
+            file.drop()
 
     def create(self, path: str) -> None:
         """Make an empty entry."""

@@ -234,7 +234,7 @@ def test_what_a_seal_refuses(operation: Operation, expected: Noted, ada: User) -
 
 
 @pytest.mark.parametrize("what", ["stash", "create", "make box"])
-@pytest.mark.parametrize("limits", [Limits(entries=1), Limits(entries_per_uid=1)])
+@pytest.mark.parametrize("limits", [Limits(entries=1), Limits(entries_per_uid=1), Limits(entries_per_box=1)])
 def test_what_limits_refuse(what: str, limits: Limits, ada: User) -> None:
     """A denial for a reason of its own, and the error stays the one that programs know."""
     governed = Governed(policy(ALL), limits=limits)

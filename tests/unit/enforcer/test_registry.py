@@ -13,7 +13,7 @@ from fdstorefs.enforcer.served_mount import Seen
 from fdstorefs.enforcer.sweeping import Found, Sweeper, find
 from fdstorefs.errors import QuotaExceeded
 from fdstorefs.server.loop import Loop
-from fdstorefs.server.varlink.shares import Shares
+from fdstorefs.server.shares import Shares
 from tests.unit.enforcer.enforced import POLICY, Enforced, name, standing, this_process
 
 

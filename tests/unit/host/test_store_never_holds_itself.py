@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fdstorefs.host import procfs, syscalls
+from fdstorefs.host import bounded_call, procfs, syscalls
 from fdstorefs.host.descriptors import Descriptors
 from fdstorefs.host.file_kind import classify
 from fdstorefs.host.recursion import INODE_PREFIX, INODE_PREFIX_SHIFT, RecursionGuard
@@ -223,3 +223,23 @@ def test_a_listening_socket_passes(tmp_path: Path) -> None:
         socket.send_fds(client, [b"x"], [0])
 
         _check(server.fileno())
+
+
+def test_nobody_makes_everybody_wait_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a socket of one user was waited for in vain others of his are not, for a while; another user's are."""
+    waited: list[int] = []
+
+    def wait_in_vain(fd: int, _question: object, _seconds: float) -> None:
+        waited.append(fd)
+        raise TimeoutError
+
+    monkeypatch.setattr(bounded_call, "ask_about", wait_in_vain)
+    guard = RecursionGuard(None, os.getpid())
+    left, right = socket.socketpair()
+    with left, right:
+        socket.send_fds(left, [b"x"], [0])
+        facts = classify(right.fileno())
+        for sender in (1, 1, 1, 2):
+            guard.check(right.fileno(), facts, sender)
+
+        assert [right.fileno()] * 2 == waited

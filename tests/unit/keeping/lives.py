@@ -1,7 +1,7 @@
 """A store with real open files that is kept, and its next life after a crash at any point."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from fdstorefs.core.limits import Limits
 from fdstorefs.core.node import Box, Entry, OpenFile
@@ -29,7 +29,13 @@ class Holding:
         self.memory = -1
         self.refuses = False
 
-    def keep(self, numbers: Sequence[int], descriptors: Sequence[int], slow: bool = False) -> None:
+    def keep(
+        self,
+        numbers: Sequence[int],
+        descriptors: Sequence[int],
+        slow: bool = False,
+        foreign: Collection[int] = (),
+    ) -> None:
         if self.refuses:
             raise Overloaded("the keeper is busy")
         for number, descriptor in zip(numbers, descriptors, strict=True):

@@ -19,7 +19,7 @@ version: 1
 name: web-tier
 mode: enforce                 # or monitor: decide and log, refuse nothing
 instances: [/run/fdstore]     # mount paths, {owner: uid}, {cgroup: subtree}; absent: every instance
-limits: {entries: 4096, entries-per-uid: 512}
+limits: {entries: 4096, entries-per-uid: 512, entries-per-box: 64}
 sets:
   web: {uid: [www-data], cgroup: [/system.slice/nginx.service]}
 rules:
@@ -47,7 +47,7 @@ def test_a_whole_policy() -> None:
 
     assert ("web-tier", Mode.ENFORCE, OpenerUnknown.DENY) == (found.name, found.mode, found.opener_unknown)
     assert (InstanceMatch(mount="/run/fdstore"),) == found.instances
-    assert PolicyLimits(4096, 512) == found.limits
+    assert PolicyLimits(4096, 512, 64) == found.limits
     assert ("web-takes-listeners", Effect.ALLOW, {Action.RETRIEVE}) == (takes.id, takes.effect, takes.actions)
     assert takes.when == Conditions(
         entries=("listen/**",),

@@ -34,7 +34,11 @@ def _in_sets(rule: Rule) -> Iterable[SubjectConditions]:
 
 
 def _limits(policy: Policy) -> list[str]:
-    limits = {"entries": policy.limits.entries, "entries-per-uid": policy.limits.entries_per_uid}
+    limits = {
+        "entries": policy.limits.entries,
+        "entries-per-uid": policy.limits.entries_per_uid,
+        "entries-per-box": policy.limits.entries_per_box,
+    }
     given = {key: str(value) for key, value in limits.items() if value is not None}
     return [f"limits: {_mapping(given)}"] if given else []
 

@@ -9,6 +9,7 @@ from fdstorefs.core.node import Opener
 from fdstorefs.errors import Loop, QuotaExceeded
 from fdstorefs.host.descriptors import Descriptors
 from fdstorefs.host.recursion import RecursionGuard
+from fdstorefs.server.budget import budget
 from fdstorefs.server.intake import Intake
 
 
@@ -93,10 +94,10 @@ def test_what_would_be_a_loop_is_refused_and_closed(descriptors: Descriptors) ->
 
 def test_at_the_limit_one_more_is_refused_with_the_number(descriptors: Descriptors) -> None:
     """EDQUOT says how many there are; what is stored already still goes in, for it takes no room."""
-    intake = Intake(descriptors, RecursionGuard(None, os.getpid(), descriptors), limit=66)
+    intake = Intake(descriptors, RecursionGuard(None, os.getpid(), descriptors), limit=375)
     files = [intake.accept(os.memfd_create("x")).hold() for _ in range(intake.capacity)]
 
-    with pytest.raises(QuotaExceeded, match="holds 2 open files"):
+    with pytest.raises(QuotaExceeded, match="holds 6 open files: its descriptor limit of 375 allows 6"):
         intake.accept(os.memfd_create("one more"))
     assert intake.accept(os.dup(files[0].descriptor)) is files[0]
     for file in files:
@@ -113,12 +114,53 @@ def test_a_descriptor_that_is_not_open_changes_nothing(intake: Intake) -> None:
     assert intake.files == 0
 
 
-@pytest.mark.parametrize(
-    ("limit", "capacity"), [(40, 0), (256, 192), (1024, 896), (20_000, 17_500), (10**6, 996_416)]
-)
-def test_enough_is_kept_back_for_everything_else(descriptors: Descriptors, limit: int, capacity: int) -> None:
-    """A store that is full can still talk to its clients."""
-    assert Intake(descriptors, RecursionGuard(None, 1, descriptors), limit).capacity == capacity
+class Stuck(Descriptors):
+    """Descriptors of which many are still to be closed: of user 1 as many as are set, and all of them stuck."""
+
+    of_one = 0
+
+    @property
+    def pending(self) -> int:
+        """All of them, and three more."""
+        return self.of_one + 3
+
+    def stuck(self, sender: int | None) -> int:
+        """Only those of user 1."""
+        return self.of_one if sender == 1 else 0
+
+
+def test_what_is_still_being_closed_takes_room(descriptors: Descriptors) -> None:
+    """Its descriptors are open until then."""
+    stuck = Stuck()
+    intake = Intake(stuck, RecursionGuard(None, os.getpid(), descriptors), limit=375)
+    files = [intake.accept(os.memfd_create("x"), 2).hold() for _ in range(3)]
+
+    with pytest.raises(QuotaExceeded, match="holds 3 open files, and 3 are still being closed"):
+        intake.accept(os.memfd_create("one more"), 2)
+    for file in files:
+        file.drop()
+
+
+def test_who_has_too_much_that_cannot_be_closed_stashes_no_more(descriptors: Descriptors) -> None:
+    """And others do."""
+    stuck = Stuck()
+    intake = Intake(stuck, RecursionGuard(None, os.getpid(), descriptors), limit=4096)
+    stuck.of_one = budget(4096).unclosed_of_one
+
+    with pytest.raises(
+        QuotaExceeded, match=f"{stuck.of_one} descriptors that uid 1 has stashed cannot be closed"
+    ):
+        intake.accept(os.memfd_create("one more"), 1)
+    intake.accept(os.memfd_create("another's"), 2).hold().drop()
+
+
+def test_it_is_known_who_brought_a_file(intake: Intake) -> None:
+    """The first one who did; what it costs is his."""
+    file = intake.accept(os.memfd_create("x"), 7).hold()
+    intake.accept(os.dup(file.descriptor), 8)
+
+    assert 7 == file.sender
+    file.drop()
 
 
 def told_of_unkept(intake: Intake) -> list[int]:

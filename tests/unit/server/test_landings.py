@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from fdstorefs.core.node import OpenFile
 from fdstorefs.server.loop import Loop
 from fdstorefs.server.varlink.flight import Flight, bounds
 from fdstorefs.server.varlink.landing import Landing
@@ -20,10 +21,11 @@ class Ends:
         self.near, self.far = socket.socketpair()
         self.flight = Flight(self.near, bounds(1024), 0, lambda: ())
         self.landed: list[bool] = []
+        self.files: list[OpenFile] = []
         self.near.send(PACKET)
         self.flight.sent(1)
 
-    def land(self, arrived: bool) -> None:
+    def __call__(self, arrived: bool) -> None:
         """What is done."""
         self.landed.append(arrived)
         self.loop.stop()
@@ -41,7 +43,7 @@ def ends() -> Iterator[Ends]:
 
 def test_it_is_done_when_all_is_received(ends: Ends) -> None:
     """Once, and not before."""
-    landing = Landing(ends.loop, ends.flight, ends.land)
+    landing = Landing(ends.loop, ends.flight, ends)
     looks = [False]
 
     def receive() -> None:
@@ -57,7 +59,7 @@ def test_it_is_done_when_all_is_received(ends: Ends) -> None:
 
 def test_what_may_still_be_received_has_not_arrived(ends: Ends) -> None:
     """The connection ends on our side, and what was sent is still there for the client."""
-    landing = Landing(ends.loop, ends.flight, ends.land)
+    landing = Landing(ends.loop, ends.flight, ends)
     landing.close()
 
     assert [False] == ends.landed
@@ -65,7 +67,7 @@ def test_what_may_still_be_received_has_not_arrived(ends: Ends) -> None:
 
 def test_what_the_client_left_behind_is_gone(ends: Ends) -> None:
     """When it ends without reading, the kernel throws it away."""
-    landing = Landing(ends.loop, ends.flight, ends.land)
+    landing = Landing(ends.loop, ends.flight, ends)
     ends.far.close()
     landing.close()
 

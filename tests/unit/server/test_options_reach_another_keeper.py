@@ -6,7 +6,7 @@ import pytest
 
 from fdstorefs.audit.options import AuditOptions, Fsync
 from fdstorefs.audit.target import Target
-from fdstorefs.server.options import ServeOptions, from_json, to_json
+from fdstorefs.server.options import ServeOptions, UnitOptions, from_json, to_json
 
 OPTIONS = [
     ServeOptions("/run/fdstore"),
@@ -15,10 +15,13 @@ OPTIONS = [
         mode=0o700,
         entries=5,
         entries_per_uid=2,
+        entries_per_box=3,
         policies=("/a", "/b"),
         enforcement="kernel",
         enforcer_socket="/s",
         audit=AuditOptions((Target("file", "/log"), Target("stderr")), Fsync(None)),
+        systemd_store="100",
+        unit=UnitOptions("/run/systemd/notify", 100, 5000),
     ),
 ]
 

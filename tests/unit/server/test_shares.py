@@ -1,6 +1,6 @@
 """Shares: one user cannot use up what all need."""
 
-from fdstorefs.server.varlink.shares import Share, Shares
+from fdstorefs.server.shares import Share, Shares
 
 
 def test_a_user_is_bounded_and_others_are_not_concerned() -> None:

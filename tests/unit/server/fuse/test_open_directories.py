@@ -6,6 +6,7 @@ import pytest
 
 from fdstorefs.core.store import Store
 from fdstorefs.core.subject import Subject
+from fdstorefs.errors import QuotaExceeded
 from fdstorefs.server.fuse import listing
 from fdstorefs.server.fuse.listing import Listing, Listings
 
@@ -27,13 +28,13 @@ def test_a_user_may_have_so_many(store: Store, monkeypatch: pytest.MonkeyPatch) 
     listings = Listings()
     first = listings.add(opened(store, 1))
     listings.add(opened(store, 1))
-    with pytest.raises(OSError, match="open files") as told:
+    with pytest.raises(QuotaExceeded, match="directories open") as told:
         listings.add(opened(store, 1))
     listings.add(opened(store, 2))
     listings.close(first)
     listings.close(first)
 
-    assert errno.EMFILE == told.value.errno
+    assert errno.EDQUOT == told.value.errno
     assert 1 == listings.get(listings.add(opened(store, 1))).subject.uid
 
 
@@ -44,7 +45,7 @@ def test_names_count_but_one_directory_can_always_be_read(
     monkeypatch.setattr(listing, "NAMES_PER_UID", 10)
     listings = Listings()
     large = listings.add(opened(store, 1, 20))
-    with pytest.raises(OSError, match="open files"):
+    with pytest.raises(QuotaExceeded, match="directories open"):
         listings.add(opened(store, 1, 1))
     listings.close(large)
     listings.add(opened(store, 1, 5))

@@ -14,6 +14,7 @@ from fdstorefs.server.fuse.device import Device
 from fdstorefs.server.fuse.handles import Handles
 from fdstorefs.server.fuse.protocol import Opcode
 from fdstorefs.server.fuse.tap import Tap
+from fdstorefs.server.shares import Most
 
 GETATTR = 3
 
@@ -56,9 +57,9 @@ class Kernel:
         self.end.setblocking(False)
         device.setblocking(False)
         self.device = Device(device.detach())
-        self.handles = Handles()
+        self.handles = Handles(Most(3, 5))
         self.handle = Waiting()
-        self.fh = self.handles.add(self.handle)
+        self.fh = self.handles.add(self.handle, 0)
         self.reply: bytes | None = None
         self.asked: list[bytes] = []
         self.unmounted = 0
@@ -74,7 +75,9 @@ class Kernel:
     def send(self, opcode: int, body: bytes = b"", unique: int = 7) -> None:
         """One request, served."""
         self.end.send(struct.pack("=IIQQIIIHH", 40 + len(body), opcode, unique, 1, 0, 0, 5, 0, 0) + body)
-        self.tap.readable()
+        request = self.device.receive()
+        assert request is not None
+        self.tap.serve(request)
 
     def read(self, unique: int = 7, fh: int = 0, flags: int = 0) -> None:
         """A READ on the handle."""

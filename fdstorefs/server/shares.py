@@ -1,6 +1,14 @@
 """Shares: how much of something scarce each user may have, so that one cannot use up what all need. Pure."""
 
 from collections import Counter
+from typing import NamedTuple
+
+
+class Most(NamedTuple):
+    """The most that one user may have, and all users together."""
+
+    per_uid: int
+    total: int
 
 
 class Shares:
