@@ -20,6 +20,7 @@ from benchmarks.suites import (
     footprint,
     in_the_kernel,
     in_the_machine,
+    many_instances,
     over_socket,
     through_mount,
     under_policy,
@@ -39,11 +40,12 @@ SUITES: dict[str, tuple[Suite, Plan, Plan]] = {
     under_policy.NAME: (under_policy.run, Plan(40, 80), Plan(5, 6, quick=True)),
     in_the_kernel.NAME: (in_the_kernel.run, Plan(40, 30), Plan(5, 4, quick=True)),
     in_the_machine.NAME: (in_the_machine.run, Plan(12, 600), Plan(3, 60, quick=True)),
+    many_instances.NAME: (many_instances.run, Plan(5, 300), Plan(1, 60, quick=True)),
     event_loops.NAME: (event_loops.run, Plan(30, 60), Plan(3, 4, quick=True)),
 }
 """What runs under which name, in full and in a hurry: all by default in full take under ten minutes, in a hurry one."""
-BY_NAME_ONLY = {in_the_machine.NAME}
-"""What downloads kernels and boots them, for as long as all others take together."""
+BY_NAME_ONLY = {in_the_machine.NAME, many_instances.NAME}
+"""What downloads kernels and boots them, for as long as all others take together; and what fills a host."""
 
 
 def main() -> int:

@@ -5,6 +5,8 @@ explained, tested and logged like any other; and once more as what the language 
 is given no policy needs no parser.
 """
 
+from functools import cache
+
 from fdstorefs.policy.model import Conditions, Ids, Policy, Rule
 from fdstorefs.policy.span import Source
 from fdstorefs.policy.vocabulary import ON_ENTRIES, Effect, Relation
@@ -30,8 +32,9 @@ rules:
 _ITS_STASHER = Conditions(stasher_uid=Ids(same=True), stasher_userns=frozenset({Relation.SAME}))
 
 
+@cache
 def default_policy() -> Policy:
-    """What DEFAULT says."""
+    """What DEFAULT says, the same object each time."""
     return Policy(
         name="default",
         description="who stashed an entry may do everything with it, everybody else nothing",

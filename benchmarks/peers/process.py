@@ -91,10 +91,11 @@ def _parent(process: Path) -> int | None:
 
 def memory(pid: int, field: str = "Pss") -> int:
     """Bytes of a process and its descendants; `field` is one of /proc/PID/smaps_rollup."""
-    return sum(_memory_of(member, field) for member in family(pid))
+    return sum(memory_of(member, field) for member in family(pid))
 
 
-def _memory_of(pid: int, field: str) -> int:
+def memory_of(pid: int, field: str = "Pss") -> int:
+    """Bytes of one process alone."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         name, _, value = line.partition(":")
         if name == field:
@@ -105,3 +106,9 @@ def _memory_of(pid: int, field: str) -> int:
 def processor_seconds(pid: int) -> float:
     """What a process's main thread has spent on a processor, to the nanosecond."""
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) * 1e-9
+
+
+def processor_seconds_of_all(pid: int) -> float:
+    """What the threads of a process and of its descendants have spent on a processor; of those that live now."""
+    tasks = (task for member in family(pid) for task in Path(f"/proc/{member}/task").iterdir())
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) * 1e-9

@@ -18,7 +18,7 @@ have ended by then.
 import logging
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fdstorefs.audit.decision import Decision
@@ -48,6 +48,9 @@ BATCH = 256
 
 BATCH_BYTES = 1 << 19
 """Bytes of records that are handed over however few they are."""
+
+SETTLING_SECONDS = 0.001
+"""How often it is looked whether all is written, before another server goes on."""
 
 PATIENCE = 2.0
 """Seconds that `close` waits for the sinks."""
@@ -255,6 +258,23 @@ class AuditLog:
 
     def _tell_of_loss(self, loss: Loss) -> None:
         self.event(Event.AUDIT_LOST, **loss._asdict())
+
+    # Another server goes on with it
+
+    def settle(self, done: Callable[[], None]) -> None:
+        """Call `done` when every target has what came so far, or cannot take it. Nothing comes meanwhile."""
+        while self._queue:
+            self._make(self._queue.popleft())
+        self._hand_over()
+        self._await_settled(done)
+
+    def _await_settled(self, done: Callable[[], None]) -> None:
+        if not all(outlet.is_settled for outlet in self._outlets):
+            self._runner.call_at(time.monotonic() + SETTLING_SECONDS, lambda: self._await_settled(done))
+            return
+        if self._outlets:
+            self._numbers[SETTLED] = min(outlet.settled(self._latest) for outlet in self._outlets)
+        done()
 
     # The end, and how it stands
 

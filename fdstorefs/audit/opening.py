@@ -48,7 +48,7 @@ def open_log(
     memory = memory or Memory.new()
     return AuditLog(
         Formatter(instance, memory.run, userns, memory.key),
-        _open_feeds(options),
+        open_feeds(options),
         runner,
         numbers=memory.numbers,
     )
@@ -102,7 +102,36 @@ def note_restart(
     )
 
 
-def _open_feeds(options: AuditOptions) -> list[Feed]:
+def note_upgrade(
+    log: AuditLog,
+    options: AuditOptions,
+    memory: Memory,
+    *,
+    former: str,
+    away: int,
+    entries: int,
+    descriptors: int,
+) -> None:
+    """Put on record that this server goes on for one of version `former`, which has ended; `away` is in ns."""
+    first, last = memory.numbers[SETTLED] + 1, memory.numbers[RECORD]
+    log.event(
+        Event.UPGRADE,
+        version=__version__,
+        former=former,
+        pid=os.getpid(),
+        uid=os.geteuid(),
+        away=away,
+        entries=entries,
+        descriptors=descriptors,
+        first_seq=first if first <= last else None,
+        last_seq=last if first <= last else None,
+        targets=tuple(map(str, options.targets)),
+        fsync=str(options.fsync),
+    )
+
+
+def open_feeds(options: AuditOptions) -> list[Feed]:
+    """All its targets, open. Raises AuditError."""
     feeds: list[Feed] = []
     try:
         for target in options.targets:

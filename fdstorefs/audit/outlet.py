@@ -87,6 +87,11 @@ class Outlet:
         return len(self._waiting)
 
     @property
+    def is_settled(self) -> bool:
+        """Whether the sink has all that it will take for now."""
+        return self._flight is None and (not self._waiting or self.error is not None)
+
+    @property
     def is_catching_up(self) -> bool:
         """Whether it has no room now, and soon will: the sink is writing, and neither hangs nor is out of order."""
         flight = self._flight

@@ -52,6 +52,7 @@ class Event(StrEnum):
 
     START = "start"
     RESTART = "restart"
+    UPGRADE = "upgrade"
     STOP = "stop"
     POLICY_LOAD = "policy-load"
     POLICY_REJECT = "policy-reject"
@@ -350,6 +351,24 @@ EVENT_FIELDS: dict[Event, tuple[Field, ...]] = {
         _string("targets", "where records go", "command line", many=True),
         _string("fsync", "when a file is told to disk", "command line"),
     ),
+    Event.UPGRADE: (
+        _string("version", "of fdstorefs", _SERVER),
+        _string("former", "the version of the former server", _SERVER),
+        _integer("pid", "the new server's process id", _KERNEL),
+        _integer("uid", "the server's uid", _KERNEL),
+        _integer("away", "how long nobody was served", _KERNEL, "ns"),
+        _integer("entries", "entries and boxes that were handed over", _SERVER),
+        _integer("descriptors", "open files that were handed over", _SERVER),
+        _integer(
+            "first_seq",
+            "number of the first record that the former server may not have written",
+            _LOG,
+            always=False,
+        ),
+        _integer("last_seq", "number of the last of them", _LOG, always=False),
+        _string("targets", "where records go", "command line", many=True),
+        _string("fsync", "when a file is told to disk", "command line"),
+    ),
     Event.STOP: (
         _string("cause", "why the server ends", _SERVER, always=False),
         _integer("written", "records handed over in this run until now", _LOG, "records"),
@@ -400,6 +419,7 @@ EVENT_FIELDS: dict[Event, tuple[Field, ...]] = {
 EVENT_MEANING: dict[Event, str] = {
     Event.START: "the log begins: the server is about to serve",
     Event.RESTART: "the server was killed, and another one goes on: same run, same entries, same open files",
+    Event.UPGRADE: "a new program's server has taken over from the one that served: same run, same entries",
     Event.STOP: "the log ends: the server ends in order",
     Event.POLICY_LOAD: "policies were put in force",
     Event.POLICY_REJECT: "policies with errors were not; what was in force stays",

@@ -99,7 +99,7 @@ def _note(run: Run, record: Record) -> None:
     run.records += 1
     run.began = min(run.began, record["ts"])
     run.stopped = run.stopped or record["type"] == Event.STOP
-    if record["type"] == Event.RESTART and "first_seq" in record:
+    if record["type"] in (Event.RESTART, Event.UPGRADE) and "first_seq" in record:
         run.told.append((record["first_seq"], record["last_seq"]))
     # Without a target it is about what `lost_before` counts already; of others this log says nothing.
     if record["type"] == Event.AUDIT_LOST and record.get("target", "").startswith("file:"):

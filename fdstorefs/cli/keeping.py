@@ -10,7 +10,7 @@ from fdstorefs.cli.failure import Failure, report
 from fdstorefs.host.syscalls import set_dumpable
 from fdstorefs.keeper.holding import Held, Holding
 from fdstorefs.keeper.keeper import Keeper
-from fdstorefs.keeper.replacement import HowToStart
+from fdstorefs.keeper.program import HowToStart
 from fdstorefs.server import instance  # so that each server to come finds it loaded
 from fdstorefs.server.keeper_line import KeeperLine
 from fdstorefs.server.kept import take_up
@@ -47,6 +47,16 @@ def serve_again(told: dict[str, Any], held: Held) -> int:
     return _serve(replace(options, ends_with=held.inherited[0] if held.inherited else None), held, report)
 
 
+def _run(options: ServeOptions, held: Held, line: KeeperLine) -> None:
+    if held.former is None:
+        instance.serve(options, kept=take_up(held, line))
+    else:
+        # Loaded by a new program only, which is to take over.
+        from fdstorefs.server.upgrading.succeeding import succeed
+
+        succeed(options, held, line)
+
+
 def _serve(options: ServeOptions, held: Held, failed: Failed) -> int:
     serving.shut(options)
     # The keeper says when it serves, for it is the process that everybody knows.
@@ -57,7 +67,7 @@ def _serve(options: ServeOptions, held: Held, failed: Failed) -> int:
     line = KeeperLine(held, HowToStart(__name__, serve_again.__name__, to_json(options)), with_systemd)
     code = 0
     try:
-        serving.run_server(lambda: instance.serve(options, kept=take_up(held, line)))
+        serving.run_server(lambda: _run(options, held, line))
     except Failure as failure:
         code = failed(failure)
     line.end(code)

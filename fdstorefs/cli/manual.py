@@ -94,6 +94,9 @@ the policies of the host, which the enforcer reads and watches
 .I /run/fdstorefs/enforcer.sock
 where the enforcer listens
 .TP
+.I /run/fdstorefs/host.sock
+where the service for containers listens; a user's own is $XDG_RUNTIME_DIR/fdstorefs/host.sock
+.TP
 .I /sys/fs/bpf/fdstorefs
 what the enforcer has put in force, also while none runs
 .SH SEE ALSO

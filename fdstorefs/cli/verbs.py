@@ -27,11 +27,12 @@ class Verb(NamedTuple):
 
 
 INSTANCES, ENTRIES, ABOUT = "Instances", "Entries", "Looking into it"
-POLICY, HOST, AUDIT = "Policy", "The whole host", "Audit log"
+POLICY, HOST, AUDIT, CONTAINERS = "Policy", "The whole host", "Audit log", "Containers"
 
 FAMILIES: dict[str, str] = {
     "policy": "write policies, try them out, and see which is in force",
     "audit": "read the audit log",
+    "host": "instances for containers, started on demand outside of them",
 }
 """The first words of the verbs that have two."""
 
@@ -39,7 +40,17 @@ VERBS: dict[str, Verb] = {
     "serve": Verb("serve", "run an instance in the foreground", INSTANCES),
     "mount": Verb("mount", "start an instance in the background; return once it serves", INSTANCES),
     "umount": Verb("umount", "end an instance", INSTANCES),
+    "upgrade": Verb(
+        "upgrade", "have the program that is installed now take over, with everything", INSTANCES
+    ),
     "run": Verb("run", "run a command in a namespace with an instance of its own", INSTANCES, True),
+    "host serve": Verb(
+        "host_serve", "start instances for containers on demand, in the foreground", CONTAINERS
+    ),
+    "host start": Verb("host_start", "have an instance started for a container", CONTAINERS),
+    "host stop": Verb("host_stop", "end the instance of a container", CONTAINERS),
+    "host list": Verb("host_list", "list the instances of containers", CONTAINERS),
+    "host hook": Verb("host_hook", "be the hook of a container runtime: start what it names", CONTAINERS),
     "put": Verb("put", "stash an inherited descriptor, or a socket made for it", ENTRIES),
     "exec": Verb("exec", "run a command with retrieved descriptors", ENTRIES, True),
     "ls": Verb("ls", "list entries", ENTRIES),
@@ -68,6 +79,7 @@ VERBS: dict[str, Verb] = {
     "audit stats": Verb("audit_stats", "count records: what was denied, to whom, by which rule", AUDIT),
     "audit verify": Verb("audit_verify", "look for what is missing or damaged", AUDIT),
     "audit replay": Verb("audit_replay", "decide what is on record again, with other policies", AUDIT),
+    "instances": Verb("instances", "list all instances that you may see, in containers too", ABOUT),
     "status": Verb("status", "say what this instance is and what is in force", ABOUT),
     "doctor": Verb("doctor", "say what this machine can do and how to get more", ABOUT),
     "completion": Verb("completion", "print the completion script for a shell", ABOUT),

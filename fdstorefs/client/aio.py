@@ -14,7 +14,7 @@ from fdstorefs.client.aio_connection import Connection, receive, send_all
 from fdstorefs.client.aio_watch import Watch
 from fdstorefs.client.calls import Call, Stashable
 from fdstorefs.client.channel import Channel
-from fdstorefs.client.records import Description, Entry, Status
+from fdstorefs.client.records import Description, Entry, Status, Upgraded
 from fdstorefs.client.reply import part_of
 from fdstorefs.client.retrieved import Retrieved
 
@@ -161,6 +161,10 @@ class Store:
     async def status(self) -> Status:
         """What the instance is and what is in force."""
         return await self._connection.call(calls.status())
+
+    async def upgrade(self) -> Upgraded:
+        """Have the program that is installed now take over, with everything; only for who runs the instance."""
+        return await self._connection.call(calls.upgrade())
 
     async def close(self) -> None:
         """End the connection. Retrieved descriptors stay open."""

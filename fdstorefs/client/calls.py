@@ -227,6 +227,12 @@ def status() -> Call[records.Status]:
     return Call(message, lambda reply, _: records.status_from(reply), "Status", repeatable=True)
 
 
+def upgrade() -> Call[records.Upgraded]:
+    """Have another program take over."""
+    message = wire.encode("Upgrade", {})
+    return Call(message, lambda reply, _: records.upgraded_from(reply), "Upgrade")
+
+
 def chunks(names: Sequence[str]) -> list[Sequence[str]]:
     """Cut distinct names into lots that fit one message each."""
     distinct = list(dict.fromkeys(names))

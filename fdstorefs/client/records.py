@@ -114,6 +114,17 @@ class Status(NamedTuple):
     limits: dict[str, int | None] | None = None
 
 
+class Upgraded(NamedTuple):
+    """What came of an upgrade: who serves now, and who did. Nobody was served for `pause` nanoseconds."""
+
+    former_version: str
+    version: str
+    former_pid: int
+    pid: int
+    entries: int
+    pause: int
+
+
 _ALWAYS = tuple(field for field in Entry._fields if field not in Entry._field_defaults)
 _SOMETIMES = tuple(field for field in Entry._fields if field in Entry._field_defaults)
 _STASHER, _OPENER = _SOMETIMES.index("stasher"), _SOMETIMES.index("opener")
@@ -180,6 +191,18 @@ def status_from(parameters: Parameters) -> Status:
         return Status(*[known[field] for field in Status._fields])
     except KeyError as error:
         raise _bad("status", error) from None
+
+
+def upgraded_from(parameters: Parameters) -> Upgraded:
+    """Read the reply to Upgrade."""
+    known = parameters | {
+        "former_version": parameters.get("formerVersion"),
+        "former_pid": parameters.get("formerPid"),
+    }
+    try:
+        return Upgraded(*[known[field] for field in Upgraded._fields])
+    except KeyError as error:
+        raise _bad("reply", error) from None
 
 
 def _bad(what: str, error: Exception) -> ProtocolError:

@@ -10,7 +10,7 @@ from fdstorefs.client.address import default_mount
 from fdstorefs.client.calls import Call, Stashable
 from fdstorefs.client.channel import Channel
 from fdstorefs.client.connection import Connection
-from fdstorefs.client.records import Description, Entry, Status
+from fdstorefs.client.records import Description, Entry, Status, Upgraded
 from fdstorefs.client.reply import part_of
 from fdstorefs.client.retrieved import Retrieved
 from fdstorefs.client.watch import Watch
@@ -215,6 +215,10 @@ class Store:
     def status(self) -> Status:
         """What the instance is and what is in force."""
         return self._connection.call(calls.status())
+
+    def upgrade(self) -> Upgraded:
+        """Have the program that is installed now take over, with everything; only for who runs the instance."""
+        return self._connection.call(calls.upgrade())
 
     def close(self) -> None:
         """End the connection. Retrieved descriptors stay open."""

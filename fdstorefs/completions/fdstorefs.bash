@@ -14,7 +14,7 @@ _fdstorefs() {
             *)
                 case $verb in
                     '') verb=$word ;;
-                    policy | audit) verb+=" $word" ;;
+                    policy | audit | host) verb+=" $word" ;;
                 esac
                 ;;
         esac
@@ -46,19 +46,21 @@ _fdstorefs() {
         --into) [[ $verb == transfer ]] || _fdstorefs_entries; return ;;
         --audit) _fdstorefs_words file: stderr journald syslog none; compopt -o nospace; return ;;
         --audit-fsync) _fdstorefs_words never interval: always; return ;;
-        --mode | --entries | --entries-per-uid | --entries-per-box | --label | --expires | --ready-fd | --fd) return ;;
+        --mode | --entries | --entries-per-uid | --entries-per-box | --label | --expires | --pid | --ready-fd | --fd) return ;;
         --entry | --also | --filesystem | --uid | --gid | --cgroup | --cap) return ;;
         --stasher-uid | --stasher-cap | --opener-uid | --opener-cap) return ;;
         --rule | --instance | --reason | --lines | -n) return ;;
     esac
 
     if [[ -z $verb ]]; then
-        _fdstorefs_words serve mount umount run put exec ls stat rm mv ln seal unseal watch dump restore transfer policy audit \
-            enforce status doctor completion --at --help --version
+        _fdstorefs_words serve mount umount upgrade run put exec ls stat rm mv ln seal unseal watch dump restore transfer policy audit host \
+            enforce instances status doctor completion --at --help --version
     elif [[ $verb == policy ]]; then
         _fdstorefs_words check explain test diff compile schema status load mode --help
     elif [[ $verb == audit ]]; then
         _fdstorefs_words tail query stats verify replay --help
+    elif [[ $verb == host ]]; then
+        _fdstorefs_words serve start stop list hook --help
     elif [[ $cur == -* ]]; then
         _fdstorefs_words $(_fdstorefs_options "$verb") --help
     else
@@ -66,7 +68,8 @@ _fdstorefs() {
             serve | mount | umount | transfer) _fdstorefs_files ;;
             put | exec | ls | stat | rm | mv | ln | seal | unseal | watch | dump) _fdstorefs_entries ;;
             completion) _fdstorefs_words bash zsh fish ;;
-            enforce | policy\ schema | policy\ status) ;;
+            host\ start | host\ stop) _fdstorefs_files ;;
+            enforce | instances | host\ * | policy\ schema | policy\ status) ;;
             policy\ mode) _fdstorefs_words enforce monitor ;;
             policy\ * | audit\ *) _fdstorefs_files ;;
         esac
@@ -92,9 +95,16 @@ _fdstorefs_options() {
         dump) echo --to --listen --fd --peer --leave-out --json --at ;;
         restore) echo --from --listen --fd --peer --into --replace --json --at ;;
         transfer) echo --move --into --replace --leave-out --json ;;
-        stat | watch | status) echo --json --at ;;
+        stat | watch | status | upgrade) echo --json --at ;;
+        instances) echo --json ;;
         doctor) echo --json --at --enforcer --pins ;;
         enforce) echo --policy --audit --audit-fsync --lockdown --socket --pins --ready-fd --off ;;
+        host\ serve) echo --socket --mode --entries --entries-per-uid --policy --audit --audit-fsync --enforcement \
+            --enforcer --ready-fd ;;
+        host\ start) echo --pid --entries --entries-per-uid --socket --json ;;
+        host\ stop) echo --pid --socket ;;
+        host\ list) echo --socket --json ;;
+        host\ hook) echo --always --socket ;;
         rm | ln | seal | unseal) echo --at ;;
         policy\ check) echo --strict --json ;;
         policy\ explain) echo --action --entry --also --kind --filesystem --access --guarded --label --uid --gid \

@@ -36,18 +36,19 @@ end
 set -l instance serve mount umount run
 set -l entries put exec ls stat rm mv ln seal unseal watch dump
 set -l moving restore transfer
-set -l families policy audit
-set -l about enforce status doctor completion
+set -l families policy audit host
+set -l about upgrade enforce instances status doctor completion
 set -l all $instance $entries $moving $families $about
 
 complete -c fdstorefs -f
 complete -c fdstorefs -l help -d 'show help'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -l version -d 'show the version'
-complete -c fdstorefs -n "not __fdstorefs_in $instance transfer policy enforce completion" -l at -r -a '(__fish_complete_directories)' -d 'the instance mounted there'
+complete -c fdstorefs -n "not __fdstorefs_in $instance transfer policy host enforce instances completion" -l at -r -a '(__fish_complete_directories)' -d 'the instance mounted there'
 
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a serve -d 'run an instance in the foreground'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a mount -d 'start an instance in the background'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a umount -d 'end an instance'
+complete -c fdstorefs -n "not __fdstorefs_in $all" -a upgrade -d 'have the program that is installed now take over'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a run -d 'run a command with an instance of its own'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a put -d 'stash a descriptor or a new socket'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a exec -d 'run a command with retrieved descriptors'
@@ -64,7 +65,9 @@ complete -c fdstorefs -n "not __fdstorefs_in $all" -a restore -d 'take what anot
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a transfer -d 'copy or move everything to another instance'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a policy -d 'write policies and try them out'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a audit -d 'read the audit log'
+complete -c fdstorefs -n "not __fdstorefs_in $all" -a host -d 'instances for containers'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a enforce -d 'have the kernel enforce policies'
+complete -c fdstorefs -n "not __fdstorefs_in $all" -a instances -d 'list all instances'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a status -d 'say what is in force'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a doctor -d 'say what this machine can do'
 complete -c fdstorefs -n "not __fdstorefs_in $all" -a completion -d 'print a completion script'
@@ -111,7 +114,7 @@ complete -c fdstorefs -n '__fdstorefs_in exec' -l fd -x -d 'becomes descriptor N
 complete -c fdstorefs -n '__fdstorefs_in exec' -l take -d 'take the entries out of the store'
 complete -c fdstorefs -n '__fdstorefs_in ls' -s l -l long -d 'with owner, kind and what it is'
 complete -c fdstorefs -n '__fdstorefs_in ls' -l names -d 'names as they are'
-complete -c fdstorefs -n '__fdstorefs_in ls stat watch dump restore transfer status doctor' -l json -d 'as JSON'
+complete -c fdstorefs -n '__fdstorefs_in ls stat watch dump restore transfer status upgrade doctor' -l json -d 'as JSON'
 
 complete -c fdstorefs -n '__fdstorefs_after policy' -a check -d 'find what is wrong in policies'
 complete -c fdstorefs -n '__fdstorefs_after policy' -a explain -d 'say whether a request is allowed, and why'
@@ -179,3 +182,22 @@ complete -c fdstorefs -n "__fdstorefs_at audit $filtered" -l reason -x -d 'why'
 complete -c fdstorefs -n '__fdstorefs_at audit tail' -s f -l follow -d 'go on with new records'
 complete -c fdstorefs -n '__fdstorefs_at audit tail' -s n -l lines -x -d 'begin with the last N'
 complete -c fdstorefs -n '__fdstorefs_at audit replay' -l policy -r -F -d 'decide with this'
+
+complete -c fdstorefs -n '__fdstorefs_after host' -a serve -d 'start instances for containers on demand'
+complete -c fdstorefs -n '__fdstorefs_after host' -a start -d 'have an instance started for a container'
+complete -c fdstorefs -n '__fdstorefs_after host' -a stop -d 'end the instance of a container'
+complete -c fdstorefs -n '__fdstorefs_after host' -a list -d 'list the instances of containers'
+complete -c fdstorefs -n '__fdstorefs_after host' -a hook -d 'be the hook of a container runtime'
+complete -c fdstorefs -n '__fdstorefs_in host' -l socket -r -F -d 'the service that listens there'
+complete -c fdstorefs -n '__fdstorefs_at host start stop' -l pid -x -a '(__fish_complete_pids)' -d 'a process of the container'
+complete -c fdstorefs -n '__fdstorefs_at host start list' -l json -d 'as JSON'
+complete -c fdstorefs -n '__fdstorefs_at host hook' -l always -d 'also without the annotation'
+complete -c fdstorefs -n '__fdstorefs_at host serve start' -l entries -x -d 'hold no more than N entries'
+complete -c fdstorefs -n '__fdstorefs_at host serve start' -l entries-per-uid -x -d 'and no more than N of one user'
+complete -c fdstorefs -n '__fdstorefs_at host serve' -l mode -x -d 'permission bits of each root'
+complete -c fdstorefs -n '__fdstorefs_at host serve' -l policy -r -F -d 'put this policy in force'
+complete -c fdstorefs -n '__fdstorefs_at host serve' -l audit -x -a 'stderr journald syslog none' -d 'keep an audit log'
+complete -c fdstorefs -n '__fdstorefs_at host serve' -l audit-fsync -x -a 'never interval:1 always' -d 'when its file is told to disk'
+complete -c fdstorefs -n '__fdstorefs_at host serve' -l enforcement -x -a 'auto daemon' -d 'who enforces policies'
+complete -c fdstorefs -n '__fdstorefs_at host serve' -l enforcer -r -F -d 'the enforcer that listens there'
+complete -c fdstorefs -n '__fdstorefs_at host serve' -l ready-fd -x -d 'write ready to descriptor N'

@@ -9,6 +9,7 @@ CAP_CHOWN = 0
 CAP_DAC_OVERRIDE = 1
 CAP_DAC_READ_SEARCH = 2
 CAP_FOWNER = 3
+CAP_SYS_ADMIN = 21
 
 Userns: TypeAlias = tuple[int, ...]
 """A user namespace: its number, then that of each namespace above it as far as the instance can see."""

@@ -201,6 +201,21 @@ class Registration:
             take_back()
             raise
 
+    def succeed(self, instance: Instance, pidfd: int) -> None:
+        """Have the process behind a pidfd be the instance's server. It registers, too, before it serves."""
+        taken = os.dup(pidfd)
+        try:
+            successor = process_behind(number_behind(taken), taken)
+            require_untraced(successor, taken)
+            self._registry.succeed(instance, successor, taken)
+        except BaseException:
+            os.close(taken)
+            raise
+        finally:
+            self.watch(instance)
+        self._admitted()
+        log.info("instance %d: process %d serves from now on", instance.number, instance.pid)
+
     def watch(self, instance: Instance) -> None:
         """Notice when the instance's server ends."""
         if instance.pidfd is not None:

@@ -196,6 +196,35 @@ class Registry:
         instance.keeper = Keeper(keeper.pid, keeper.start, os.dup(pidfd))
         return lambda: self._dismiss(instance)
 
+    # A server in the place of another
+
+    def succeed(self, instance: Instance, successor: Process, pidfd: int) -> None:
+        """Have a process that the instance's keeper has started be its server; the pidfd is the instance's then.
+
+        The former server is guarded as a keeper until it ends: it has what it had, and is given nothing more.
+        """
+        role = self._kernel.role(pidfd)
+        heir = Role(RoleKind.KEEPER, instance.number)
+        require_kin(instance, successor, pidfd, is_heir=role == heir)
+        if role != heir or _is_keeper(successor, instance):
+            raise NotPermitted(
+                "who takes over from a server was started by the instance's keeper, and is not that itself",
+                hint="have the keeper start it",
+            )
+        former, was = instance.pidfd, (instance.pid, instance.start, instance.process)
+        assert former is not None
+        self._leave(instance)
+        instance.pid, instance.start, instance.process = successor.pid, successor.start, successor
+        try:
+            self._kernel.set_role(pidfd, RoleKind.SERVER, instance.number)
+            self._kernel.put_instance(instance.number, instance.record())
+            self._kernel.set_role(former, RoleKind.KEEPER, instance.number)
+        except BaseException:
+            instance.pid, instance.start, instance.process = was
+            raise
+        instance.pidfd, instance.connected = pidfd, False
+        os.close(former)
+
     def _is_bound(self, role: Role, keeper: Process, instance: Instance) -> bool:
         """Whether the role is its own, and not what it has of its parent or was to an instance that has ended."""
         found = self._instances.get(role.instance)

@@ -13,7 +13,6 @@ from fdstorefs.enforcer.errors import BadPolicy, EnforcerError, NotEnforcing
 from fdstorefs.enforcer.guard_call import GuardCall
 from fdstorefs.enforcer.host import Host
 from fdstorefs.enforcer.instance import Instance
-from fdstorefs.enforcer.later import Later
 from fdstorefs.enforcer.policy_keeper import Change, errors_in, explicit_paths
 from fdstorefs.enforcer.register_call import RegisterCall
 from fdstorefs.enforcer.replies import failure
@@ -27,6 +26,7 @@ from fdstorefs.server.varlink import parameters, standard
 from fdstorefs.server.varlink.activity import Activity
 from fdstorefs.server.varlink.call import CONSUMED, Call, Malformed, parse
 from fdstorefs.server.varlink.framing import Message
+from fdstorefs.server.varlink.later import Later
 from fdstorefs.server.varlink.reply import Reply, success
 from fdstorefs.server.varlink.sender import Sender
 from fdstorefs.server.varlink.standard import STANDARD, StandardError
@@ -74,6 +74,17 @@ def protect(host: Host, caller: Caller, call: Call) -> Reply:
     if classify(pidfd).kind is not Kind.PIDFD:
         raise BadDescriptor("the descriptor is not a pidfd", hint="make one with pidfd_open(2)")
     host.registration.protect(instance, pidfd)
+    return success({})
+
+
+def succeed(host: Host, caller: Caller, call: Call) -> Reply:
+    """Another process serves the instance."""
+    parameters.only(call.parameters, frozenset({"process"}))
+    pidfd = descriptor(call, "process")
+    instance = host.registry.of_server(caller)
+    if classify(pidfd).kind is not Kind.PIDFD:
+        raise BadDescriptor("the descriptor is not a pidfd", hint="make one with pidfd_open(2)")
+    host.registration.succeed(instance, pidfd)
     return success({})
 
 
@@ -152,6 +163,7 @@ def get_interface_description(_host: Host, _caller: Caller, call: Call) -> Reply
 VERBS: dict[str, Verb] = {
     f"{NAME}.Register": register,
     f"{NAME}.Protect": protect,
+    f"{NAME}.Succeed": succeed,
     f"{NAME}.Guard": guard,
     f"{NAME}.Release": release,
     f"{NAME}.Status": status,
@@ -161,7 +173,7 @@ VERBS: dict[str, Verb] = {
     f"{STANDARD}.GetInterfaceDescription": get_interface_description,
 }
 
-WITH_DESCRIPTORS = frozenset({register, protect, guard, release})
+WITH_DESCRIPTORS = frozenset({register, protect, succeed, guard, release})
 
 
 def answer(host: Host, message: Message, sender: Sender, caller: Caller) -> Reply | Activity | None:

@@ -183,6 +183,11 @@ _live_mounts = LiveMountTable()
 os.register_at_fork(after_in_child=_live_mounts.forget_in_child)
 
 
+def stored_files_are_from(mount_table: int) -> None:
+    """Tell file systems by this descriptor of a mount table, which is owned from now on, and not by our own table."""
+    _live_mounts.follow(mount_table)
+
+
 def classify(fd: int) -> FileFacts:
     """Find out what an open file is. Raises OSError (EBADF) only."""
     cached = syscalls.statx_cached(fd)

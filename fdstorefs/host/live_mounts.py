@@ -40,13 +40,23 @@ class LiveMountTable:
                 os.close(self._fd)
             self._fd = -1
 
+    def follow(self, fd: int) -> None:
+        """Use this descriptor of a mount table from now on, of another namespace than ours perhaps, and own it."""
+        with self._lock:
+            if self._fd >= 0:
+                os.close(self._fd)
+            self._begin_with(fd)
+
     def forget_in_child(self) -> None:
         """After fork(2): a shared descriptor would report each change to only one of the two processes."""
         self._lock = threading.Lock()
         self.forget()
 
     def _start(self) -> None:
+        self._begin_with(procfs.open_mountinfo())
+
+    def _begin_with(self, fd: int) -> None:
         self._table = None
-        self._fd = procfs.open_mountinfo()
+        self._fd = fd
         self._poll = select.poll()
         self._poll.register(self._fd, select.POLLPRI)

@@ -59,7 +59,7 @@ def read_task(tid: int) -> TaskFacts:
     """Everything about one thread. Raises ProcessLookupError when there is none."""
     comm, start_time = _comm_and_start_time(tid)
     status = _status(tid)
-    userns, mntns, pidns = (_namespace_of(tid, name) for name in _NAMESPACES)
+    userns, mntns, pidns = (namespace(name, tid) for name in _NAMESPACES)
     return TaskFacts(
         tid=tid,
         tgid=int(status["Tgid"]),
@@ -98,6 +98,19 @@ def check_pidfd(pidfd: int, pid: int) -> None:
     """
     if _pid_behind(pidfd) != pid:
         raise _gone(pid)
+
+
+def number_behind(pidfd: int) -> int:
+    """The number of the process behind a pidfd, here. Raises ProcessLookupError if it has none: it has ended."""
+    found = _pid_behind(pidfd)
+    if found <= 0:
+        raise ProcessLookupError(errno.ESRCH, "the process has ended, or is not to be seen from here")
+    return found
+
+
+def processes() -> list[int]:
+    """The numbers of all processes that there are, as far as we see."""
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
 
 
 def task_path(tid: int) -> str:
@@ -141,6 +154,11 @@ def open_namespace(name: str, pid: int | str = "self") -> int:
     return os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
 
 
+def namespaces_device() -> int:
+    """The device number that every descriptor of a namespace has, and nothing else."""
+    return os.stat("/proc/self/ns/mnt").st_dev
+
+
 def id_map(kind: str, pid: int | str = "self") -> list[IdRange]:
     """The `uid` or `gid` map of a task's user namespace."""
     lines = _read(f"/proc/{pid}/{kind}_map").split(b"\n")
@@ -154,7 +172,41 @@ def identity_is_whole(kind: str = "uid") -> bool:
 
 def own_user_namespace() -> int | None:
     """The inode number of our own user namespace."""
-    return _namespace_of(os.getpid(), "user")
+    return namespace("user")
+
+
+def namespace(name: str, pid: int | str = "self") -> int | None:
+    """The inode number of a task's namespace: `mnt`, `user`, ...; None where it is kept from us or has ended."""
+    link = _task_link(pid, f"ns/{name}")
+    return None if link is None else int(link.partition("[")[2].rstrip("]"))
+
+
+def parent_of(pid: int) -> int:
+    """The process that has to take care of it; 0 if we cannot see that. Raises ProcessLookupError."""
+    return int(_status(pid)["PPid"])
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that the main thread of a process has started and not waited for. Raises ProcessLookupError."""
+    return [int(child) for child in _task_file(pid, f"task/{pid}/children").split()]
+
+
+def numbers_of(pid: int) -> list[int]:
+    """Its number here, then in each pid namespace below ours that it is in. Raises ProcessLookupError."""
+    return [int(number) for number in _status(pid)["NSpid"].split()]
+
+
+def proportional_memory(pid: int) -> int | None:
+    """Bytes of memory, those shared with others divided among all; None where it is kept from us or has ended.
+
+    Waits for whoever changes the process's memory map, for ever perhaps.
+    """
+    try:
+        text = _read(f"/proc/{pid}/smaps_rollup")
+    except (PermissionError, FileNotFoundError, ProcessLookupError):
+        return None
+    found = next((line for line in text.split(b"\n") if line.startswith(b"Pss:")), None)
+    return None if found is None else int(found.split()[1]) * 1024
 
 
 def command(tid: int) -> str:
@@ -173,6 +225,16 @@ def command(tid: int) -> str:
 def path_of(fd: int) -> str:
     """A path that leads to our own open directory, however long its real path is."""
     return f"/proc/self/fd/{fd}"
+
+
+def open_own_directory() -> int:
+    """A descriptor of our own directory in /proc, for when we are where that is not to be found or to be trusted."""
+    return os.open("/proc/self", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def open_root(pid: int) -> int:
+    """A descriptor, of its path only, of what a process has for its root directory."""
+    return os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def overflow_uid() -> int:
@@ -226,16 +288,11 @@ def _four_ids(field: str) -> tuple[int, int, int, int]:
     return real, effective, saved, filesystem
 
 
-def _namespace_of(tid: int, name: str) -> int | None:
-    link = _task_link(tid, f"ns/{name}")
-    return None if link is None else int(link.partition("[")[2].rstrip("]"))
-
-
 def _exe_of(tid: int) -> str | None:
     return _task_link(tid, "exe")
 
 
-def _task_link(tid: int, name: str) -> str | None:
+def _task_link(tid: int | str, name: str) -> str | None:
     """A link of /proc/TID; None where it is kept from us or where a kernel thread has none."""
     try:
         return os.readlink(f"/proc/{tid}/{name}")

@@ -30,6 +30,12 @@ MS_PRIVATE = 0x4_0000
 OPEN_TREE_CLONE = 0x1
 OPEN_TREE_CLOEXEC = os.O_CLOEXEC
 
+MOUNT_ATTR_NOSUID = 0x2
+MOUNT_ATTR_NODEV = 0x4
+
+RESOLVE_NO_MAGICLINKS = 0x2
+RESOLVE_IN_ROOT = 0x10
+
 MNT_FORCE = 0x1
 MNT_DETACH = 0x2
 UMOUNT_NOFOLLOW = 0x8
@@ -45,8 +51,14 @@ _KCMP_FILE = 0
 _KCMP_FILES = 2
 _PR_SET_DUMPABLE = 4
 _AT_FDCWD = -100
+_AT_EMPTY_PATH = 0x1000
 _SYS_OPEN_TREE = 428
+_SYS_MOVE_MOUNT = 429
+_SYS_FSOPEN = 430
+_SYS_FSCONFIG = 431
+_SYS_FSMOUNT = 432
 _SYS_PIDFD_OPEN = 434
+_SYS_OPENAT2 = 437
 _SYS_PIDFD_GETFD = 438
 _SYS_KCMP_BY_MACHINE = {"x86_64": 312, "aarch64": 272}
 _SYS_KCMP = _SYS_KCMP_BY_MACHINE.get(platform.machine())
@@ -59,6 +71,11 @@ _STATX_LAYOUT = struct.Struct("=I4x8xIIIH2xQQ8x8x64xIIIIQ")
 _StatxBuffer = ctypes.c_char * 256
 
 _AddressBuffer = ctypes.c_char * 128
+
+_FSOPEN_CLOEXEC, _FSMOUNT_CLOEXEC = 0x1, 0x1
+_FSCONFIG_SET_FLAG, _FSCONFIG_SET_STRING, _FSCONFIG_CMD_CREATE = 0, 1, 6
+_MOVE_MOUNT_F_EMPTY_PATH, _MOVE_MOUNT_T_EMPTY_PATH = 0x4, 0x40
+_OPEN_HOW = struct.Struct("=QQQ")  # flags, mode, resolve
 
 _TFD_TIMER_ABSTIME = 1
 _TimerSpec = ctypes.c_int64 * 4  # seconds and nanoseconds, of the interval and of the first time
@@ -176,9 +193,46 @@ def mount(
 
 def open_tree(path: AnyPath, flags: int) -> int:
     """open_tree(2): a descriptor of the mount at `path`; with OPEN_TREE_CLONE, of a detached copy of it."""
-    name = ctypes.create_string_buffer(os.fsencode(path))
     what = f"copy the mount at `{os.fsdecode(path)}`"
-    return _syscall(what, _SYS_OPEN_TREE, _AT_FDCWD, ctypes.addressof(name), flags)
+    return _syscall(what, _SYS_OPEN_TREE, _AT_FDCWD, os.fsencode(path), flags)
+
+
+def copy_mount(mount: int) -> int:
+    """A detached copy of the mount whose root `mount` is open, as open_tree(2) makes it."""
+    flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | _AT_EMPTY_PATH
+    return _syscall("copy a mount", _SYS_OPEN_TREE, mount, b"", flags)
+
+
+def openat2(directory: int, path: AnyPath, flags: int, resolve: int) -> int:
+    """openat2(2): `resolve` (RESOLVE_...) says which ways the path may take."""
+    how = _OPEN_HOW.pack(flags | os.O_CLOEXEC, 0, resolve)
+    what = f"open `{os.fsdecode(path)}`"
+    return _syscall(what, _SYS_OPENAT2, directory, os.fsencode(path), how, _OPEN_HOW.size)
+
+
+def new_mount(fstype: str, options: dict[str, str | None], attributes: int) -> int:
+    """A new file system with these options (None: a flag), mounted nowhere yet: fsopen(2) to fsmount(2).
+
+    `attributes` are MOUNT_ATTR_... of the mount. Needs CAP_SYS_ADMIN over our mount namespace.
+    """
+    context = _syscall(f"make a `{fstype}`", _SYS_FSOPEN, fstype.encode(), _FSOPEN_CLOEXEC)
+    try:
+        for key, value in options.items():
+            command = _FSCONFIG_SET_FLAG if value is None else _FSCONFIG_SET_STRING
+            text: int | bytes = 0 if value is None else value.encode()
+            what = f"give a `{fstype}` the option `{key}`"
+            _syscall(what, _SYS_FSCONFIG, context, command, key.encode(), text, 0)
+        _syscall(f"make a `{fstype}`", _SYS_FSCONFIG, context, _FSCONFIG_CMD_CREATE, 0, 0, 0)
+        return _syscall(f"mount a `{fstype}`", _SYS_FSMOUNT, context, _FSMOUNT_CLOEXEC, attributes)
+    finally:
+        os.close(context)
+
+
+def attach_mount(mount: int, directory: int) -> None:
+    """Mount what `new_mount` has made over an open directory: move_mount(2)."""
+    flags = _MOVE_MOUNT_F_EMPTY_PATH | _MOVE_MOUNT_T_EMPTY_PATH
+    empty = b""
+    _syscall("mount over a directory", _SYS_MOVE_MOUNT, mount, empty, directory, empty, flags)
 
 
 def umount2(target: AnyPath, flags: int = 0) -> None:
@@ -250,8 +304,11 @@ def set_dumpable(dumpable: bool) -> None:
     _check(_libc.prctl(_PR_SET_DUMPABLE, int(dumpable), 0, 0, 0), "say who may look into this process")
 
 
-def _syscall(what: str, number: int, *arguments: int) -> int:
-    padded = arguments + (0,) * (5 - len(arguments))
+def _syscall(what: str, number: int, *arguments: int | bytes) -> int:
+    """Bytes are passed as the address of a copy with a NUL at its end."""
+    buffers = [ctypes.create_string_buffer(each) if isinstance(each, bytes) else each for each in arguments]
+    numbers = [each if isinstance(each, int) else ctypes.addressof(each) for each in buffers]
+    padded = numbers + [0] * (5 - len(numbers))
     return _check(_libc.syscall(number, *padded), what)
 
 

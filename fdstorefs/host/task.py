@@ -9,6 +9,7 @@ from fdstorefs.host.cgroups import Place
 _PARENT_FIELD = 1
 _FLAGS_FIELD = 6
 _PF_EXITING = 0x4
+_DEAD = frozenset({b"Z", b"X"})
 _LET_GO = -1
 
 
@@ -96,6 +97,10 @@ class Task:
         """The number of the process that started it, or has taken it in since."""
         return int(procfs.parse_stat(self._read("stat"))[1][_PARENT_FIELD])
 
+    def numbers(self) -> tuple[int, ...]:
+        """Its process's numbers, here and in each pid namespace further in; the last is that of its own."""
+        return tuple(map(int, _field(self._read("status"), b"\nNStgid:\t").split()))
+
     def threads(self) -> set[int]:
         """The numbers of the process's threads."""
         fd = os.open(
@@ -114,6 +119,10 @@ class Task:
         """The name of its program, and when it started, in clock ticks since boot."""
         name, fields = procfs.parse_stat(self._read("stat"))
         return name, int(fields[procfs.START_TIME_FIELD])
+
+    def is_dead(self) -> bool:
+        """Whether it has ended, and only waits for somebody to be told."""
+        return procfs.parse_stat(self._read("stat"))[1][0] in _DEAD
 
     def program(self) -> str:
         """The path of the program that it executes."""

@@ -5,7 +5,9 @@ import os
 import sys
 from collections.abc import Callable
 
-_NS_GET_PARENT, _NS_GET_OWNER_UID = 0xB702, 0xB704
+from fdstorefs.host import procfs
+
+_NS_GET_USERNS, _NS_GET_PARENT, _NS_GET_OWNER_UID = 0xB701, 0xB702, 0xB704
 
 
 class HeldNamespace:
@@ -46,6 +48,18 @@ class HeldChain(tuple[int, ...]):  # noqa: SLOT001  a tuple's subclass cannot ha
         return made
 
 
+def mounts_are_from_above() -> bool:
+    """Whether the mount namespace that we are in belongs to a user namespace above ours, and its files are not ours."""
+    mounts = procfs.open_namespace("mnt")
+    try:
+        os.close(fcntl.ioctl(mounts, _NS_GET_USERNS))
+    except PermissionError:
+        return True
+    finally:
+        os.close(mounts)
+    return False
+
+
 def _chain(fd: int) -> list[tuple[int, int]]:
     """Number and owner of a namespace and of those above it."""
     here = (os.fstat(fd).st_ino, _owner(fd))
@@ -57,6 +71,11 @@ def _chain(fd: int) -> list[tuple[int, int]]:
         return [here, *_chain(above)]
     finally:
         os.close(above)
+
+
+def open_user_namespace_of(fd: int) -> int:
+    """A descriptor of the user namespace that the namespace behind `fd` belongs to. PermissionError: not below ours."""
+    return fcntl.ioctl(fd, _NS_GET_USERNS)
 
 
 def _owner(fd: int) -> int:

@@ -4,7 +4,7 @@ import _thread
 import fcntl
 import os
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from fdstorefs.keeper.wire import Message, Verb
@@ -33,17 +33,30 @@ class Held(NamedTuple):
     died: float
     cause: str
     is_looked_after: bool
+    former: int | None = None
+    """Leads to a server that still serves, which this one is to take over from."""
 
 
 class Holding:
     """The descriptors, each by the number that the server gave it, the journal, and a note."""
 
-    def __init__(self, inherited: Iterable[int] = ()) -> None:
-        self.files: dict[int, int] = {}
-        self.journal: int | None = None
-        self.note: dict[str, Any] = {}
+    def __init__(
+        self,
+        inherited: Iterable[int] = (),
+        files: Mapping[int, int] | None = None,
+        journal: int | None = None,
+        note: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.files: dict[int, int] = dict(files or {})
+        self.journal = journal
+        self.note: dict[str, Any] = dict(note or {})
         self.inherited = tuple(inherited)
         self._closers = _Closers()
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether something is being closed at this moment, which may take for ever."""
+        return self._closers.is_busy
 
     def take(self, message: Message) -> bool:
         """Do what a message says. False if some of what should be held isn't."""
@@ -80,7 +93,7 @@ class Holding:
             journal=self.journal,
             note=self.note,
             inherited=self.inherited,
-            closing=tuple(sorted(self._left_to_close() - {line})),
+            closing=tuple(sorted(self._left_to_close() - {line, told.get("former")})),
             **told,
         )
 
@@ -115,6 +128,11 @@ class _Closers:
         self._waiting: deque[tuple[object, int]] = deque()
         self._unclosed: dict[object, int] = {}
         self._running: set[object] = set()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is such a thread."""
+        return bool(self._running)
 
     @property
     def unclosed(self) -> set[int]:

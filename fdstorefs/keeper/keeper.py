@@ -8,20 +8,27 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, NoReturn
 
 from fdstorefs.keeper import wire
+from fdstorefs.keeper.children import Children
 from fdstorefs.keeper.ending import FAILED, exit_code, how, is_dying, status_of
 from fdstorefs.keeper.holding import Held, Holding
+from fdstorefs.keeper.program import HowToStart, become
 from fdstorefs.keeper.started_again import Life
+from fdstorefs.keeper.terminal import has_terminal
+from fdstorefs.keeper.warming import Warming
 from fdstorefs.keeper.wire import Message, NotUnderstood, Verb
 
 _PAUSES = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 """Seconds before the next start, after so many in a row that came to nothing."""
 
 _FORWARDED = (signal.SIGTERM, signal.SIGINT)
+_CAUGHT = (*_FORWARDED, signal.SIGHUP)
 _LOOK_MILLISECONDS = 1000
+_AGAIN_SECONDS = 30.0
+"""After a program that could not be executed."""
 
 StartServer = Callable[[Held], int]
 """In a child of the keeper: serve, and return the exit code. Called with SIGTERM and SIGINT blocked."""
@@ -53,7 +60,10 @@ class Keeper:
 
     One that is warm forks its spare, a process that holds nothing and waits: if the keeper is killed, the server makes
     that its keeper, and a new server is still a fork away. The spare is to the kernel what the keeper is when it is
-    forked, so the first keeper waits until that is settled.
+    forked, so the first keeper waits until that is settled. Without one (`has_spare`) somebody else has to have one.
+
+    For an upgrade the server has a new program started, the `_candidate`. When that has taken over, this process is
+    `_stale`: it executes the new program, too, and is what it was, or if that fails, starts every further server so.
     """
 
     def __init__(
@@ -66,6 +76,7 @@ class Keeper:
         server: Server | None = None,
         restarts: int = 0,
         warm: Callable[[], object] | None = None,
+        has_spare: bool = True,
         before: Life | None = None,
     ) -> None:
         self._start_server = start_server
@@ -74,8 +85,9 @@ class Keeper:
         self._holding = holding or Holding()
         self._server = server
         self._restarts = restarts if before is None else before.restarts
-        self._warm = warm
+        self._warming = Warming(warm)
         self._is_cold = warm is not None
+        self._has_spare = has_spare
         self._serves = server is not None
         self._has_served = self._serves or before is not None
         self._has_announced = self._serves
@@ -87,6 +99,18 @@ class Keeper:
         self._cause = before.cause if before is not None else ""
         self._signals = (-1, -1)
         self._spare: tuple[int, socket.socket] | None = None
+        self._children = Children()
+        self._candidate: Server | None = None
+        self._new_program: HowToStart | None = None
+        self._is_stale = False
+        self._renew_at = 0.0
+        self._had_terminal = has_terminal()
+
+    def remember(self, *, children: Iterable[tuple[int, int]], looks: bool, told_to_end: bool) -> None:
+        """What else this process knew before it executed the new program."""
+        for pid, pidfd in children:
+            self._children.add(pid, pidfd)
+        self._looks, self._told_to_end = looks, told_to_end
 
     def run(self) -> int:
         """Keep until the end, and return the server's exit code. Call it once.
@@ -111,13 +135,16 @@ class Keeper:
             if self._server is not None:
                 code = self._attend(self._server)
             if code is not None:
+                self._dismiss_candidate()
                 return code
 
     def _catch_signals(self) -> None:
         self._signals = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.set_wakeup_fd(self._signals[1], warn_on_full_buffer=False)
-        for number in _FORWARDED:
+        for number in _CAUGHT:
             signal.signal(number, _wake_up_only)
+        # What came while a new program took the place of the old one has waited.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _CAUGHT)
         # Who ignores it never learns how a child ended, and that may have been inherited.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
@@ -125,8 +152,9 @@ class Keeper:
 
     def _have_spare(self) -> None:
         """Fork one, which lets go of all that it must not have. Raises _Succession in its process."""
-        if self._is_cold or self._spare is not None:
+        if not self._has_spare or self._is_cold or self._is_stale or self._spare is not None:
             return
+        self._warming.finish()
         ours, its = wire.line()
         _flush()
         gc.freeze()  # so that a child's collector leaves shared pages alone
@@ -166,6 +194,8 @@ class Keeper:
         signal.set_wakeup_fd(-1)
         for number in _FORWARDED:
             signal.signal(number, signal.SIG_DFL)
+        # That a terminal has hung up, or somebody wants an upgrade, is the keeper's affair.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         for end in self._signals:
             os.close(end)
 
@@ -192,34 +222,34 @@ class Keeper:
         return None
 
     def _fork(self) -> Server:
+        self._warming.finish()
+        made = self._fork_server(self._new_program if self._is_stale else None)
+        self._serves, self._ending = False, None
+        return made
+
+    def _fork_server(self, program: HowToStart | None, former: int | None = None) -> Server:
+        """One with our own code, or with that of a new program; `former` leads to one that still serves."""
         ours, its = wire.line()
         _flush()
         gc.freeze()
         # A signal for the child waits until it can end in order.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED)
+        signal.pthread_sigmask(signal.SIG_BLOCK, _CAUGHT)
         pid = os.fork()
         if pid == 0:
             ours.close()
-            self._become_server(its.detach())
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _FORWARDED)
+            self._become_server(its.detach(), program, former)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _CAUGHT)
         its.close()
-        self._serves, self._ending = False, None
         return Server(pid, os.pidfd_open(pid), ours)
 
-    def _become_server(self, line: int) -> NoReturn:
+    def _become_server(self, line: int, program: HowToStart | None, former: int | None) -> NoReturn:
         code = FAILED
         try:
             self._ignore_signals()
-            if self._spare is not None:
-                self._spare[1].close()
-            held = self._holding.held(
-                line,
-                keeper=os.getppid(),
-                restarts=self._restarts,
-                died=self._died,
-                cause=self._cause,
-                is_looked_after=self._looks,
-            )
+            held = self._held(line, os.getppid(), former)
+            if program is not None:
+                become(program, held)
+            self._close_what_is_ours()
             code = self._start_server(held)
         except BaseException as error:  # noqa: BLE001 (nothing may get past the fork)
             sys.excepthook(type(error), error, error.__traceback__)
@@ -227,52 +257,77 @@ class Keeper:
             _flush()
             os._exit(code)
 
+    def _close_what_is_ours(self) -> None:
+        """In a child that goes on with our code."""
+        ours = [self._candidate.line] if self._candidate is not None else []
+        for line in (*ours, *([self._spare[1]] if self._spare is not None else [])):
+            line.close()
+
+    def _held(self, line: int, keeper: int, former: int | None = None) -> Held:
+        return self._holding.held(
+            line,
+            keeper=keeper,
+            restarts=self._restarts,
+            died=self._died,
+            cause=self._cause,
+            is_looked_after=self._looks,
+            former=former,
+        )
+
     # A server runs
 
     def _attend(self, server: Server) -> int | None:
-        """Until it is dead. Returns the exit code if that was the end of all, None if there is to be another."""
-        watched = select.poll()
-        for descriptor in (server.line.fileno(), server.pidfd, self._signals[0]):
-            watched.register(descriptor, select.POLLIN)
-        while True:
-            ready = {descriptor for descriptor, _ in watched.poll(self._patience())}
+        """Until it is dead, or another has taken over. Returns the exit code if that was the end of all."""
+        has_line = True
+        while self._server is server:
+            ready = self._wait([server.line.fileno()] if has_line else [], server.pidfd)
+            self._renew()
             if not ready:
-                self._warm_up()
+                self._warming.begin(self._signals[1])
                 if self._looks and is_dying(server.pid):
                     return self._bury(server)
             if self._signals[0] in ready:
-                self._forward(server)
-            if server.line.fileno() in ready and not self._read(server.line):
-                watched.unregister(server.line)
-            if server.pidfd in ready:
+                self._hear_signals(server)
+            self._children.reap(ready)
+            if server.line.fileno() in ready:
+                has_line = self._read(server.line)
+            if server.pidfd in ready and self._server is server:
                 return self._bury(server)
+        return None
+
+    def _wait(self, lines: list[int], pidfd: int) -> set[int]:
+        waiting = select.poll()
+        for descriptor in (*lines, pidfd, self._signals[0], *self._children.pidfds):
+            waiting.register(descriptor, select.POLLIN)
+        return {descriptor for descriptor, _ in waiting.poll(self._patience())}
 
     def _patience(self) -> int | None:
         """Milliseconds until there is something to do even if nothing happens."""
-        if self._warm is not None:
+        if self._warming.is_wanted:
             return 0
-        return _LOOK_MILLISECONDS if self._looks else None
+        return _LOOK_MILLISECONDS if self._looks or self._is_stale else None
 
-    def _warm_up(self) -> None:
-        warm, self._warm = self._warm, None
-        if warm is None:
-            return
-        try:
-            warm()
-        except Exception as error:  # noqa: BLE001  the next server meets it again, and can say more
-            _say(f"cannot prepare for another server: {error}")
-        else:
+    def _hear_signals(self, server: Server) -> None:
+        for number in dict.fromkeys(_drained(self._signals[0])):
+            if number == signal.SIGHUP and self._has_hung_up():
+                self._forward(server, signal.SIGTERM)
+            elif number == signal.SIGHUP:
+                self._ask_for_upgrade(server)
+            elif number in _FORWARDED:
+                self._forward(server, number)
+        if self._is_cold and self._warming.is_done:
             self._is_cold = False
             self._have_spare()
 
-    def _forward(self, server: Server) -> None:
-        for number in dict.fromkeys(_drained(self._signals[0])):
-            if number in _FORWARDED:
-                self._told_to_end = True
-                try:
-                    signal.pidfd_send_signal(server.pidfd, number)
-                except ProcessLookupError:
-                    continue  # dead, and we are about to notice
+    def _forward(self, server: Server, number: int) -> None:
+        self._told_to_end = True
+        try:
+            signal.pidfd_send_signal(server.pidfd, number)
+        except ProcessLookupError:
+            return  # dead, and we are about to notice
+
+    def _has_hung_up(self) -> bool:
+        return self._had_terminal and not has_terminal()
 
     def _read(self, line: socket.socket) -> bool:
         """Take in what there is. False at the end of the line."""
@@ -290,6 +345,8 @@ class Keeper:
             if message is None:
                 return False
             self._take(message)
+            if line.fileno() < 0:
+                return False  # another has succeeded its server
 
     def _take(self, message: Message) -> None:
         if message.verb is Verb.READY:
@@ -300,6 +357,12 @@ class Keeper:
             self._looks = True
         elif message.verb is Verb.ENDING:
             self._ending = message.numbers[0]
+        elif message.verb is Verb.UPGRADE:
+            self._start_candidate(message)
+        elif message.verb is Verb.SUCCEEDED:
+            self._succeed(message.numbers[0])
+        elif message.verb is Verb.STAY:
+            self._dismiss_candidate()
         elif not self._holding.take(message):
             _say("some of what the server sent did not arrive, and is not held")
 
@@ -322,6 +385,9 @@ class Keeper:
     def _bury(self, server: Server) -> int | None:
         died = time.monotonic()
         self._read(server.line)
+        if self._server is not server:
+            return None  # the last that it said is that another has taken over
+        self._dismiss_candidate()
         server.line.close()
         os.close(server.pidfd)
         status = status_of(server.pid)
@@ -341,22 +407,116 @@ class Keeper:
         seconds = _PAUSES[min(self._failures, len(_PAUSES) - 1)]
         when = f" in {seconds} s" if seconds else ""
         _say(f"{why}; {len(self._holding.files)} descriptors are held, and another server starts{when}")
+        until = time.monotonic() + seconds
         waiting = select.poll()
         waiting.register(self._signals[0], select.POLLIN)
-        if not waiting.poll(1000 * seconds):
-            return None
-        _say("told to end while there is no server")
-        return 128 + signal.SIGTERM
+        while waiting.poll(1000 * max(until - time.monotonic(), 0)):
+            came = _drained(self._signals[0])
+            if any(number in _FORWARDED for number in came) or (
+                signal.SIGHUP in came and self._has_hung_up()
+            ):
+                _say("told to end while there is no server")
+                return 128 + signal.SIGTERM
+        return None
+
+    # An upgrade
+
+    def _ask_for_upgrade(self, server: Server) -> None:
+        try:
+            wire.send(server.line, Verb.UPGRADE)
+        except OSError:
+            _say("the server cannot be told that an upgrade is wanted")
+
+    def _start_candidate(self, message: Message) -> None:
+        """Start the new program's server. Its line to the old one is closed if that fails, which tells it."""
+        self._dismiss_candidate()
+        try:
+            how, former = HowToStart(**message.told), message.descriptors[0]
+            self._warming.finish()
+            self._new_program, self._candidate = how, self._fork_server(how, former)
+        except (OSError, TypeError, IndexError) as error:
+            _say(f"the new program cannot be started: {error}")
+        else:
+            self._children.add(self._candidate.pid, os.dup(self._candidate.pidfd))
+        self._holding.close_all(message.descriptors)
+
+    def _dismiss_candidate(self) -> None:
+        candidate, self._candidate = self._candidate, None
+        if candidate is not None:
+            candidate.line.close()
+            try:
+                signal.pidfd_send_signal(candidate.pidfd, signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # it has ended by itself
+            os.close(candidate.pidfd)
+
+    def _succeed(self, pid: int) -> None:
+        """The candidate is the server from now on. The former one ends, and this process is as old as that."""
+        former, candidate = self._server, self._candidate
+        if former is None or candidate is None or candidate.pid != pid:
+            _say(f"process {pid} was never started to take over")
+            return
+        self._server, self._candidate = candidate, None
+        self._serves, self._ending, self._failures = True, None, 0
+        former.line.close()
+        self._children.add(former.pid, former.pidfd)
+        self._children.forget(candidate.pid)
+        try:
+            wire.send(candidate.line, Verb.SERVE)
+        except OSError:
+            return  # dead already: another is started
+        self._is_stale = True
+        if self._told_to_end:
+            self._forward(candidate, signal.SIGTERM)
+        self._let_spare_go()
+        self._renew()
+
+    def _let_spare_go(self) -> None:
+        """Its code is as old as ours."""
+        if self._spare is not None:
+            pid, line = self._spare
+            line.close()
+            self._spare = None
+            self._children.add(pid, os.pidfd_open(pid))
+
+    def _renew(self) -> None:
+        """Execute the new program in this process, with everything. If that fails, go on as we are, for a while."""
+        server, program = self._server, self._new_program
+        if not self._is_stale or server is None or program is None or time.monotonic() < self._renew_at:
+            return
+        if self._candidate is not None or self._holding.is_closing:
+            return
+        # A close that takes for ever would keep a process from executing anything, so nothing is being closed.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _CAUGHT)
+        facts = {
+            "server": server.pid,
+            "pidfd": server.pidfd,
+            "children": self._children.told,
+            "told_to_end": self._told_to_end,
+        }
+        try:
+            become(program, self._held(server.line.fileno(), os.getpid()), facts)
+        except OSError as error:
+            _say(f"the new program cannot be executed, and the old one goes on keeping: {error.strerror}")
+            self._renew_at = time.monotonic() + _AGAIN_SECONDS
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _CAUGHT)
 
 
 def adopt(
-    line: socket.socket, start_server: StartServer, warm: Callable[[], object] | None = None
+    line: socket.socket,
+    start_server: StartServer,
+    warm: Callable[[], object] | None = None,
+    inherited: tuple[int, ...] | None = None,
 ) -> Keeper | None:
-    """A keeper for the server that says ADOPT on this line. None if nobody is at the other end."""
+    """A keeper for the server that says ADOPT on this line. None if nobody is at the other end.
+
+    `inherited`: what every server gets, where that is not what this one says; and such a keeper has no spare.
+    """
     message = wire.receive(line)
     if message is None or message.verb is not Verb.ADOPT:
         return None
-    pidfd, end, *inherited = message.descriptors
+    pidfd, end, *told = message.descriptors
     server = Server(message.told["pid"], pidfd, socket.socket(fileno=end))
     try:
         wire.send(server.line, Verb.ADOPTED)
@@ -365,10 +525,11 @@ def adopt(
     return Keeper(
         start_server,
         _nothing,
-        holding=Holding(inherited),
+        holding=Holding(told if inherited is None else inherited),
         server=server,
         restarts=message.told["restarts"],
         warm=warm,
+        has_spare=inherited is None,
     )
 
 

@@ -4,7 +4,6 @@ Such a program starts with the standard library alone, takes over, and then impo
 """
 
 import errno
-import importlib
 import json
 import os
 import select
@@ -12,25 +11,17 @@ import signal
 import socket
 import sys
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fdstorefs.keeper import wire
-from fdstorefs.keeper.holding import Held
 from fdstorefs.keeper.keeper import adopt, raise_limit
+from fdstorefs.keeper.program import HowToStart, find, start
 from fdstorefs.keeper.wire import Verb
 
 _PROGRAM = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[2]); "
     "from fdstorefs.keeper.replacement import main; main(int(sys.argv[1]))"
 )
-
-
-class HowToStart(NamedTuple):
-    """How a server is started: `module`.`function` is called with `options` (JSON) and a `Held`, as `StartServer`."""
-
-    module: str
-    function: str
-    options: dict[str, Any]
 
 
 class Spare(NamedTuple):
@@ -122,15 +113,6 @@ def main(number: int) -> None:
     how = HowToStart(*json.loads(sys.argv[3]))
     line = socket.socket(fileno=number)
     line.setblocking(True)
-    keeper = adopt(line, lambda held: _start(how, held), warm=lambda: _find(how))
+    keeper = adopt(line, lambda held: start(how, held, how.options), warm=lambda: find(how))
     line.close()
     sys.exit(keeper.run() if keeper is not None else 0)
-
-
-def _start(how: HowToStart, held: Held) -> int:
-    code: int = _find(how)(how.options, held)
-    return code
-
-
-def _find(how: HowToStart) -> Any:
-    return getattr(importlib.import_module(how.module), how.function)

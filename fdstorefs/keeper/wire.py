@@ -33,6 +33,11 @@ class Verb(enum.IntEnum):
     `SPARE`, a pid and a line: what a keeper says to each server. At the other end of that line waits who is to
     be keeper when this one is gone. `ADOPT` is for him: JSON, a pidfd of the server, our end of a line to it, and
     descriptors for every server to come. `ADOPTED` is what he says on that line: he is the keeper now.
+
+    `UPGRADE` from a keeper: somebody wants a new program. From a server: start it as `HowToStart` (JSON) says, with all
+    that is held and this descriptor, a line to that server, which serves on meanwhile. `SUCCEEDED` and the new one's
+    pid: it has taken over; `STAY`: it will not, and is to be gone. `SERVE`, from the keeper to the new one: it is
+    the server from now on.
     """
 
     KEEP = 1
@@ -46,7 +51,11 @@ class Verb(enum.IntEnum):
     ADOPT = 9
     LOOK = 10
     SETTLED = 11
+    UPGRADE = 12
+    SUCCEEDED = 13
+    SERVE = 14
     ADOPTED = 15
+    STAY = 16
 
 
 class Message(NamedTuple):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fdstorefs.core.store import Store
+from fdstorefs.errors import StoreError
 from fdstorefs.server.intake import Intake
 from fdstorefs.server.loop import Loop
 from fdstorefs.server.record import Records
@@ -14,7 +15,9 @@ from fdstorefs.server.subjects import Subjects
 
 @dataclass(slots=True)
 class Context:
-    """One instance's parts. `status` makes the reply of the interface's Status."""
+    """One instance's parts. `status` makes the reply of the interface's Status. `upgrade` begins one, and calls back if
+    that comes to nothing, or raises StoreError; None where there is no keeper. `upgraded` is what came of the latest.
+    """
 
     loop: Loop
     store: Store
@@ -22,5 +25,7 @@ class Context:
     subjects: Subjects
     records: Records
     status: Callable[[], dict[str, Any]]
+    upgrade: Callable[[Callable[[StoreError], None]], None] | None = None
+    upgraded: dict[str, Any] | None = None
     restores: Counter[int] = field(default_factory=Counter)
     """How many restores each user has begun and not done."""

@@ -12,7 +12,7 @@ import socket
 import time
 from collections.abc import Callable
 
-from fdstorefs.host import mount_table, procfs, syscalls
+from fdstorefs.host import mount_table, procfs
 from fdstorefs.server.loop import Loop, Timer
 
 log = logging.getLogger(__name__)
@@ -23,12 +23,12 @@ AGAIN_SECONDS = 1.0
 """When a mount table that could not be read is looked at again."""
 
 
-def bind(mountpoint: str) -> socket.socket:
-    """A listening socket at `mountpoint`/.fdstore that asks the kernel for the sender of every message.
+def bind(open_root: Callable[[], int]) -> socket.socket:
+    """A listening socket `.fdstore` in the root of a mount that asks the kernel for the sender of every message.
 
     Blocks until the mount answers: call it in a thread.
     """
-    root = _private_copy(mountpoint)
+    root = open_root()
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
     try:
         # Until somebody asks, the kernel believes that uid 0 owns the root. Where the user namespace has no uid 0
@@ -46,23 +46,15 @@ def bind(mountpoint: str) -> socket.socket:
     return listening
 
 
-def _private_copy(mountpoint: str) -> int:
-    try:
-        return syscalls.open_tree(mountpoint, syscalls.OPEN_TREE_CLONE | syscalls.OPEN_TREE_CLOEXEC)
-    except PermissionError:
-        # Mounted through fusermount3 for an ordinary user. The path is all there is.
-        return os.open(mountpoint, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-
-
 class MountWatch:
-    """Calls `gone` once, in the loop, when no mount of `device` is left in our mount namespace."""
+    """Calls `gone` once, in the loop, when no mount of `device` is left in a mount table, whose descriptor it owns."""
 
-    def __init__(self, loop: Loop, device: int, gone: Callable[[], None]) -> None:
+    def __init__(self, loop: Loop, table: int, device: int, gone: Callable[[], None]) -> None:
         self._loop = loop
         self._device = device
         self._gone: Callable[[], None] | None = gone
         self._again: Timer | None = None
-        self._table = procfs.open_mountinfo()
+        self._table = table
         loop.register(self._table, self._changed, select.EPOLLPRI)
 
     def _changed(self, _events: int) -> None:

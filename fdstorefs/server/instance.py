@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from fdstorefs import __version__
 from fdstorefs.audit.log import AuditLog
-from fdstorefs.audit.opening import begin, note_restart, open_log
+from fdstorefs.audit.opening import begin, note_restart, note_upgrade, open_log
 from fdstorefs.audit.record import DAEMON, KERNEL
 from fdstorefs.core.limits import Limits
 from fdstorefs.core.store import Store
-from fdstorefs.host import procfs, syscalls
+from fdstorefs.host import syscalls
 from fdstorefs.host.descriptors import Descriptors, raise_limit
 from fdstorefs.host.recursion import RecursionGuard
 from fdstorefs.server import doorway, fuse, varlink
@@ -28,15 +28,20 @@ from fdstorefs.server.guarding.asking import ask as ask_kernel
 from fdstorefs.server.guarding.choosing import Choice, choose
 from fdstorefs.server.guarding.guarding import Guarding, Introduced
 from fdstorefs.server.intake import Intake
+from fdstorefs.server.keeper_line import KeeperLine
 from fdstorefs.server.keeping.keeping import Keeping
 from fdstorefs.server.kept import Kept, end_with, keep
 from fdstorefs.server.lapsing.lapses import Lapses
 from fdstorefs.server.loop import Loop
-from fdstorefs.server.mounting import Mounted, MountError, mount_instance, real_mount_point, unmount
+from fdstorefs.server.mounting import Mounted, MountError
 from fdstorefs.server.options import ServeOptions
+from fdstorefs.server.place import OwnPlace, Place
 from fdstorefs.server.readiness_notice import announce
 from fdstorefs.server.record import Records
 from fdstorefs.server.subjects import Subjects
+from fdstorefs.server.upgrading.outgoing import Upgrades
+from fdstorefs.server.upgrading.parts import Parts
+from fdstorefs.server.upgrading.passing import State
 
 log = logging.getLogger(__name__)
 
@@ -44,13 +49,16 @@ DRAIN_SECONDS = 2.0
 MOST_CLOSERS_OF_ONE = 8
 """Threads that are stuck in closing what one user has stashed; what others stashed is closed by others."""
 FIRST_GENERATION = 1
-_REGISTERED = "registered"
+REGISTERED = "registered"
 """What is remembered of an instance that the kernel guards: its number."""
 _WATCH_HINT = "if this user watches too much: raise the sysctl fs.inotify.max_user_instances"
 
 
 class Instance:
-    """A mounted store that serves until it is told to stop or its mount is gone."""
+    """A mounted store that serves until it is told to stop, or its mount is gone, or another server has taken over.
+
+    With what was `taken` over from another server it goes on for that one, from `go_on` on.
+    """
 
     def __init__(
         self,
@@ -60,23 +68,36 @@ class Instance:
         ready: Ready,
         foundation: "Foundation",
         ask: Ask,
+        taken: State | None = None,
     ) -> None:
         self._options = options
         self._mounted = mounted
         self._descriptors = Descriptors(MOST_CLOSERS_OF_ONE)
-        self._loop, self._subjects, self._audit, self._choice, self._kept = foundation
+        self._loop, self._subjects, self._audit, self._choice, self._kept, self._place = foundation
         self._started: int = self._kept.facts.get("started", time.time_ns()) if self._kept else time.time_ns()
         self._outage: int | None = None
+        self._taken = taken
         self._authority, self._ours, self._context = self._make_context(limit, ready)
         self._keeping = self._keep(self._kept) if self._kept is not None else None
         self._policies = self._make_policies(ready)
         self._guarding = self._make_guarding(ask)
         self._lapses = Lapses(self._loop, self._context.store, self._context.intake, self._audit)
-        self._mount_server = fuse.serve_mount(self._context, mounted.device_fd, mounted.device, self._end)
-        self._watch = doorway.MountWatch(self._loop, mounted.device, self._end)
+        self._mount_server = self._serve_mount()
+        self._watch = doorway.MountWatch(self._loop, self._place.open_table(), mounted.device, self._end)
+        self._listening: socket.socket | None = None
         self._socket_server: varlink.VarlinkServer | None = None
+        if taken is not None:
+            self._listening = taken.listening
+            self._socket_server = varlink.take_over(self._context, taken.listening, taken.socket)
+        self._upgrades: Upgrades | None = None
         self._failure: BaseException | None = None
         self._ending = self._is_kept_for_later = False
+
+    def _serve_mount(self) -> fuse.MountServer:
+        fd, device, taken = self._mounted.device_fd, self._mounted.device, self._taken
+        if taken is None:
+            return fuse.serve_mount(self._context, fd, device, self._end)
+        return fuse.take_over(self._context, taken.mount, fd, device, self._end, taken.former.interrupt)
 
     def _make_context(self, limit: int, ready: Ready) -> tuple[PolicyAuthority, Limits, Context]:
         options = self._options
@@ -121,7 +142,7 @@ class Instance:
         store, intake = self._context.store, self._context.intake
         keeping = keep(kept, store, intake, self._subjects, self._loop, self._descriptors)
         keeping.remember(started=self._started, records=self._context.records.key.hex(), **kept.memory.facts)
-        if kept.restored is not None:
+        if kept.restored is not None and self._taken is None:
             note_restart(
                 self._audit,
                 self._options.audit,
@@ -145,6 +166,7 @@ class Instance:
             usage=self._context.store.usage,
             ours=self._ours,
             audit=self._audit,
+            is_news=self._taken is None,
         )
         keeping = self._keeping
         if keeping is not None:
@@ -170,7 +192,7 @@ class Instance:
             ask=ask,
             files=lambda: intake.stored,
             keeper=(lambda: kept.line.pid) if (kept := self._kept) is not None else None,
-            previous=kept.facts.get(_REGISTERED) if kept is not None else None,
+            previous=kept.facts.get(REGISTERED) if kept is not None else None,
         )
         guarding.guard.guarded = sum(file.guarded for file in intake.stored)
         if kept is not None:
@@ -180,16 +202,22 @@ class Instance:
 
     def run(self) -> None:
         """Serve. Returns when the instance has ended and is unmounted; raises what kept it from starting."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal(number, self._end_for_now)
-        if self._options.ends_with is not None:
-            end_with(self._options.ends_with, self._loop, self._end)
+        self._watch_for_the_end()
         if not self._watch_policies():
             pass
         elif self._guarding is not None:
             self._loop.in_thread(self._guarding.introduce, self._introduced)
         else:
             self._bind()
+        self._run_to_the_end()
+
+    def _watch_for_the_end(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal(number, self._end_for_now)
+        if self._options.ends_with is not None:
+            end_with(self._options.ends_with, self._loop, self._end)
+
+    def _run_to_the_end(self) -> None:
         self._loop.run()
         self._close()
         if self._failure is not None:
@@ -204,41 +232,131 @@ class Instance:
             self._end()
         return self._failure is None
 
+    @property
+    def entries(self) -> int:
+        """How many entries and boxes there are."""
+        return self._context.store.usage.total
+
+    def introduce(self) -> Introduced | None:
+        """In the place of another server, register with the enforcer, if there is one. Raises MountError."""
+        return self._guarding.introduce() if self._guarding is not None else None
+
+    def go_on(self, introduced: Introduced | None, upgraded: dict[str, Any]) -> None:
+        """Serve from now on what another server has served, which told everything. `upgraded` says of what came."""
+        taken, keeping = self._taken, self._keeping
+        assert taken is not None
+        assert keeping is not None
+        assert self._kept is not None
+        self._kept.line.go_on()
+        keeping.go_on()
+        keeping.remember(started=self._started)
+        self._watch_for_the_end()
+        if self._guarding is not None and introduced is not None:
+            self._take_guard(introduced)
+        self._mount_server.begin()
+        assert self._socket_server is not None
+        self._context.upgraded = upgraded | {"pause": time.monotonic_ns() - taken.still}
+        # Whoever connects asks whom it reaches, and that is who has called this last.
+        taken.listening.listen(doorway.BACKLOG)
+        self._socket_server.begin()
+        taken.former.attend(self._mount_server)
+        self._lapses.begin()
+        self._serves()
+        self._tell_of_upgrade(self._context.upgraded)
+        if self._watch_policies():
+            self._run_to_the_end()
+
     def _introduced(self, result: Introduced | Exception) -> None:
         if isinstance(result, Exception) or self._guarding is None:
             wrong = result if isinstance(result, MountError) else MountError(f"cannot register: {result}")
             self._failure = wrong
             self._end()
             return
-        if self._kept is not None:
-            self._kept.line.settled(guarded=True)
-        self._guarding.begin(result)
-        # Our role keeps others out from now on, root too, and has it on record that they tried.
-        syscalls.set_dumpable(True)
-        if self._keeping is not None:
-            self._keeping.remember(**{_REGISTERED: result[1].instance})
+        self._take_guard(result)
         if not self._ending:
             self._bind()
 
+    def _take_guard(self, introduced: Introduced) -> None:
+        assert self._guarding is not None
+        if self._kept is not None:
+            self._kept.line.settled(guarded=True)
+        self._guarding.begin(introduced)
+        # Our role keeps others out from now on, root too, and has it on record that they tried.
+        syscalls.set_dumpable(True)
+        if self._keeping is not None:
+            self._keeping.remember(**{REGISTERED: introduced[1].instance})
+
     def _bind(self) -> None:
         self._lapses.begin()
-        self._loop.in_thread(lambda: doorway.bind(self._mounted.path), self._bound)
+        self._loop.in_thread(lambda: doorway.bind(lambda: self._place.open_root(self._mounted)), self._bound)
 
     def _bound(self, listening: socket.socket | BaseException) -> None:
         if isinstance(listening, BaseException):
             self._failure = MountError(f"cannot make the socket in {self._mounted.path}: {listening}")
             self._end()
             return
+        self._listening = listening
         self._socket_server = varlink.serve(self._context, listening)
         self._tell_that_it_serves()
         if self._guarding is None:
             log.info("enforcement: by this server alone; %s", self._choice.why)
         if not self._audit.enabled:
             log.info("no audit log is kept (`--audit` says where)")
-        if self._kept is not None:
-            self._kept.line.ready()
-        else:
+        self._serves()
+
+    def _serves(self) -> None:
+        if self._kept is None or self._keeping is None:
             announce(self._options.ready_fd)
+            return
+        self._upgrades = Upgrades(self._parts(self._kept.line, self._keeping), self._leave)
+        self._context.upgrade = self._upgrades.begin
+        self._kept.line.upgrade_wanted = self._upgrades.ask
+        self._kept.line.ready()
+
+    def _parts(self, line: KeeperLine, keeping: Keeping) -> Parts:
+        assert self._listening is not None
+        assert self._socket_server is not None
+        return Parts(
+            self._loop,
+            self._context,
+            self._mounted,
+            self._mount_server,
+            self._listening,
+            self._socket_server,
+            line,
+            keeping,
+            self._audit,
+            self._policies,
+            self._lapses,
+            self._guarding,
+            self._choice.why,
+        )
+
+    def _leave(self) -> None:
+        """Another server serves: end at once. What would be done in the end is that one's to do, in its time."""
+        logging.shutdown()
+        os._exit(0)
+
+    def _tell_of_upgrade(self, upgraded: dict[str, Any]) -> None:
+        assert self._kept is not None
+        note_upgrade(
+            self._audit,
+            self._options.audit,
+            self._kept.memory,
+            former=upgraded["formerVersion"],
+            away=upgraded["pause"],
+            entries=upgraded["entries"],
+            descriptors=self._context.intake.files,
+        )
+        log.warning(
+            "serving %s, version %s in the place of %s (pid %d), with %d entries; nobody was served for %d ms",
+            self._mounted.path,
+            __version__,
+            upgraded["formerVersion"],
+            upgraded["formerPid"],
+            upgraded["entries"],
+            upgraded["pause"] // 1_000_000,
+        )
 
     def _tell_that_it_serves(self) -> None:
         if self._kept is None or self._kept.restored is None:
@@ -261,7 +379,7 @@ class Instance:
 
     def _end(self) -> None:
         """Take the mount away while the loop still answers it, then stop. Called for every reason to end."""
-        if self._ending:
+        if self._ending or (self._upgrades is not None and not self._upgrades.close()):
             return
         self._ending = True
         if self._kept is not None:
@@ -275,10 +393,8 @@ class Instance:
         self._loop.in_thread(self._unmount, lambda _result: self._loop.stop())
 
     def _unmount(self) -> None:
-        if procfs.mounts().on_device(self._mounted.device) is None:
-            return
         try:
-            unmount(self._mounted.path, lazy=True)
+            self._place.unmount(self._mounted)
         except MountError as error:
             log.warning("%s", error.message)
 
@@ -358,16 +474,21 @@ class Foundation(NamedTuple):
     audit: AuditLog
     choice: Choice
     kept: Kept | None
+    place: Place
 
 
-def serve(options: ServeOptions, ask: Ask = ask_kernel, kept: Kept | None = None) -> None:
-    """Mount and serve one instance until it ends. `ask` asks the kernel whether it enforces the policy.
+def serve(
+    options: ServeOptions, ask: Ask = ask_kernel, kept: Kept | None = None, place: Place | None = None
+) -> None:
+    """Mount and serve one instance until it ends. `ask` asks the kernel whether it enforces the policy. `place` says in
+    which mount namespace, if not in ours.
 
     Raises, with nothing mounted, MountError (EnforcementError if it cannot have the policy enforced as it was told),
     PolicyError if something is wrong with its policies, AuditError if it cannot keep its audit log.
     """
     limit = raise_limit()
-    mount = real_mount_point(options.mount)
+    place = place or OwnPlace()
+    mount = place.find(options.mount)
     candidates = load_policies(options.policies, mount)
     was = kept.facts.get("policy") if kept is not None else None
     ready = make_ready(candidates, FIRST_GENERATION) if was is None else make_ready_again(candidates, was)
@@ -375,16 +496,18 @@ def serve(options: ServeOptions, ask: Ask = ask_kernel, kept: Kept | None = None
     audit = open_log(options.audit, mount, loop, subjects.userns, kept.memory if kept is not None else None)
     try:
         choice = _choose(options, audit, kept)
-        mounted = mount_instance(mount, kept.device if kept is not None else None)
+        mounted = place.mount(mount, kept.device if kept is not None else None)
     except MountError as error:
         audit.close(cause=error.message)
         raise
     if kept is not None:
         kept.line.note(device=mounted.device)
     try:
-        made = Instance(options, mounted, limit, ready, Foundation(loop, subjects, audit, choice, kept), ask)
+        made = Instance(
+            options, mounted, limit, ready, Foundation(loop, subjects, audit, choice, kept, place), ask
+        )
     except OSError as error:
-        unmount(mount, lazy=True)
+        place.unmount(mounted)
         raise MountError(f"what is kept cannot be taken up: {error.strerror}") from error
     made.run()
 
@@ -392,7 +515,7 @@ def serve(options: ServeOptions, ask: Ask = ask_kernel, kept: Kept | None = None
 def _choose(options: ServeOptions, audit: AuditLog, kept: Kept | None) -> Choice:
     """Who enforces, which is on record from the start. Raises EnforcementError."""
     if kept is not None and kept.memory.goes_on:
-        return choose(options, again=_REGISTERED in kept.facts)
+        return choose(options, again=REGISTERED in kept.facts)
     try:
         choice = choose(options)
     except MountError:

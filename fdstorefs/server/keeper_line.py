@@ -12,10 +12,11 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import chain, islice
 from typing import Any
 
-from fdstorefs.errors import Overloaded, QuotaExceeded
+from fdstorefs.errors import NotSupported, Overloaded, QuotaExceeded
 from fdstorefs.keeper import wire
 from fdstorefs.keeper.holding import Held
-from fdstorefs.keeper.replacement import HowToStart, Replacement, Spare, make_keeper, start_cold
+from fdstorefs.keeper.program import HowToStart
+from fdstorefs.keeper.replacement import Replacement, Spare, make_keeper, start_cold
 from fdstorefs.keeper.wire import MOST_DESCRIPTORS, NotUnderstood, Verb
 from fdstorefs.server.loop import Loop
 from fdstorefs.server.unit_keeping import UnitKeeping
@@ -47,10 +48,12 @@ class KeeperLine:
 
     `everything` gives number and descriptor of all that a new keeper is to hold, `journal_descriptor` the journal;
     whoever has them sets them. `may_keep` is asked about a process, by its number, that is to be the new keeper, before
-    it gets anything. A child of ours may be it in any case. `unit` is systemd's part, where it has one.
+    it gets anything. A child of ours may be it in any case. `how` a program is started that is a new keeper or server,
+    None: not at all, and then `start` has to be set, which starts a keeper if there is no spare.
+    `upgrade_wanted` is called when the keeper was asked for an upgrade. `unit` is systemd's part, where it has one.
     """
 
-    def __init__(self, held: Held, how: HowToStart, unit: UnitKeeping | None = None) -> None:
+    def __init__(self, held: Held, how: HowToStart | None, unit: UnitKeeping | None = None) -> None:
         self.unit = unit
         self._socket = socket.socket(fileno=held.line)
         self._how = how
@@ -61,6 +64,9 @@ class KeeperLine:
         self._stalled = False
         self._is_looked_after = held.is_looked_after
         self._is_lost = False
+        self._is_left = False
+        self._waits = held.former is not None
+        self._unwanted: list[tuple[Sequence[int], bool]] = []
         self._again_at = 0.0
         self._loop: Loop | None = None
         self._spare: Spare | None = None
@@ -70,6 +76,8 @@ class KeeperLine:
         self.everything: Callable[[], Pairs] = tuple
         self.journal_descriptor: Callable[[], int | None] = lambda: None
         self.may_keep: Callable[[int], bool] = lambda _pid: True
+        self.start = self._start
+        self.upgrade_wanted: Callable[[], None] = lambda: None
 
     # What a server has to say
 
@@ -109,7 +117,9 @@ class KeeperLine:
 
     def drop(self, numbers: Sequence[int], slow: bool = False) -> None:
         """Have them held no longer; `slow` if closing one of them may block. Never raises and never waits."""
-        if self.unit is None:
+        if self._waits:
+            self._unwanted.append((numbers, slow))
+        elif self.unit is None:
             self._let_go(numbers, slow)
         else:
             self.unit.drop(numbers, lambda: self._let_go(numbers, slow))
@@ -148,6 +158,8 @@ class KeeperLine:
 
     def end(self, code: int) -> None:
         """Ending for good, and the keeper too."""
+        if self._is_left or self._waits:
+            return  # another server serves
         if self.unit is not None:
             self.unit.ended()
         self.unwatch()
@@ -158,8 +170,79 @@ class KeeperLine:
 
     def end_for_good(self) -> None:
         """Nobody wants back what is kept."""
-        if self.unit is not None:
+        if self.unit is not None and not self._is_left and not self._waits:
             self.unit.leave()
+
+    # Another server in our place
+
+    def start_program(self, its_end: socket.socket) -> None:
+        """Have the keeper start a new program, with a line to this server. Raises Overloaded, NotSupported."""
+        if self._how is None:
+            raise NotSupported(
+                "an instance that `fdstorefs host` has started is not upgraded in place",
+                hint="restart the service; what is started from then on is of the new version",
+            )
+        self._say_later_things()
+        self._say(Verb.UPGRADE, (), (its_end.fileno(),), self._how._asdict())
+
+    def succeeded(self, pid: int) -> None:
+        """Another process has taken over. Nothing is said after this. Raises Overloaded, and then it has not."""
+        self._say_later_things()
+        try:
+            self._send(Verb.SUCCEEDED, (pid,))
+        except _KeeperGone:
+            raise Overloaded("the keeper is gone") from None
+        self._is_left = True
+
+    def stay(self) -> None:
+        """Nobody takes over."""
+        self._is_left = False
+        if self._loop is not None:
+            self._loop.unregister(self._socket.fileno())
+            self._loop.register(self._socket.fileno(), self._on_event)
+        try:
+            self._send(Verb.STAY)
+        except (_KeeperGone, Overloaded):
+            return  # who was started sees that its keeper is gone, or that we do not talk to it any more
+
+    @property
+    def has_keeper(self) -> bool:
+        """Whether the keeper lives."""
+        waiting = select.poll()
+        waiting.register(self._pidfd, select.POLLIN)
+        return not waiting.poll(0)
+
+    def await_word(self, deadline: float) -> bool:
+        """Wait until the keeper says that this server is to serve, which took over from another. False: it never will.
+
+        Blocks, to time.monotonic() `deadline` at most.
+        """
+        waiting = select.poll()
+        waiting.register(self._socket, select.POLLIN)
+        while waiting.poll(1000 * max(deadline - time.monotonic(), 0)):
+            try:
+                message = wire.receive(self._socket)
+            except BlockingIOError:
+                continue
+            except (OSError, NotUnderstood):
+                return False
+            if message is None or message.verb is Verb.SERVE:
+                return message is not None
+        return False
+
+    def go_on(self) -> None:
+        """This is the server from now on, in the place of another: say what has waited for that."""
+        self._waits = False
+        if self.unit is not None and self._loop is not None:
+            self.unit.watch(self._loop, self.journal_descriptor())
+        unwanted, self._unwanted = self._unwanted, []
+        for numbers, slow in unwanted:
+            self.drop(numbers, slow)
+
+    @property
+    def later(self) -> frozenset[int]:
+        """Numbers of what the keeper has yet to be told that it is not wanted any more."""
+        return frozenset(number for _, numbers in self._later for number in numbers)
 
     # A keeper that is gone
 
@@ -167,7 +250,7 @@ class KeeperLine:
         """Notice in this loop when the keeper is gone."""
         self._loop = loop
         loop.register(self._socket.fileno(), self._on_event)
-        if self.unit is not None:
+        if self.unit is not None and not self._waits:
             self.unit.watch(loop, self.journal_descriptor())
 
     def unwatch(self) -> None:
@@ -179,12 +262,15 @@ class KeeperLine:
             self.unit.unwatch()
 
     def _on_event(self, _events: int) -> None:
-        if not self._listen():
+        if self._is_left and self._loop is not None:
+            # The new server looks for another keeper, or we do if we stay.
+            self._loop.unregister(self._socket.fileno())
+        elif not self._listen():
             self._is_lost = True
             self._look_for_another()
 
     def _listen(self) -> bool:
-        """Hear of a spare, which is all that a keeper says. False at the end of the line."""
+        """Hear of a spare, or that an upgrade is wanted: all that a keeper says. False at the end of the line."""
         try:
             message = wire.receive(self._socket)
         except BlockingIOError:
@@ -193,6 +279,8 @@ class KeeperLine:
             return False
         if message is not None and message.verb is Verb.SPARE:
             self._set_spare(Spare(message.numbers[0], socket.socket(fileno=message.descriptors[0])))
+        elif message is not None and message.verb is Verb.UPGRADE:
+            self.upgrade_wanted()
         return message is not None
 
     def _set_spare(self, spare: Spare | None) -> None:
@@ -246,11 +334,16 @@ class KeeperLine:
                 return make_keeper(spare, self._restarts, self._inherited)
             except OSError as error:
                 log.warning("the spare keeper (pid %d) is of no use: %s", spare.pid, error.strerror)
-        cold = start_cold(self._how)
+        cold = self.start()
         # From here on it is what the next one takes the place of, if nothing comes of it.
         self._belongs_to(cold.pid, os.pidfd_open(cold.pid))
         self.may_keep(cold.pid)
         return make_keeper(cold, self._restarts, self._inherited, _COLD_SECONDS)
+
+    def _start(self) -> Spare:
+        if self._how is None:
+            raise Overloaded("the keeper is gone, and nobody starts another")
+        return start_cold(self._how)
 
     def _begin_with(self, new: Replacement) -> None:
         if self.unit is not None:
@@ -284,6 +377,8 @@ class KeeperLine:
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
         except ProcessLookupError:
             pass  # as expected
+        except PermissionError:
+            pass  # of a keeper with more rights than ours, who starts another makes sure of it
         try:
             os.waitpid(self.pid, os.WNOHANG)
         except ChildProcessError:

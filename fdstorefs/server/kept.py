@@ -64,7 +64,7 @@ def take_up(held: Held, line: KeeperLine) -> Kept:
         # Next to nothing of what is made from here on is garbage, and everybody waits: see `keep`.
         gc.disable()
         restored = read(held.journal)
-        return Kept(line, held, restored, None, Memory.again(restored.facts, _counters(held)))
+        return Kept(line, held, restored, None, Memory.again(restored.facts, counters_of(held)))
     except NewerFormat as error:
         raise MountError(
             f"the journal cannot be read: {error}", "serve with the version that has written it"
@@ -73,7 +73,7 @@ def take_up(held: Held, line: KeeperLine) -> Kept:
         raise MountError(f"the journal is not to be had: {error.strerror}") from error
 
 
-def _counters(held: Held) -> "memoryview[int]":
+def counters_of(held: Held) -> "memoryview[int]":
     """The counters before anything else is there: what is counted meanwhile is in the same memory."""
     return memoryview(mmap.mmap(held.files.get(COUNTERS, -1), mmap.PAGESIZE)).cast("Q")
 
@@ -87,6 +87,8 @@ def keep(
     # What is there now stays for long, and goes by its count of references: the collector need not look at it.
     gc.freeze()
     gc.enable()
+    if held.former is not None:
+        keeping.wait()
     keeping.attach(store, intake, loop.when_idle)
     line.everything, line.journal_descriptor = keeping.everything, lambda: keeping.journal_fd
     if line.unit is not None:

@@ -181,7 +181,7 @@ def _require_directory(path: str) -> None:
 
 
 def _mount_directly(path: str) -> int:
-    device_fd = _open_device()
+    device_fd = open_device()
     options = f"fd={device_fd},rootmode=40000,user_id={os.getuid()},group_id={os.getgid()},allow_other"
     try:
         syscalls.mount(SOURCE, path, FSTYPE, syscalls.MS_NOSUID | syscalls.MS_NODEV, options)
@@ -191,7 +191,8 @@ def _mount_directly(path: str) -> int:
     return device_fd
 
 
-def _open_device() -> int:
+def open_device() -> int:
+    """A new connection to FUSE, not blocking and closed on exec. Raises MountError."""
     try:
         return os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:

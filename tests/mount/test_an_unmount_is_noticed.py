@@ -26,7 +26,7 @@ class Watched:
     def __init__(self, device: int) -> None:
         self.loop = Loop()
         self.noticed = 0
-        self.watch = MountWatch(self.loop, device, self._gone)
+        self.watch = MountWatch(self.loop, procfs.open_mountinfo(), device, self._gone)
 
     def _gone(self) -> None:
         self.noticed += 1

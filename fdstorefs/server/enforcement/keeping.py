@@ -49,6 +49,7 @@ class PolicyKeeper:
     """Reads policies again when their files change, and puts them in force if nothing is wrong with them.
 
     `paths` are absolute; `ours` are the limits that hold besides those of policies.
+    They are put on record unless they are no news.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class PolicyKeeper:
         usage: Usage,
         ours: Limits,
         audit: AuditLog,
+        is_news: bool = True,
     ) -> None:
         self._paths = tuple(paths)
         self._mount = mount
@@ -79,7 +81,8 @@ class PolicyKeeper:
         self._is_unsettled = False
         self.changed: Callable[[InForce], None] | None = None
         """Told of each generation that takes the place of another."""
-        self._tell_loaded()
+        if is_news:
+            self._tell_loaded()
 
     def start(self) -> None:
         """Watch the files from now on, and read them once more: they may have changed since they were read.
@@ -134,6 +137,8 @@ class PolicyKeeper:
 
     def _end(self, result: Ready | Exception | None) -> None:
         self._is_loading = False
+        if self._watch is None:
+            return
         was_unsettled, self._is_unsettled = self._is_unsettled, isinstance(result, Unsettled)
         if isinstance(result, Unsettled):
             self._wait(result, is_news=not was_unsettled)

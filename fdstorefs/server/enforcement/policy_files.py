@@ -4,7 +4,8 @@ Whoever can write a policy, or change what its path leads to, makes the policy. 
 nothing is read that anybody but root and the server's own user could have put there.
 
 Inside a user namespace, root outside of it and all others outside look alike. Files of theirs are taken for root's:
-name none that belongs to another user.
+name none that belongs to another user. Where the mount namespace is of those outside, too, that holds even if a user
+inside has the number that they look alike by.
 """
 
 import os
@@ -13,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from fdstorefs.host import procfs
+from fdstorefs.host.user_namespaces import mounts_are_from_above
 from fdstorefs.policy.diagnostic import Diagnostic, PolicyError, Severity, quoted
 from fdstorefs.policy.files import MAX_BYTES, is_policy
 from fdstorefs.policy.span import Source
@@ -54,7 +56,7 @@ class Owners:
         self._trusted = {ROOT, os.geteuid()}
         overflow = procfs.overflow_uid()
         mapped = any(0 <= overflow - each.inside < each.count for each in procfs.id_map("uid"))
-        if not mapped:
+        if not mapped or mounts_are_from_above():
             # Nobody in our user namespace has this number: the owner is outside, as the host's root is.
             self._trusted.add(overflow)
 

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import mmap
 import os
 
 from fdstorefs.server.fuse import protocol
@@ -22,7 +23,8 @@ class Device:
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
-        self._buffer = bytearray(protocol.BUFFER)
+        # Pages that no request has reached take no memory, and few requests are long.
+        self._buffer = mmap.mmap(-1, protocol.BUFFER, mmap.MAP_PRIVATE)
         self._view = memoryview(self._buffer)
         self._buffers = [self._buffer]
 

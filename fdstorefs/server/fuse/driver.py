@@ -7,6 +7,7 @@ turns its main loop into a coroutine that serves one request each time it is ste
 
 import contextlib
 import logging
+import mmap
 import socket
 import types
 from collections.abc import Callable, Coroutine, Generator
@@ -94,7 +95,8 @@ class Driver:
 
     def __init__(self, library: Library) -> None:
         self._library = library
-        self._answer = bytearray(_LARGEST_MESSAGE)
+        # As the device's buffer: most of it is never touched.
+        self._answer = mmap.mmap(-1, _LARGEST_MESSAGE, mmap.MAP_PRIVATE)
         self._view = memoryview(self._answer)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._requests = ours

@@ -77,6 +77,10 @@ class Enforcer:
         """Have the process behind a pidfd treated as this instance's keeper: it may be given what is guarded."""
         self.line.call("Protect", {"process": 0}, [pidfd])
 
+    def succeed(self, pidfd: int) -> None:
+        """Have the process behind a pidfd be this instance's server, in our place."""
+        self.line.call("Succeed", {"process": 0}, [pidfd])
+
     def guard(self, files: Sequence[File]) -> list[Answer]:
         """Have open files guarded by their names; one answer for each, in their order."""
         answers: list[Answer] = []

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from fdstorefs.audit.log import AuditLog
 from fdstorefs.core.node import OpenFile
 from fdstorefs.core.subject import Userns
+from fdstorefs.errors import NotGuarded
 from fdstorefs.host.descriptors import Descriptors
 from fdstorefs.server.guarding.asking import NOBODY, Ask
 from fdstorefs.server.guarding.enforcer import FILES_AT_ONCE, Enforcer, Registered
@@ -68,6 +69,7 @@ class Guarding:
         self._timer: Timer | None = None
         self._todo: deque[OpenFile] = deque()
         self._closed = False
+        self._is_given = False
         self._releases = Releases(loop, descriptors, self._probe)
         self.standing = Standing(audit)
         self.guard = KernelGuard(self.standing, self._releases, ask, self._probe, self._on_away)
@@ -127,6 +129,26 @@ class Guarding:
         self._todo = deque(self._files())
         if self._todo:
             self._loop.when_idle(self._tell_some)
+
+    def give_to(self, pid: int) -> None:
+        """Another process is to be the instance's server to the enforcer, and to the kernel. Raises NotGuarded."""
+        if self._enforcer is None:
+            raise NotGuarded("the enforcer is away, and cannot be told of another server", hint="try again")
+        try:
+            pidfd = os.pidfd_open(pid)
+            try:
+                self._enforcer.succeed(pidfd)
+            finally:
+                os.close(pidfd)
+        except (Refusal, LineLost, OSError) as error:
+            raise NotGuarded(f"the enforcer does not accept the new server: {error}") from error
+        self._is_given = True
+
+    def take_back(self) -> None:
+        """Nobody else is: register again, if another process was."""
+        if self._is_given:
+            self._is_given = False
+            self.guard.disconnected("another server was to take over, and did not")
 
     def close(self) -> None:
         """Let the kernel go on as it is, and end."""

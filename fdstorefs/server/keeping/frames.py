@@ -1,11 +1,15 @@
 """Frames: how records lie in a journal, one after the other behind a header. Pure.
 
-    header: magic, major and minor version (u16 each), the identity of the instance (16 bytes), crc32 of all that
+    header: magic, major and minor version of the format (u16 each), the identity of the instance (16 bytes), the
+            version of the program that began it (24 bytes, the rest zeros), crc32 of all that
     record: length of the payload (u32), crc32 of the rest (u32), kind (u8), sequence (u64), payload
 
 All numbers are little-endian. No payload ends with a zero, and what follows the last record is zeros. A record can be
 torn only if its writer was killed in the middle of it: then it is the last one, its end was never written, and nobody
 was told of it. Whatever else is no record was one, and has been changed.
+
+Format 2 has the version of the program in its header, which format 1 has not, and so has every format to come: whoever
+cannot read a journal can say which program can. Records are the same in both.
 """
 
 from struct import Struct
@@ -13,10 +17,11 @@ from typing import NamedTuple
 from zlib import crc32
 
 MAGIC = b"fdstjrnl"
-MAJOR, MINOR = 1, 0
-IDENTITY_BYTES = 16
+MAJOR, MINOR = 2, 0
+IDENTITY_BYTES, WRITER_BYTES = 16, 24
 
-_HEADER = Struct(f"<8sHH{IDENTITY_BYTES}s")
+_FIRST_HEADER = Struct(f"<8sHH{IDENTITY_BYTES}s")
+_HEADER = Struct(f"<8sHH{IDENTITY_BYTES}s{WRITER_BYTES}s")
 _CHECKSUM = Struct("<I")
 HEADER_BYTES = _HEADER.size + _CHECKSUM.size
 
@@ -42,6 +47,7 @@ class Record(NamedTuple):
 class Contents(NamedTuple):
     """What could be read. `end` is where the next record goes, and `sequence` the number of the last one.
 
+    It has the format `major`; `writer` is the version of the program that began it, "" where that is not known.
     `torn`: there is the beginning of a record at the end, which is not one of these. `damage` says what else is not
     as it was written: then records are lost that somebody was told of.
     """
@@ -52,11 +58,22 @@ class Contents(NamedTuple):
     sequence: int
     torn: bool
     damage: str | None
+    major: int = MAJOR
+    writer: str = ""
 
 
-def header(identity: bytes) -> bytes:
-    """The header of a journal."""
-    head = _HEADER.pack(MAGIC, MAJOR, MINOR, identity)
+class Head(NamedTuple):
+    """What a header says, and how long it is."""
+
+    major: int
+    identity: bytes
+    writer: str
+    size: int
+
+
+def header(identity: bytes, writer: str) -> bytes:
+    """The header of a journal that this version of the program begins."""
+    head = _HEADER.pack(MAGIC, MAJOR, MINOR, identity, writer.encode()[:WRITER_BYTES])
     return head + _CHECKSUM.pack(crc32(head))
 
 
@@ -68,18 +85,28 @@ def frame(kind: int, sequence: int, payload: bytes) -> bytes:
 
 def read_frames(data: bytes) -> Contents:
     """All records up to the first that isn't one. Raises NewerFormat."""
-    identity = _identity(data)
-    if identity is None:
+    head = _head(data)
+    if head is None:
         return Contents(bytes(IDENTITY_BYTES), [], 0, 0, False, "it does not begin as a journal does")
+    return _read(data, Contents(head.identity, [], head.size, 0, False, None, head.major, head.writer))
+
+
+def read_on(data: bytes, before: Contents) -> Contents:
+    """All records of a journal that was read `before`, after those that were there: nothing of it has changed."""
+    return _read(data, before._replace(records=[]))
+
+
+def _read(data: bytes, before: Contents) -> Contents:
     records: list[Record] = []
-    at = HEADER_BYTES
-    while (record := _record_at(data, at, len(records) + 1)) is not None:
+    at, sequence = before.end, before.sequence
+    while (record := _record_at(data, at, sequence + 1)) is not None:
         records.append(record)
         at += OVERHEAD + len(record.payload)
+        sequence += 1
     written = len(data.rstrip(b"\0"))
     torn = written > at
-    damage = _damage(data, at, written, len(records)) if torn else None
-    return Contents(identity, records, at, len(records), torn, damage)
+    damage = _damage(data, at, written, sequence) if torn else None
+    return before._replace(records=records, end=at, sequence=sequence, torn=torn, damage=damage)
 
 
 def _damage(data: bytes, at: int, written: int, sequence: int) -> str | None:
@@ -93,17 +120,23 @@ def _damage(data: bytes, at: int, written: int, sequence: int) -> str | None:
     return f"what follows record {sequence} is no record, and not the beginning of one"
 
 
-def _identity(data: bytes) -> bytes | None:
-    if len(data) < HEADER_BYTES:
+def _head(data: bytes) -> Head | None:
+    """None if that is no header. Raises NewerFormat."""
+    if len(data) < _FIRST_HEADER.size:
         return None
-    magic, major, _, identity = _HEADER.unpack_from(data)
-    if magic != MAGIC or _CHECKSUM.unpack_from(data, _HEADER.size)[0] != crc32(data[: _HEADER.size]):
+    magic, major, _, identity = _FIRST_HEADER.unpack_from(data)
+    layout = _FIRST_HEADER if major == 1 else _HEADER
+    if magic != MAGIC or len(data) < layout.size + _CHECKSUM.size:
         return None
+    if _CHECKSUM.unpack_from(data, layout.size)[0] != crc32(data[: layout.size]):
+        return None
+    writer = "" if major == 1 else _HEADER.unpack_from(data)[4].rstrip(b"\0").decode(errors="replace")
     if major > MAJOR:
         raise NewerFormat(
-            f"the journal has format {major}, and this version reads formats up to {MAJOR}: a newer one wrote it"
+            f"the journal has format {major}, and this version reads formats up to {MAJOR}: "
+            f"version {writer or 'unknown'} wrote it"
         )
-    return bytes(identity)
+    return Head(major, identity, writer, layout.size + _CHECKSUM.size)
 
 
 def _record_at(data: bytes, at: int, sequence: int) -> Record | None:

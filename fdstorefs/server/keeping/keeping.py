@@ -3,9 +3,11 @@
 import json
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from fdstorefs import __version__
 from fdstorefs.core.node import Box, Entry, OpenFile, Stasher
 from fdstorefs.core.store import Store
 from fdstorefs.errors import StoreError
@@ -55,6 +57,7 @@ class Keeping:
         self._namespaces = KeptNamespaces()
         self._compaction: Compaction | None = None
         self._compact_at = SLACK
+        self._is_foreign = False
 
     @classmethod
     def begin(cls, line: Line) -> "Keeping":
@@ -88,6 +91,7 @@ class Keeping:
             line.keep([COUNTERS], [counters.fd])
         keeping._facts = dict(restored.facts)
         keeping._compact_at = 2 * restored.state.size + SLACK
+        keeping._is_foreign = restored.contents.writer != __version__
         return keeping, keeping._rebuild(restored, held, store, intake, hold)
 
     def _rebuild(
@@ -126,11 +130,38 @@ class Keeping:
         self.record([store.root])
         store.journal, intake.let_go = self, self._let_go
         when_idle(intake.sort_some)
+        self._write_anew_if_foreign()
 
     def remember(self, **facts: Any) -> None:
         """Facts of the instance that outlive the server, as JSON has them."""
         self._facts |= facts
         self._append(FACTS, _json(facts))
+
+    # Another server in the place of this one
+
+    def hold_still(self) -> None:
+        """Go on in this journal: somebody else reads it."""
+        self._give_up_compaction()
+        self._compact_at = sys.maxsize
+
+    def move_again(self) -> None:
+        """Nobody does any more."""
+        self._compact_at = self._memory.end + SLACK
+
+    def wait(self) -> None:
+        """Write nothing to the journal: another server does. What is recorded is written by `go_on`."""
+        self._memory.wait()
+
+    def go_on(self) -> None:
+        """This is the server from now on."""
+        self._memory.go_on()
+        self._write_anew_if_foreign()
+
+    def _write_anew_if_foreign(self) -> None:
+        """Once it is ours, a journal that another version has begun becomes one of this version, when there is time."""
+        if self._is_foreign and not self._memory.is_waiting:
+            self._is_foreign = False
+            self._begin_compaction()
 
     def close(self) -> None:
         """Let go of the memory; the keeper may still have it."""

@@ -5,6 +5,7 @@ import logging
 import os
 from typing import NoReturn
 
+from fdstorefs import __version__
 from fdstorefs.errors import QuotaExceeded
 from fdstorefs.server.keeping import frames
 
@@ -23,7 +24,7 @@ class JournalMemory:
     """A memfd with a journal in it, which one process at a time appends to.
 
     The kernel has what was appended, whatever becomes of the process. `end` is where the next record goes. Owns its
-    descriptor.
+    descriptor. Between `wait` and `go_on` nothing is written: another process appends.
     """
 
     def __init__(self, fd: int, end: int, sequence: int) -> None:
@@ -31,6 +32,7 @@ class JournalMemory:
         self.end = end
         self._sequence = sequence
         self._room = os.fstat(fd).st_size
+        self._held_back: bytearray | None = None
 
     @classmethod
     def create(cls, identity: bytes) -> "JournalMemory":
@@ -43,7 +45,7 @@ class JournalMemory:
         except BaseException:
             os.close(fd)
             raise
-        made._write(frames.header(identity))
+        made._write(frames.header(identity, __version__))
         return made
 
     @classmethod
@@ -53,6 +55,21 @@ class JournalMemory:
         if contents.torn:
             os.pwrite(fd, bytes(memory._room - memory.end), memory.end)
         return memory
+
+    def wait(self) -> None:
+        """Hold back what is appended from now on, until `go_on`."""
+        self._held_back = bytearray()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether what is appended is held back."""
+        return self._held_back is not None
+
+    def go_on(self) -> None:
+        """It is this process that appends from now on: write what was held back."""
+        held_back, self._held_back = self._held_back, None
+        if held_back:
+            self._write(bytes(held_back))
 
     def reserve(self, size: int) -> None:
         """See to it that so many bytes can be appended. Raises QuotaExceeded."""
@@ -77,6 +94,9 @@ class JournalMemory:
         self._write(frames.frame(kind, self._sequence, payload))
 
     def _write(self, data: bytes) -> None:
+        if self._held_back is not None:
+            self._held_back += data
+            return
         size = len(data)
         try:
             if self.end + size > self._room:

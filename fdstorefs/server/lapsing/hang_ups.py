@@ -64,6 +64,14 @@ class HangUps:
             if file is not None:
                 self.look(file)
 
+    def rest(self) -> None:
+        """Tell of nothing until `go_on`."""
+        self._loop.unregister(self._epoll.fileno())
+
+    def go_on(self) -> None:
+        """Tell again; what is to be looked at is to be watched anew."""
+        self._loop.register(self._epoll.fileno(), self._came)
+
     def close(self) -> None:
         """Watch nothing any more."""
         self._loop.unregister(self._epoll.fileno())

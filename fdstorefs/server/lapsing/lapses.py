@@ -49,11 +49,15 @@ class Lapses:
         # What is in sealed boxes, and had to stay there.
         self._overdue: dict[Entry, None] = {}
         self._hung_up: dict[OpenFile, None] = {}
+        self._rests = False
         self._look_again: deque[OpenFile] = deque()
 
     def begin(self) -> None:
         """Begin. What has expired before, or is hung up, goes first."""
         store = self._store
+        if self._rests:
+            self._rests = False
+            self._hang_ups.go_on()
         self._loop.register(self._timer, self._on_timer)
         self._intake.released = self._released
         store.attend, store.unsealed = self._attend, self._unsealed
@@ -67,6 +71,12 @@ class Lapses:
         for file in self._intake.stored:
             if has_another_side(file.kind):
                 self._attend(file)
+
+    def rest(self) -> None:
+        """Have nothing go by itself until the next `begin`."""
+        self._rests = True
+        self._hang_ups.rest()
+        self._loop.unregister(self._timer)
 
     def close(self) -> None:
         """Let go of the timer and of what is watched; nothing goes by itself any more."""
@@ -120,6 +130,8 @@ class Lapses:
         self._hung_up.pop(file, None)
 
     def _evict(self, file: OpenFile, cause: str) -> None:
+        if self._rests:
+            return  # it is looked at again
         polled = [entry for entry in file.entries if entry.polled]
         if self._go(polled, Change.EVICTED, cause):
             if any(entry.polled for entry in file.entries):

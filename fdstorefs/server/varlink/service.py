@@ -23,6 +23,7 @@ from fdstorefs.server.varlink.retrieve import retrieve, take
 from fdstorefs.server.varlink.sender import Sender
 from fdstorefs.server.varlink.standard import STANDARD, StandardError
 from fdstorefs.server.varlink.stash import stash
+from fdstorefs.server.varlink.upgrading import upgrade
 from fdstorefs.server.varlink.watching import watch
 
 Answer = Reply | Activity
@@ -78,12 +79,13 @@ VERBS: dict[str, Verb] = {
     f"{NAME}.Unseal": names.unseal,
     f"{NAME}.Watch": watch,
     f"{NAME}.Status": status,
+    f"{NAME}.Upgrade": upgrade,
     f"{STANDARD}.GetInfo": get_info,
     f"{STANDARD}.GetInterfaceDescription": get_interface_description,
 }
 
 WITH_DESCRIPTORS = frozenset({stash, restore})
-ONLY_FOR_THE_REPLY = frozenset({retrieve, take, dump, restore, list_entries, describe, watch})
+ONLY_FOR_THE_REPLY = frozenset({retrieve, take, dump, restore, list_entries, describe, watch, upgrade})
 """What a call without a reply would do nothing with, or lose descriptors by: it isn't carried out."""
 
 

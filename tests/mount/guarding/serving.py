@@ -11,7 +11,7 @@ from fdstorefs.audit.options import AuditOptions
 from fdstorefs.audit.target import Target
 from fdstorefs.keeper.holding import Held
 from fdstorefs.keeper.keeper import Keeper
-from fdstorefs.keeper.replacement import HowToStart
+from fdstorefs.keeper.program import HowToStart
 from fdstorefs.server.instance import serve
 from fdstorefs.server.keeper_line import KeeperLine
 from fdstorefs.server.kept import take_up

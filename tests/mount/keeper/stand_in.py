@@ -13,7 +13,7 @@ from typing import Any
 
 from fdstorefs.keeper.holding import Held
 from fdstorefs.keeper.keeper import Keeper
-from fdstorefs.keeper.replacement import HowToStart
+from fdstorefs.keeper.program import HowToStart
 from fdstorefs.server.keeper_line import KeeperLine
 from fdstorefs.server.loop import Loop
 

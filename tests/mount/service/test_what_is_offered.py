@@ -8,7 +8,7 @@ import pytest
 from fdstorefs.errors import QuotaExceeded
 from fdstorefs.keeper import wire
 from fdstorefs.keeper.holding import Held
-from fdstorefs.keeper.replacement import HowToStart
+from fdstorefs.keeper.program import HowToStart
 from fdstorefs.server.keeper_line import KeeperLine
 from fdstorefs.server.options import UnitOptions
 from fdstorefs.server.unit_keeping import UnitKeeping

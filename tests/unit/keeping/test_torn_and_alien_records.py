@@ -12,6 +12,7 @@ from fdstorefs.server.keeping.frames import Record, frame, header, read_frames
 from fdstorefs.server.keeping.memory import STEP, JournalMemory, read_memory
 
 IDENTITY = b"sixteen bytes..."
+WRITER = "1.2.3"
 RECORDS = st.lists(
     st.builds(Record, st.integers(1, 255), st.binary(max_size=60).map(lambda payload: payload + b"}")),
     max_size=8,
@@ -22,15 +23,15 @@ ZEROS = st.integers(0, 100).map(bytes)
 def journal(records: list[Record], zeros: bytes = b"") -> bytes:
     """A journal of these records."""
     framed = [frame(record.kind, number, record.payload) for number, record in enumerate(records, 1)]
-    return header(IDENTITY) + b"".join(framed) + zeros
+    return header(IDENTITY, WRITER) + b"".join(framed) + zeros
 
 
 def test_the_header_has_the_shape_that_is_documented() -> None:
     """Versions that are to come must recognise it."""
-    start = b"fdstjrnl" + b"\x01\x00" + b"\x00\x00" + IDENTITY
+    start = b"fdstjrnl" + b"\x02\x00" + b"\x00\x00" + IDENTITY + b"1.2.3" + bytes(19)
 
-    assert start == header(IDENTITY)[:-4]
-    assert 32 == len(header(IDENTITY))
+    assert start == header(IDENTITY, WRITER)[:-4]
+    assert 56 == len(header(IDENTITY, WRITER))
 
 
 def test_a_record_has_the_shape_that_is_documented() -> None:
@@ -102,7 +103,7 @@ def test_a_record_that_is_missing_is_noticed(records: list[Record], missing: int
     missing %= len(records) - 1
     framed = [frame(record.kind, number, record.payload) for number, record in enumerate(records, 1)]
     del framed[missing]
-    found = read_frames(header(IDENTITY) + b"".join(framed))
+    found = read_frames(header(IDENTITY, WRITER) + b"".join(framed))
 
     assert records[:missing] == found.records
     assert f"what follows record {missing} is no record, and record {missing + 2} is there" == found.damage
@@ -110,7 +111,13 @@ def test_a_record_that_is_missing_is_noticed(records: list[Record], missing: int
 
 @pytest.mark.parametrize(
     "data",
-    [b"", bytes(4096), header(IDENTITY)[:-1], b"X" + header(IDENTITY)[1:], header(IDENTITY)[:-1] + b"X"],
+    [
+        b"",
+        bytes(4096),
+        header(IDENTITY, WRITER)[:-1],
+        b"X" + header(IDENTITY, WRITER)[1:],
+        header(IDENTITY, WRITER)[:-1] + b"X",
+    ],
     ids=["empty", "zeros", "short", "another file", "another checksum"],
 )
 def test_what_is_no_journal_is_damaged(data: bytes) -> None:
@@ -121,11 +128,24 @@ def test_what_is_no_journal_is_damaged(data: bytes) -> None:
 
 
 def test_a_newer_format_is_refused() -> None:
-    """Its records may mean something else."""
-    newer = frames._HEADER.pack(frames.MAGIC, frames.MAJOR + 1, 0, IDENTITY)
+    """Its records may mean something else; but who wrote it is where it always will be."""
+    newer = frames._HEADER.pack(frames.MAGIC, frames.MAJOR + 1, 0, IDENTITY, b"9.1")
 
-    with pytest.raises(frames.NewerFormat, match="format 2, and this version reads formats up to 1"):
-        read_frames(newer + frames._CHECKSUM.pack(crc32(newer)))
+    with pytest.raises(
+        frames.NewerFormat, match=r"format 3, and this version reads formats up to 2: version 9\.1"
+    ):
+        read_frames(newer + frames._CHECKSUM.pack(crc32(newer)) + b"whatever")
+
+
+@given(RECORDS, st.integers(0, 8), ZEROS)
+def test_a_journal_is_read_on_where_it_was_read_to(records: list[Record], cut: int, zeros: bytes) -> None:
+    """Whoever has read it while it was written reads what has come since, and finds the same end."""
+    before = read_frames(journal(records[:cut], zeros))
+    after = frames.read_on(journal(records, zeros), before)
+    whole = read_frames(journal(records, zeros))
+
+    assert records == [*before.records, *after.records]
+    assert whole._replace(records=[]) == after._replace(records=[])
 
 
 @pytest.fixture

@@ -93,7 +93,7 @@ def test_boxes_that_are_in_one_another_are_found() -> None:
     """What is left of a journal may say that; nothing is out of reach for that."""
     common = '"u":1000,"g":1000,"m":448,"c":1,"t":1'
     nodes = f'{{"n":[{{"i":5,{common},"p":[6,"a"]}},{{"i":6,{common},"p":[5,"b"]}},{{"i":7,{common},"P":[[5,"c"]]}}]}}'
-    after = NextLife(frames.header(bytes(16)) + frames.frame(NODES, 1, nodes.encode()), {})
+    after = NextLife(frames.header(bytes(16), "1") + frames.frame(NODES, 1, nodes.encode()), {})
 
     paths = [path for path, *_ in after.life.store.tree.walk(after.life.store.root)]
     assert ["lost+found", "lost+found/6", "lost+found/6/a", "lost+found/6/a/c"] == paths

@@ -89,7 +89,7 @@ class Intake:
         self._files = files
         self.limit = 0
 
-    def accept(self, descriptor: int) -> OpenFile:
+    def accept(self, descriptor: int, _sender: int | None = None) -> OpenFile:
         """The open file."""
         return self._files[descriptor]
 

@@ -12,6 +12,7 @@ from fdstorefs.core.access import Target
 from fdstorefs.core.node import Box, Entry, OpenFile
 from fdstorefs.core.store import Store
 from fdstorefs.core.subject import Subject
+from fdstorefs.errors import QuotaExceeded
 from fdstorefs.host.descriptors import Descriptors
 from fdstorefs.host.recursion import RecursionGuard
 from fdstorefs.host.user_namespaces import HeldChain, HeldNamespace
@@ -20,16 +21,18 @@ from fdstorefs.server.fuse.caller import Identity
 from fdstorefs.server.fuse.elsewhere import Elsewhere
 from fdstorefs.server.fuse.handles import Handles
 from fdstorefs.server.fuse.listing import Listing, Listings
+from fdstorefs.server.fuse.opening import Opening
 from fdstorefs.server.fuse.own_sockets import OwnSocket
 from fdstorefs.server.fuse.protocol import IN_HEADER, TRANSFER_SIZE
 from fdstorefs.server.fuse.settled import Remembered
 from fdstorefs.server.fuse.stash_handle import StashHandle
-from fdstorefs.server.fuse.taking_over import NodesAgain, socket_again, unfinished_again
+from fdstorefs.server.fuse.taking_over import NodesAgain, open_again, socket_again, unfinished_again
 from fdstorefs.server.fuse.transfer import Unfinished
 from fdstorefs.server.intake import Intake
 from fdstorefs.server.kernel_facts import Home
 from fdstorefs.server.passed import NotUnderstood, Packing
 from fdstorefs.server.passed_files import FilesAgain, tell_files
+from fdstorefs.server.shares import Most
 from tests.unit.server.handover.arriving import arrived
 
 IDS = st.integers(0, 2**32 - 1)
@@ -106,7 +109,7 @@ def test_what_has_no_name_any_more(fates: list[str]) -> None:
             attach_again(other, inner, entry)
     if "named" not in fates:
         store.remove_box(ROOT, Target(store.root, "box", box))
-    told = json.loads(json.dumps(telling.tell_nodes(store, Handles(), listings)))
+    told = json.loads(json.dumps(telling.tell_nodes(store, Handles(Most(1, 1)), listings)))
     nodes = NodesAgain(told, telling.tell_lookups(store), other)
     expected = {number: node for number, node in store.tree.nodes.items() if node.lookups or node.links}
 
@@ -234,3 +237,21 @@ def test_calls_that_another_server_answers() -> None:
         elsewhere.take(unique) for unique in (1, 2, 1)
     ]
     assert frozenset() == elsewhere.numbers
+
+
+def test_a_handle_counts_for_whoever_opened_it() -> None:
+    """In the other server, too: he has no more room there than here."""
+    store = new_store()
+    entry = store.create(ROOT, store.root, "e")
+    handles, again = Handles(Most(2, 4)), Handles(Most(2, 4))
+    for uid in (7, 7, 8):
+        handles.add(StashHandle(None, entry, None, replacing=False), uid)  # type: ignore[arg-type]
+    told = json.loads(json.dumps(telling.tell_handles(handles)))
+    nodes = NodesAgain([], [], store)
+    opening = Opening(None, again, None, None, None)  # type: ignore[arg-type]
+    open_again(told, again, nodes, None, opening)  # type: ignore[arg-type]
+    with pytest.raises(QuotaExceeded, match="uid 7 has 2 of 2"):
+        again.require_room(7)
+    again.require_room(8)
+
+    assert [7, 7, 8] == [again.opener(number) for number, _ in again.numbered()]

@@ -1,0 +1,143 @@
+"""What is on record of each instance, in a directory of the service's own, for the services that come after it.
+
+A record is written by each server before it gives up the service's rights, so that one that can be read is true; and it
+counts for as long as the instance's keeper or server is there.
+"""
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from fdstorefs.host.task import Task
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+_DIRECTORY_MODE, _FILE_MODE = 0o700, 0o600
+_SUFFIX = ".json"
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process that can't be taken for another: its number, and when it started, in clock ticks since boot."""
+
+    pid: int
+    start: int
+
+    @classmethod
+    def of(cls, pid: int) -> "Process":
+        """The process that has this number now. Raises ProcessLookupError."""
+        return cls(pid, Task(pid).name_and_start()[1])
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it still runs."""
+        try:
+            return Process.of(self.pid) == self and not Task(self.pid).is_dead()
+        except OSError:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One instance, at `mount` in its container. `uid` is who asked for it, and `options` is what it was told.
+
+    `users` and `mounts` are the numbers of the container's namespaces, and `first` is the process that it ends with.
+    """
+
+    mount: str
+    uid: int
+    users: int
+    mounts: int
+    first: Process
+    options: dict[str, Any]
+    keeper: Process
+    server: Process | None = None
+    format: int = FORMAT
+
+    @property
+    def name(self) -> str:
+        """The record's own."""
+        return name_of(self.mounts, self.mount)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether somebody serves it, or will again."""
+        return self.keeper.is_there or (self.server is not None and self.server.is_there)
+
+
+def name_of(mounts: int, mount: str) -> str:
+    """What the record of a mount point in a mount namespace is called."""
+    return f"{mounts}-{hashlib.sha256(os.fsencode(mount)).hexdigest()[:16]}"
+
+
+class Records:
+    """All records, in one directory."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+
+    def prepare(self) -> None:
+        """Make the directory, and take away what has ended. Raises OSError."""
+        os.makedirs(self.directory, _DIRECTORY_MODE, exist_ok=True)
+        for _ in self:
+            continue
+
+    def __iter__(self) -> Iterator[Record]:
+        for name in sorted(os.listdir(self.directory)):
+            if name.endswith(_SUFFIX):
+                found = self.find(name.removesuffix(_SUFFIX))
+                if found is not None:
+                    yield found
+
+    def find(self, name: str) -> Record | None:
+        """The record of this name, if it is current; one that isn't any more is removed."""
+        try:
+            with open(self._path(name), encoding="utf-8") as file:
+                found = understood(json.load(file))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            log.error("a record of an instance cannot be read: %s: %s", name, error)
+            return None
+        if found.is_current:
+            return found
+        self.remove(name)
+        return None
+
+    def write(self, record: Record) -> None:
+        """Put it in place of a former one, whole. Raises OSError."""
+        path = self._path(record.name)
+        new = f"{path}.{os.getpid()}"
+        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, _FILE_MODE)
+        with open(fd, "w", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(record)))
+        os.rename(new, path)
+
+    def remove(self, name: str) -> None:
+        """There is no such instance any more."""
+        try:
+            os.unlink(self._path(name))
+        except FileNotFoundError:
+            return  # somebody else has noticed
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self.directory, name + _SUFFIX)
+
+
+def understood(told: dict[str, Any]) -> Record:
+    """The record that `dataclasses.asdict` has made this of. Raises ValueError for one of another format."""
+    if told["format"] != FORMAT:
+        raise ValueError(f"it has the format {told['format']}, not {FORMAT}")
+    server = told["server"]
+    found = Record(**told)
+    return replace(
+        found,
+        first=Process(**told["first"]),
+        keeper=Process(**told["keeper"]),
+        server=None if server is None else Process(**server),
+    )

@@ -1,0 +1,58 @@
+"""What a new program does first: it reads the table of what is held, and is what that says: a server, or the keeper."""
+
+import json
+import os
+import socket
+import sys
+from typing import Any, NoReturn
+
+from fdstorefs.keeper import program
+from fdstorefs.keeper.holding import Held, Holding
+from fdstorefs.keeper.keeper import Keeper, Server, raise_limit
+from fdstorefs.keeper.program import HowToStart
+
+
+def main(told: dict[str, Any]) -> NoReturn:
+    """Be it until the end, and end this process."""
+    raise_limit()
+    try:
+        if told["format"] != program.FORMAT:
+            raise ValueError(f"the table of what is held has format {told['format']}, not {program.FORMAT}")
+        how, held = HowToStart(*told["how"]), program.read_held(told)
+        if told["keeper"] is None:
+            _end(program.start(how, held, how.options))
+    except Exception as error:
+        _tell_former(told["held"].get("former"), f"{type(error).__name__}: {error}")
+        raise
+    sys.exit(_keeper(how, held, told["keeper"]).run())
+
+
+def _end(code: int) -> NoReturn:
+    """At once, as a server does that was forked."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.flush()
+    os._exit(code)
+
+
+def _tell_former(line: int | None, why: str) -> None:
+    """The server that still serves, if it still listens."""
+    if line is not None:
+        try:
+            os.write(line, json.dumps({"say": "failed", "why": why}).encode())
+        except OSError:
+            return
+
+
+def _keeper(how: HowToStart, held: Held, facts: dict[str, Any]) -> Keeper:
+    line = socket.socket(fileno=held.line)
+    line.setblocking(False)
+    keeper = Keeper(
+        lambda held: program.start(how, held, how.options),
+        lambda: None,
+        holding=Holding(held.inherited, held.files, held.journal, held.note),
+        server=Server(facts["server"], facts["pidfd"], line),
+        restarts=held.restarts,
+        warm=lambda: program.find(how),
+    )
+    keeper.remember(children=facts["children"], looks=held.is_looked_after, told_to_end=facts["told_to_end"])
+    return keeper

@@ -1,0 +1,101 @@
+"""kill -9 of anybody at any step of an upgrade, or right after it: what was acknowledged is there."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+import fdstorefs
+from tests.mount.keeper.torture import connect, repeat
+from tests.mount.upgrade.programs import SECONDS, Changes, Installed, is_same
+from tests.mount.waiting import wait_for
+
+SUCCEEDING = "server/upgrading/succeeding.py"
+STEPS = {
+    "while it prepares": '    talk.say_much("prepared"',
+    "while it takes up": '    if prepared.choice.line is not None:\n        talk.say("built")',
+    "before it waits for the word": "    if not line.await_word(",
+    "before it serves": "    made.go_on(introduced, upgraded)",
+}
+"""Where the new server stops for a while."""
+
+
+def stopping(at: str) -> Changes:
+    """A new program whose server says where it is, and stops there."""
+    line = STEPS[at]
+    indent = line[: len(line) - len(line.lstrip())]
+    return {SUCCEEDING: (line, f'{indent}log.warning("it is there")\n{indent}time.sleep(1)\n{line}')}
+
+
+def child_but(keeper: int, known: set[int]) -> int:
+    """The new program's server."""
+    children = set(map(int, Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()))
+    return max(children - known)
+
+
+@pytest.mark.parametrize("at", STEPS)
+@pytest.mark.parametrize("who", ["old server", "new server", "keeper"])
+def test_nothing_is_lost(installed: Installed, at: str, who: str) -> None:
+    """Whoever it is that is killed: the entries are there, and the same open files, and it can be used."""
+    store = installed.start()
+    descriptor = os.memfd_create("a")
+    store.stash("a", descriptor, label="kept")
+    status = store.status()
+    assert status.keeper is not None
+    installed.install("2.0", stopping(at))
+    known = set(map(int, Path(f"/proc/{status.keeper}/task/{status.keeper}/children").read_text().split()))
+    asking = threading.Thread(target=installed.upgrade)
+    asking.start()
+    installed.await_words("it is there")
+    new = child_but(status.keeper, known)
+    os.kill({"old server": status.pid, "new server": new, "keeper": status.keeper}[who], signal.SIGKILL)
+    asking.join()
+
+    with connect(installed.mount) as anew:
+        wait_for(lambda: is_settled(anew), SECONDS, "somebody who serves, and a keeper")
+        assert "kept" == repeat(anew, lambda store: store.list())[0].label
+        assert is_same(anew, "a", descriptor)
+        repeat(anew, lambda store: store.stash("b", 0, replace=True))
+    installed.install("3.0")
+    with connect(installed.mount) as anew:
+        assert "3.0" == anew.upgrade().version
+        assert is_same(anew, "a", descriptor)
+
+
+def is_settled(store: fdstorefs.Store) -> bool:
+    """Whether there is a server, and a keeper that lives."""
+    status = repeat(store, lambda store: store.status())
+    return all(os.path.exists(f"/proc/{pid}") for pid in (status.pid, status.keeper))
+
+
+@pytest.mark.parametrize("who", ["pid", "keeper"])
+def test_right_after_it(installed: Installed, who: str) -> None:
+    """The keeper may be in the middle of executing the new program."""
+    store = installed.start()
+    descriptor = os.memfd_create("a")
+    for version in ("2.0", "3.0"):
+        repeat(store, lambda store: store.stash("a", descriptor, replace=True))
+        installed.install(version)
+        with connect(installed.mount) as another:
+            another.upgrade()
+            os.kill(getattr(another.status(), who), signal.SIGKILL)
+        with connect(installed.mount) as anew:
+            assert is_same(anew, "a", descriptor)
+            assert version == repeat(anew, lambda store: store.status()).version
+
+
+def test_it_is_told_to_end_meanwhile(installed: Installed) -> None:
+    """SIGTERM in the middle of an upgrade ends the instance, whoever serves by then."""
+    store = installed.start()
+    keeper = store.status().keeper
+    installed.install("2.0", stopping("while it takes up"))
+    asking = threading.Thread(target=installed.upgrade)
+    asking.start()
+    installed.await_words("it is there")
+    assert keeper is not None
+    os.kill(keeper, signal.SIGTERM)
+    asking.join()
+
+    wait_for(lambda: not os.path.ismount(installed.mount), SECONDS, "the end")

@@ -1,0 +1,113 @@
+"""Keepers are forked by a process that does nothing else, and outlive it."""
+
+import os
+import select
+import signal
+from collections.abc import Iterator
+from typing import NoReturn
+
+import pytest
+
+from fdstorefs.containers.nursery import Nursery
+
+_PATIENCE = 10
+
+
+def tell(message: bytes, descriptors: tuple[int, ...]) -> NoReturn:
+    """Be a child that says what it was told, and who it is, until somebody writes to it."""
+    out, end = descriptors
+    os.write(out, message + b" %d %d" % (os.getpid(), os.getppid()))
+    os.read(end, 1)
+    os._exit(0)
+
+
+@pytest.fixture
+def nursery() -> Iterator[Nursery]:
+    """One whose children `tell`."""
+    made = Nursery(tell)
+    yield made
+    made.close()
+
+
+class Child:
+    """One that has been forked."""
+
+    def __init__(self, nursery: Nursery) -> None:
+        out, its_out = os.pipe()
+        its_end, self._end = os.pipe()
+        self.pid, self.pidfd = nursery.fork(b"words", (its_out, its_end))
+        os.close(its_out)
+        os.close(its_end)
+        self.said = os.read(out, 100).decode().split()
+        os.close(out)
+
+    def end(self) -> bool:
+        """Let it end; whether it has."""
+        os.close(self._end)
+        return is_over(self.pidfd)
+
+
+def is_over(pidfd: int) -> bool:
+    """Whether a process ends soon."""
+    try:
+        return bool(select.select([pidfd], [], [], _PATIENCE)[0])
+    finally:
+        os.close(pidfd)
+
+
+def test_a_child_has_what_it_was_given(nursery: Nursery) -> None:
+    """The message, the descriptors; and it is who we are told that it is."""
+    child = Child(nursery)
+
+    assert ["words", str(child.pid), str(nursery.pid)] == child.said
+    assert child.end()
+
+
+def test_children_that_end_leave_nothing(nursery: Nursery) -> None:
+    """Nobody has to wait for them."""
+    child = Child(nursery)
+    child.end()
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(child.pid, 0)
+
+
+def test_one_that_was_killed_is_replaced(nursery: Nursery) -> None:
+    """Whoever asks next gets a child nevertheless."""
+    former = nursery.pid
+    os.kill(former, signal.SIGKILL)
+
+    child = Child(nursery)
+
+    assert child.said[2] == str(nursery.pid) != str(former)
+    assert child.end()
+
+
+def test_children_go_on_without_it(nursery: Nursery) -> None:
+    """A keeper is nobody's but its server's."""
+    child = Child(nursery)
+    os.kill(nursery.pid, signal.SIGKILL)
+
+    another = Child(nursery)
+
+    assert not select.select([child.pidfd], [], [], 0)[0]
+    assert child.end()
+    assert another.end()
+
+
+def test_it_ends_with_who_has_it() -> None:
+    """As soon as the service is gone."""
+    nursery = Nursery(tell)
+    pidfd = os.pidfd_open(nursery.pid)
+
+    nursery.close()
+
+    assert is_over(pidfd)
+
+
+def test_no_child_that_is_not_to_be_had(nursery: Nursery) -> None:
+    """A descriptor that is closed is the caller's mistake, and costs nothing but the call."""
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        nursery.fork(b"words", (10_000,))
+
+    assert Child(nursery).end()

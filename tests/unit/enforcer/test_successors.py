@@ -1,0 +1,61 @@
+"""A server gives its instance to a process that the keeper has started, and to nobody else."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from fdstorefs.bpf.abi import Role, RoleKind
+from fdstorefs.enforcer.instance import Instance
+from fdstorefs.errors import NotPermitted
+from tests.unit.enforcer.enforced import Enforced
+from tests.unit.enforcer.relatives import Relative
+
+
+@pytest.fixture
+def relative() -> Iterator[Relative]:
+    """A child."""
+    made = Relative()
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def instance(enforced: Enforced) -> Instance:
+    """An instance of this process."""
+    return enforced.admit()
+
+
+def test_who_has_the_keepers_role_can_be_one(
+    enforced: Enforced, instance: Instance, relative: Relative
+) -> None:
+    """It is the instance's server from then on, and the former one what a keeper is."""
+    enforced.kernel.roles[relative.pid] = Role(RoleKind.KEEPER, instance.number)
+    number = instance.number
+
+    enforced.registry.succeed(instance, relative.look(), os.dup(relative.pidfd))
+
+    assert (relative.pid, number, False) == (instance.pid, instance.number, instance.has_ended)
+    assert Role(RoleKind.SERVER, number) == enforced.kernel.roles[relative.pid]
+    assert Role(RoleKind.KEEPER, number) == enforced.kernel.roles[os.getpid()]
+
+
+@pytest.mark.parametrize("kind", [None, RoleKind.SERVER])
+def test_nobody_else_can(
+    enforced: Enforced, instance: Instance, relative: Relative, kind: RoleKind | None
+) -> None:
+    """Not even a child of the server: what that is given it could give to anybody."""
+    if kind is not None:
+        enforced.kernel.roles[relative.pid] = Role(kind, instance.number)
+
+    with pytest.raises(NotPermitted):
+        enforced.registry.succeed(instance, relative.look(), relative.pidfd)
+    assert os.getpid() == instance.pid
+
+
+def test_nor_the_keeper_itself(enforced: Enforced, instance: Instance, relative: Relative) -> None:
+    """It starts the next server when this one dies."""
+    enforced.registry.protect(instance, relative.look(), relative.pidfd)
+
+    with pytest.raises(NotPermitted):
+        enforced.registry.succeed(instance, relative.look(), relative.pidfd)
