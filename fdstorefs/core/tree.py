@@ -1,7 +1,7 @@
 """The tree of boxes and entries: inode table, names, and what each stands for. It decides nothing."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from fdstorefs.core.name import check, join
 from fdstorefs.core.node import Box, Entry
@@ -15,13 +15,15 @@ _draw = random.SystemRandom().getrandbits
 class Tree:
     """Boxes and entries by inode number and by name. A number stands for one node at a time."""
 
-    __slots__ = ("moved_boxes", "nodes", "root")
+    __slots__ = ("left", "moved_boxes", "nodes", "root")
 
     def __init__(self, root: Box) -> None:
         self.root = root
         self.nodes: dict[int, Entry | Box] = {root.ino: root}
         self.moved_boxes = 0
         """Counts how often a box was given another name, and all paths below it with it."""
+        self.left: Callable[[Box, str], None] | None = None
+        """Told of each name that something has lost which the kernel knows through the mount."""
 
     def next_ino(self) -> int:
         """An inode number that is not in use. Drawn, as a count would tell how many others were made since."""
@@ -52,6 +54,8 @@ class Tree:
         node = box.children.pop(name)
         if isinstance(node, Entry):
             node.remove_place(box, name)
+        if node.lookups and self.left is not None:
+            self.left(box, name)
         self.collect(node)
         return node
 

@@ -10,6 +10,7 @@ from fdstorefs.server.fuse.driver import Driver
 from fdstorefs.server.fuse.handing_over import HandingOver
 from fdstorefs.server.fuse.handles import Handles
 from fdstorefs.server.fuse.lane import GiveBack, Lanes
+from fdstorefs.server.fuse.left_names import LeftNames
 from fdstorefs.server.fuse.names import Names, PyFuse
 from fdstorefs.server.fuse.opening import Opening
 from fdstorefs.server.fuse.own_sockets import OwnSockets
@@ -42,6 +43,7 @@ class MountServer:
         self._names = Names(context, self._handles, self._opening)
         self._driver = Driver(PyFuse(self._names))
         self._tap = Tap(self._connection, self._handles, self._driver.exchange, self._end)
+        self._left_names = LeftNames(context.loop, self._connection, context.store.tree)
         self._on_unmounted = on_unmounted
         self._requests = Requests(self._connection, self._tap, context.loop.call_soon)
         self._begun: list[Unfinished] = []
@@ -143,6 +145,7 @@ class MountServer:
 
     def close(self) -> None:
         """Stop serving: who waits gets ENOTCONN, handles give back what they hold, the device is closed."""
+        self._left_names.close()
         self._loop.unregister(self._connection.descriptor)
         self._tap.fail_all(errno.ENOTCONN)
         self._handles.release_all()

@@ -43,6 +43,7 @@ REFUSED = {
 """What no handle can do, and how to say so. Not ENOSYS: the kernel would keep that for the whole mount."""
 
 NOTIFY_POLL = 1
+NOTIFY_INVAL_ENTRY = 3
 POLL_SCHEDULE_NOTIFY = 1
 
 FOPEN_DIRECT_IO = 1 << 0
@@ -78,6 +79,7 @@ _INTERRUPT_IN = Struct("=Q")
 _OPEN_OUT = Struct("=QI")
 _RESULT_OUT = Struct("=II")
 _POLL_HANDLE = Struct("=Q")
+_LEFT_NAME = Struct("=QII")
 _ENTRY_OUT_SIZE = 128
 
 TRANSFER_SIZE = IN_HEADER.size + _TRANSFER_IN.size
@@ -156,6 +158,12 @@ def answer(unique: int, error: int, size: int = 0) -> bytes:
 def poll_notice(kh: int) -> bytes:
     """The message that wakes whoever polls the handle that the kernel calls `kh`."""
     return OUT_HEADER.pack(OUT_HEADER.size + _POLL_HANDLE.size, NOTIFY_POLL, 0) + _POLL_HANDLE.pack(kh)
+
+
+def left_name_notice(parent: int, name: bytes) -> bytes:
+    """The message that says that a name in a directory stands for nothing any more, or for something else."""
+    body = _LEFT_NAME.pack(parent, len(name), 0) + name + b"\0"
+    return OUT_HEADER.pack(OUT_HEADER.size + len(body), NOTIFY_INVAL_ENTRY, 0) + body
 
 
 def write_result(count: int) -> bytes:

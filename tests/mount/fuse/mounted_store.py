@@ -95,6 +95,10 @@ class MountedStore:
         """Have the server bind one of its own sockets."""
         assert self._ask(name) == "bound"
 
+    def discard(self, name: str) -> None:
+        """Have an entry discarded by the server itself: not through the mount."""
+        assert self._ask(f"-{name}") == "discarded"
+
     def _ask(self, question: str) -> str:
         assert self._process.stdin is not None
         assert self._process.stdout is not None

@@ -35,7 +35,7 @@ def make_context(loop: Loop, mounted: Mounted, entries: int | None, limit: int) 
 
 
 class Questions:
-    """What is asked on standard input: `?` what is held, a name to bind a socket there."""
+    """What is asked on standard input: `?` what is held, `-NAME` to discard an entry, a name to bind a socket there."""
 
     def __init__(self, loop: Loop, context: Context, server: fuse.MountServer, mountpoint: str) -> None:
         self._loop = loop
@@ -53,8 +53,17 @@ class Questions:
             self._loop.in_thread(lambda: unmount(self._mountpoint, lazy=True), lambda _result: None)
         elif question == "?":
             answer(json.dumps(self._report()))
+        elif question.startswith("-"):
+            self._discard(question.removeprefix("-"))
         else:
             self._loop.in_thread(lambda: self._bind(question), answer)
+
+    def _discard(self, name: str) -> None:
+        """As somebody does who comes through another door."""
+        store, subjects = self._context.store, self._context.subjects
+        subject = subjects.subject(os.getpid(), os.geteuid(), os.getegid())
+        store.discard(subject, store.locate(subject, name))
+        answer("discarded")
 
     def _report(self) -> dict[str, int]:
         return {

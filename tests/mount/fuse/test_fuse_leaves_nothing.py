@@ -56,6 +56,33 @@ def test_the_server_ends_up_as_it_began(store: MountedStore, errno_of: ErrnoOf) 
     )
 
 
+def test_the_kernel_forgets_what_goes_otherwise_than_through_the_mount(store: MountedStore) -> None:
+    """It has looked it up, and would keep the inode for as long as it has memory; so would we."""
+    before = store.holds()
+    for number in range(200):
+        store.stash(f"{number}", store.memfd())
+        store.discard(f"{number}")
+    store.wait_until_holds(files=0, nodes=before["nodes"])
+
+
+def test_a_directory_that_somebody_is_in_is_not_waited_for(store: MountedStore) -> None:
+    """The kernel is told by a thread: whoever creates and looks up meanwhile is answered, and so it comes to an end."""
+    script = (
+        "import os, sys\n"
+        "print('begun', flush=True)\n"
+        "while True:\n"
+        "  os.close(os.open(sys.argv[1] + '/busy' + sys.argv[2], os.O_CREAT | os.O_WRONLY))\n"
+        "  os.unlink(sys.argv[1] + '/busy' + sys.argv[2])\n"
+    )
+    for client in [store.client(script, number) for number in range(2)]:
+        assert client.stdout is not None
+        assert "begun\n" == client.stdout.readline()
+    for number in range(100):
+        store.stash(f"{number}", store.memfd())
+        store.discard(f"{number}")
+    wait_for(lambda: store.holds()["nodes"] < 10, what="the nodes to go")
+
+
 def test_a_discarded_entry_that_the_kernel_forgets_is_forgotten(store: MountedStore) -> None:
     """Inodes go when nobody refers to them."""
     handle = store.opened("x", STASHING)

@@ -10,7 +10,7 @@ from tests.mount.keeper.soak.soak import Plan, soak
 MOST_GROWTH = 4 * 1024
 """KiB of all three processes, in the second half: single pages come and go with each fork."""
 
-JOURNAL_BYTES_AN_ENTRY, JOURNAL_BYTES = 2 * 512, 4 * 64 * 1024
+JOURNAL_BYTES_AN_ENTRY, JOURNAL_BYTES = 1024, 1024 * 1024
 
 
 def test_descriptors_memory_and_journal_stay_flat(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from benchmarks.svg import COLOURS, Drawing
 from tests.mount.keeper.soak.samples import Sample
 from tests.mount.keeper.soak.soak import Result
 
-WIDTH, LEFT, RIGHT, TOP, HEIGHT, GAP, BOTTOM = 860, 72, 24, 40, 150, 58, 56
+WIDTH, LEFT, RIGHT, TOP, HEIGHT, GAP, BOTTOM = 860, 72, 24, 40, 150, 58, 84
 _STEPS = (1, 2, 2.5, 5, 10)
 
 Line = tuple[str, Callable[[Sample], float]]
