@@ -40,9 +40,7 @@ VERBS: dict[str, Verb] = {
     "serve": Verb("serve", "run an instance in the foreground", INSTANCES),
     "mount": Verb("mount", "start an instance in the background; return once it serves", INSTANCES),
     "umount": Verb("umount", "end an instance", INSTANCES),
-    "upgrade": Verb(
-        "upgrade", "have the program that is installed now take over, with everything", INSTANCES
-    ),
+    "upgrade": Verb("upgrade", "have the program that is installed now take over", INSTANCES),
     "run": Verb("run", "run a command in a namespace with an instance of its own", INSTANCES, True),
     "host serve": Verb(
         "host_serve", "start instances for containers on demand, in the foreground", CONTAINERS
