@@ -35,6 +35,7 @@ class Installed:
         self.directory = directory
         self.mount = str(directory / "mount")
         self.log = directory / "log"
+        self._told: set[int] = set()
         os.mkdir(self.mount)
         self.log.touch()
 
@@ -105,11 +106,13 @@ class Installed:
                 unmount(left, lazy=True)
 
     def _ends(self) -> bool:
-        """Tell it to. Who is told may have been killed a moment ago."""
+        """Tell it to, each keeper once. Who is told may have been killed a moment ago."""
         try:
             with fdstorefs.connect(self.mount) as store:
                 status = store.status()
-            os.kill(status.keeper or status.pid, signal.SIGTERM)
+            if (pid := status.keeper or status.pid) not in self._told:
+                self._told.add(pid)
+                os.kill(pid, signal.SIGTERM)
         except (fdstorefs.StoreError, ProcessLookupError):
             pass
         return not mounted_below(self.mount)
