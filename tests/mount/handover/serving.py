@@ -32,8 +32,9 @@ from fdstorefs.server.context import Context
 from fdstorefs.server.intake import Intake
 from fdstorefs.server.keeping.keeping import Keeping, read
 from fdstorefs.server.loop import Loop
-from fdstorefs.server.mounting import mount_instance, unmount
+from fdstorefs.server.mounting import Mounted, mount_instance, unmount
 from fdstorefs.server.passed import NotUnderstood, Passed
+from fdstorefs.server.place import OwnPlace
 from fdstorefs.server.record import Records
 from fdstorefs.server.subjects import Subjects
 from tests.mount.handover import parcel
@@ -85,11 +86,11 @@ class Server:
         self.keeping = keeping
         keeping.attach(self.context.store, self.context.intake, self.loop.when_idle)
 
-    def first(self) -> None:
+    def first(self, mounted: Mounted) -> None:
         """Serve a mount that is new."""
         self.keep(Keeping.begin(NobodyKeeps()))
         self.mount = fuse.serve_mount(self.context, self.device_fd, self.device, self.loop.stop)
-        self.loop.in_thread(lambda: doorway.bind(self.mountpoint), self._bound)
+        self.loop.in_thread(lambda: doorway.bind(lambda: OwnPlace().open_root(mounted)), self._bound)
 
     def _bound(self, listening: socket.socket | Exception) -> None:
         assert isinstance(listening, socket.socket), listening
@@ -276,7 +277,7 @@ def main(mountpoint: str, line: str = "") -> None:
     else:
         mounted = mount_instance(mountpoint)
         server = Server(mounted.path, mounted.device_fd, mounted.device)
-        server.first()
+        server.first(mounted)
     server.loop.run()
     server.mount.close()
     server.loop.close()
