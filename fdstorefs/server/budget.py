@@ -41,7 +41,7 @@ class Budget(NamedTuple):
 def budget(limit: int) -> Budget:
     """For a server that may have `limit` descriptors."""
     own = _between(limit // 8, LEAST_OWN, MOST_OWN)
-    connections = _between(limit // 32, 8, MOST_CONNECTIONS)
+    connections = _between(limit // 64, 8, MOST_CONNECTIONS)
     held = _between(limit // 8, MAX_DESCRIPTORS, MOST_HELD)
     namespaces = _between(limit // 64, 8, MOST_NAMESPACES)
     stored = max(limit - own - OF_A_CONNECTION * connections - held - namespaces, 0)

@@ -567,7 +567,7 @@ def test_a_user_namespace_that_is_not_held_is_not_recorded(
     connect: Connect, subjects: Subjects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There is an end to holding: then who asks is still known, but can leave nothing that would outlive it."""
-    monkeypatch.setattr(kernel_facts, "MOST_HELD", 0)
+    monkeypatch.setattr(subjects.home, "_most_held", 0)
     process, line = connect(prefix=["unshare", "-Ur"])
     process.do(SEND)
     subject = line.subject()
