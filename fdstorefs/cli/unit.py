@@ -54,9 +54,9 @@ def _start(unit: UnitOptions, holding: Holding, store: UnitStore) -> Started:
         return Started(unit)
     came = passed(os.environ)
     try:
-        before = take_up(came.ours, holding, store, time.monotonic())
+        before = take_up(came.ours, holding, store, time.monotonic(), came.twice)
     except Unreadable as error:
-        raise Failure(str(error), hint="start the version that has written it") from error
+        raise Failure(str(error), hint=error.hint) from error
     return Started(UnitOptions(unit.address, unit.most - came.others, unit.room - came.others_bytes), before)
 
 

@@ -1,14 +1,17 @@
 """A container, held: its namespaces, its root directory, and the process that it ends with."""
 
 import os
-import select
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from fdstorefs.containers.errors import HostError
-from fdstorefs.errors import NoSuchProcess
+from fdstorefs.errors import BadDescriptor, NoSuchProcess, StoreError
 from fdstorefs.host import procfs, syscalls
+from fdstorefs.host.file_kind import Kind, classify
+from fdstorefs.host.readable import becomes_readable
 from fdstorefs.host.task import Task
+from fdstorefs.host.user_namespaces import HeldNamespace
 from fdstorefs.server.mounting import MountError, open_device
 
 _FIRST = 1
@@ -42,7 +45,7 @@ class Container:
     @property
     def has_ended(self) -> bool:
         """Whether its last moment has come."""
-        return bool(select.select([self.ends], [], [], 0)[0])
+        return becomes_readable(self.ends, 0)
 
     @property
     def user_namespace(self) -> int:
@@ -50,9 +53,23 @@ class Container:
         return _number(self.users)
 
     @property
+    def outermost(self) -> int:
+        """The number of the user namespace just below our own that its own is, or is in: one for all that it makes."""
+        numbers: tuple[int, ...] = HeldNamespace(os.dup(self.users)).numbers
+        return numbers[-2] if len(numbers) > 1 else numbers[0]
+
+    @property
     def mount_namespace(self) -> int:
         """Likewise of its mount namespace."""
         return _number(self.mounts)
+
+    def require_sound(self) -> None:
+        """Raise BadDescriptor unless each is what it should be: none holds up who looks at it or closes it."""
+        if classify(self.ends).kind is not Kind.PIDFD:
+            raise BadDescriptor("what a container ends with is not a pidfd")
+        if {classify(each).kind for each in (self.users, self.mounts)} != {Kind.NAMESPACE}:
+            raise BadDescriptor("a container's namespaces are not namespaces")
+        require_root_directory(self.root)
 
     def ends_with(self, pid: int) -> bool:
         """Whether the process that it ends with has this number, and runs."""
@@ -89,6 +106,15 @@ class Container:
         return device
 
 
+def require_root_directory(descriptor: int) -> None:
+    """Raise BadDescriptor unless it is a directory's path only: closing anything else may ask a file system."""
+    found = classify(descriptor)
+    if found.kind is not Kind.DIRECTORY or found.access != "path":
+        raise BadDescriptor(
+            "the root directory is not one, or not opened with O_PATH", hint="open it with O_PATH"
+        )
+
+
 def _become_root() -> None:
     uid, gid = _lowest("uid"), _lowest("gid")
     try:
@@ -110,8 +136,9 @@ def _lowest(kind: str) -> int:
 
 
 def _number(namespace: int) -> int:
-    found = os.fstat(namespace)
-    return found.st_ino if found.st_dev == procfs.namespaces_device() else 0
+    # Of what somebody else has sent: his file system may never answer.
+    found = syscalls.statx_cached(namespace)
+    return found.ino if found.dev == procfs.namespaces_device() else 0
 
 
 class Found(NamedTuple):
@@ -121,22 +148,28 @@ class Found(NamedTuple):
     pid: int
 
 
-def hold(pid: int, pidfd: int) -> Found:
-    """The container that a process is in; `pid` is its number here. The pidfd stays the caller's. Raises HostError."""
+def hold(pid: int, pidfd: int, require: Callable[[int, int], None]) -> Found:
+    """The container that a process is in; `pid` is its number here. The pidfd stays the caller's. Raises HostError.
+
+    `require` raises StoreError for a user and a mount namespace with which the caller has nothing to do; before that no
+    more is looked for.
+    """
     descriptors: list[int] = []
     try:
         task = Task.hold(pid, pidfd)
         try:
             _require_own(task)
-            first, its_pidfd = _first_of(task, pidfd)
-            descriptors.append(its_pidfd)
-            descriptors.append(procfs.open_namespace("user", pid))
+            descriptors.append(task.open_user_namespace())
             descriptors.append(procfs.open_namespace("mnt", pid))
+            procfs.check_pidfd(pidfd, pid)
+            require(*descriptors)
+            first, its_pidfd = _first_of(task)
+            descriptors.insert(0, its_pidfd)
             descriptors.append(procfs.open_root(pid))
             procfs.check_pidfd(pidfd, pid)
         finally:
             task.close()
-    except HostError:
+    except StoreError:
         _close(descriptors)
         raise
     except ProcessLookupError as error:
@@ -160,11 +193,12 @@ def _require_own(task: Task) -> None:
         )
 
 
-def _first_of(task: Task, pidfd: int) -> tuple[int, int]:
+def _first_of(task: Task) -> tuple[int, int]:
     """Number and pidfd of the first process in a task's pid namespace, of itself where that is our own."""
     kind = task.namespace("pid")
     if kind == Task(os.getpid()).namespace("pid"):
-        return task.tid, os.dup(pidfd)
+        # Not a copy of theirs, which may be in a set of epoll(7) that holds up who closes it last.
+        return task.tid, os.pidfd_open(task.tid)
     for pid in (*_ancestors(task.tid), *procfs.processes()):
         try:
             its = os.pidfd_open(pid)

@@ -15,8 +15,16 @@ from fdstorefs.server.varlink.reception import Limits, Reception
 from fdstorefs.server.varlink.reply import Reply
 from fdstorefs.server.varlink.sender import Sender
 
-# Descriptors are received and never sent.
-LIMITS = Limits(Most(64, 1024), Most(1 << 22, 1 << 26), Most(64, 1024), descriptors=0)
+# Descriptors are received and never sent. A container has more users than there are places, so all together may have
+# what as many users as there are places may: then nothing but places runs out, and there who is idle gives way.
+_PLACES = Most(64, 1024)
+LIMITS = Limits(
+    _PLACES,
+    Most(1 << 16, _PLACES.total << 16),
+    Most(64, _PLACES.total * 64),
+    descriptors=0,
+    idle_give_way=True,
+)
 MOST_UNCLOSED = 64
 """Of what one user has sent. A file of a FUSE server that does not answer stays open for as long as that likes."""
 

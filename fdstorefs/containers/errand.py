@@ -9,7 +9,6 @@ most, and nobody else anything.
 import array
 import json
 import os
-import select
 import signal
 import socket
 from collections.abc import Callable, Collection
@@ -19,6 +18,7 @@ from fdstorefs.containers.container import Container
 from fdstorefs.containers.letting_go import keep_only
 from fdstorefs.host import mount_table, procfs, syscalls
 from fdstorefs.host.mount_table import Mount
+from fdstorefs.host.readable import becomes_readable
 from fdstorefs.server.mounting import MountError
 
 SECONDS = 10.0
@@ -96,7 +96,7 @@ def send(container: Container, work: Callable[[Inside], Brought], needs: Collect
         _go(container, work, its.fileno(), needs)
     its.close()
     with ours:
-        if not select.select([ours], [], [], SECONDS)[0]:
+        if not becomes_readable(ours.fileno(), SECONDS):
             os.kill(pid, signal.SIGKILL)
             # Not waited for: whoever waits for a file system that does not answer can't even die.
             raise MountError(

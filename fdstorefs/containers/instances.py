@@ -20,7 +20,8 @@ from fdstorefs.server.options import ServeOptions, to_json
 
 log = logging.getLogger(__name__)
 
-MOST_OF_ONE_USER, MOST = 256, 4096
+MOST_OF_ONE_PLACE, MOST_OF_ONE_USER, MOST_OF_OTHERS, MOST = 16, 256, 3840, 4096
+"""Instances in one mount namespace, of one user or outermost user namespace, before only root gets more, and ever."""
 STARTING_SECONDS = 30.0
 ENDING_SECONDS = 10.0
 _MOST_SAID = 65536
@@ -47,6 +48,7 @@ class Instances:
         self._loop = loop
         self._nursery = nursery
         self._starting: dict[str, _Start] = {}
+        self._ending: set[str] = set()
         self.records = Records(options.records)
 
     def begin(self) -> None:
@@ -60,10 +62,10 @@ class Instances:
         """Those that serve, or will again."""
         return list(self.records)
 
-    def find(self, mounts: int, mount: str) -> Record:
-        """The instance at a mount point in a mount namespace. Raises NoInstance."""
-        found = self.records.find(name_of(mounts, mount))
-        if found is None:
+    def find(self, container: Container, mount: str) -> Record:
+        """The instance at a mount point in a container. Raises NoInstance."""
+        found = self.records.find(name_of(container.mount_namespace, mount))
+        if found is None or found.users != container.user_namespace:
             raise NoInstance(f"no instance serves `{mount}` in that container")
         return found
 
@@ -74,17 +76,19 @@ class Instances:
     ) -> None:
         """Have one serve, and tell it, or what went wrong. The container remains the caller's.
 
-        One that is there already is told, and so is one that is on its way up.
+        One that is there already is told, and so is one that is on its way up. Raises HostError for one that is ending.
         """
         name = name_of(container.mount_namespace, mount)
-        known = self.records.find(name) if name not in self._starting else None
+        starting = self._starting.get(name)
+        known = self.records.find(name) if starting is None else starting.record
+        if known is not None:
+            self._require_joinable(known, container)
+        if starting is not None:
+            starting.waiting.append(done)
+            return
         if known is not None:
             done(known)
             return
-        if name in self._starting:
-            self._starting[name].waiting.append(done)
-            return
-        self._require_room(uid)
         record = Record(
             mount,
             uid,
@@ -93,16 +97,24 @@ class Instances:
             Process.of(first),
             to_json(replace(serve, mount=mount)),
             keeper=Process.of(os.getpid()),
+            outermost=container.outermost,
         )
+        self._require_room(record)
         self._await(self._fork_keeper(record, container, done))
 
-    def _require_room(self, uid: int) -> None:
+    def _require_joinable(self, known: Record, container: Container) -> None:
+        if known.users != container.user_namespace:
+            raise NotPermitted("the instance there is that of another user namespace")
+        if known.name in self._ending:
+            raise HostError(f"the instance at `{known.mount}` is ending", hint="try again")
+
+    def _require_room(self, new: Record) -> None:
         there = [*self.records, *(start.record for start in self._starting.values())]
-        if len(there) >= MOST or (uid and sum(each.uid == uid for each in there) >= MOST_OF_ONE_USER):
-            raise QuotaExceeded(
-                f"uid {uid} has had as many instances started as one user may, or there are {MOST}",
-                hint="end some: `fdstorefs host stop`",
-            )
+        full = f"there are {MOST}" if len(there) >= MOST else None
+        if new.uid:
+            full = full or _full_for(new, there)
+        if full is not None:
+            raise QuotaExceeded(f"{full}, and there may be no more", hint="end some: `fdstorefs host stop`")
 
     def _fork_keeper(self, record: Record, container: Container, done: Done) -> _Start:
         ours, its = os.pipe2(os.O_CLOEXEC)
@@ -134,7 +146,17 @@ class Instances:
             self._ended(start, NotStarted(message or "the server ended before it served", hint=hint or None))
 
     def _give_up(self, start: _Start) -> None:
+        """End all of it. When the keeper is dead its server is on record, or ends by itself before it serves."""
         _kill(start.pidfd)
+        self._loop.unregister(start.pipe)
+        self._loop.register(start.pidfd, lambda _events: self._given_up(start))
+
+    def _given_up(self, start: _Start) -> None:
+        self._loop.unregister(start.pidfd)
+        record = self.records.find(start.record.name)
+        if record is not None:
+            _kill_process(record.server)
+            self.records.remove(record.name)
         self._ended(start, NotStarted(f"the instance does not serve after {STARTING_SECONDS:g} seconds"))
 
     def _ended(self, start: _Start, result: Record | Exception | None) -> None:
@@ -158,20 +180,30 @@ class Instances:
             done(HostError(f"the instance at `{record.mount}` has lost its keeper", hint="try again"))
             return
         signal.pidfd_send_signal(pidfd, signal.SIGTERM)
-        timer = self._loop.call_at(time.monotonic() + ENDING_SECONDS, lambda: over(late=True))
+        self._ending.add(record.name)
+        waiting = [done]
 
-        def over(*, late: bool = False) -> None:
+        def late() -> None:
+            waiting.pop()(HostError("it was told to end, and has not yet"))
+
+        timer = self._loop.call_at(time.monotonic() + ENDING_SECONDS, late)
+
+        def over() -> None:
             timer.cancel()
+            self._ending.discard(record.name)
             self._loop.unregister(pidfd)
             os.close(pidfd)
-            done(HostError("it was told to end, and has not yet") if late else None)
+            for each in waiting:
+                each(None)
 
         self._loop.register(pidfd, lambda _events: over(), EPOLLIN)
 
     # Keepers
 
-    def replace_keeper(self, name: str, asker: Process, container: Container, line: int) -> int:
+    def replace_keeper(self, name: str, asker: Process, container: Container, ends: tuple[int, int]) -> int:
         """Fork another keeper for a server, which is the `asker`, and whose own is gone. Returns its number.
+
+        `ends` are the asker's pidfd and the line on which it waits.
 
         The container is as the server has it, who could be anybody by now: what is on record counts.
         """
@@ -179,15 +211,12 @@ class Instances:
         if record is None or record.server != asker:
             raise NotPermitted(f"process {asker.pid} is not the server of an instance `{name}`")
         _require_same(container, record)
-        try:
-            pidfd = _pidfd_of(record.keeper)
-            _kill(pidfd)
-            os.close(pidfd)
-        except ProcessLookupError:
-            log.debug("as expected, the former keeper is gone")
-        pid, pidfd = self._nursery.fork(to_keep(record, on=True), (*container.descriptors, line))
+        _kill_process(record.keeper)
+        pid, pidfd = self._nursery.fork(to_keep(record, on=True), (*container.descriptors, *ends))
         os.close(pidfd)
-        self.records.write(replace(record, keeper=Process.of(pid)))
+        # The former keeper may have started another server before it was killed: then that is what is on record.
+        if self.records.find(name) == record:
+            self.records.write(replace(record, keeper=Process.of(pid)))
         log.warning("the instance of server %d has another keeper: %d", asker.pid, pid)
         return pid
 
@@ -199,9 +228,35 @@ def _require_same(container: Container, record: Record) -> None:
         raise NotPermitted("that is not the container of the instance")
 
 
+def _full_for(new: Record, there: list[Record]) -> str | None:
+    """Whose instances are as many as they may be, when another than root wants one more."""
+    counted = (
+        (f"uid {new.uid} has had {MOST_OF_ONE_USER} started", "uid", MOST_OF_ONE_USER),
+        # A container has many users, and each may make further namespaces in it.
+        (f"users of this container have had {MOST_OF_ONE_USER} started", "outermost", MOST_OF_ONE_USER),
+        (f"this mount namespace has {MOST_OF_ONE_PLACE}", "mounts", MOST_OF_ONE_PLACE),
+    )
+    for who, what, most in counted:
+        if sum(getattr(each, what) == getattr(new, what) for each in there) >= most:
+            return who
+    return f"others than root have {MOST_OF_OTHERS}" if len(there) >= MOST_OF_OTHERS else None
+
+
 def _kill(pidfd: int) -> None:
     with suppress(ProcessLookupError):
         signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+
+
+def _kill_process(process: Process | None) -> None:
+    """Kill a process on record, if it is there."""
+    if process is None:
+        return
+    try:
+        pidfd = _pidfd_of(process)
+    except ProcessLookupError:
+        return
+    _kill(pidfd)
+    os.close(pidfd)
 
 
 def _pidfd_of(process: Process) -> int:

@@ -1,5 +1,6 @@
 """The two processes of a container's instance: the keeper, forked from the service, and the server, from the keeper."""
 
+import errno
 import json
 import logging
 import os
@@ -16,9 +17,10 @@ from fdstorefs.containers.letting_go import keep_only
 from fdstorefs.containers.place import ContainerPlace
 from fdstorefs.containers.record import Process, Record, Records, understood
 from fdstorefs.containers.request import ask_for_keeper
+from fdstorefs.host import procfs
 from fdstorefs.host.syscalls import set_dumpable
 from fdstorefs.keeper.holding import Held, Holding
-from fdstorefs.keeper.keeper import Keeper, adopt
+from fdstorefs.keeper.keeper import Appointment, Keeper, adopt
 from fdstorefs.policy.diagnostic import PolicyError
 from fdstorefs.server import instance
 from fdstorefs.server.enforcement.keeping import in_one_line
@@ -59,11 +61,14 @@ def to_keep(record: Record, *, on: bool = False) -> bytes:
 
 
 def become(records: Records, socket: str, message: bytes, descriptors: tuple[int, ...]) -> NoReturn:
-    """In a new process: be keeper. The descriptors are the container's, and then the pipe or the line."""
+    """In a new process: be keeper. The descriptors are the container's, then the pipe, or server and line."""
     wanted, name, told = message.split(b"\n", 2)
-    *its, end = descriptors
-    act = keep_on if wanted == _KEEP_ON else keep
-    act(Beginning(name.decode(), told, records, socket), Container.of(tuple(its)), end)
+    beginning = Beginning(name.decode(), told, records, socket)
+    if wanted == _KEEP_ON:
+        *its, server, line = descriptors
+        keep_on(beginning, Container.of(tuple(its)), server, line)
+    *its, pipe = descriptors
+    keep(beginning, Container.of(tuple(its)), pipe)
 
 
 def keep(beginning: Beginning, container: Container, pipe: int) -> NoReturn:
@@ -79,19 +84,24 @@ def keep(beginning: Beginning, container: Container, pipe: int) -> NoReturn:
             lambda: _announce(pipe),
             holding=Holding(container.descriptors),
             has_spare=False,
+            may_upgrade=False,
         ),
     )
 
 
-def keep_on(beginning: Beginning, container: Container, line: int) -> NoReturn:
-    """In a fork of the service: be the keeper of a server that has lost its own, and waits at the end of the line."""
-    _live(beginning, container, (line,), lambda: _adopt(beginning, container, line))
+def keep_on(beginning: Beginning, container: Container, server: int, line: int) -> NoReturn:
+    """In a fork of the service: be the keeper of a server that has lost its own, and waits at the end of the line.
+
+    `server` is its pidfd. It could be anybody by now, so it is not asked who it is.
+    """
+    _live(beginning, container, (server, line), lambda: _adopt(beginning, container, server, line))
 
 
-def _adopt(beginning: Beginning, container: Container, line: int) -> Keeper | None:
+def _adopt(beginning: Beginning, container: Container, server: int, line: int) -> Keeper | None:
+    appointment = Appointment(procfs.number_behind(server), server, container.descriptors)
     with socket.socket(fileno=line) as its:
         its.setblocking(True)
-        return adopt(its, lambda held: _serve(beginning, held, None), inherited=container.descriptors)
+        return adopt(its, lambda held: _serve(beginning, held, None), appointment=appointment)
 
 
 def _live(
@@ -131,6 +141,8 @@ def _serve(beginning: Beginning, held: Held, pipe: int | None) -> int:
     try:
         record = replace(record, keeper=Process.of(held.keeper), server=Process.of(os.getpid()))
         beginning.records.write(record)
+        if pipe is not None:
+            _require_keeper(record)
         _require_no_enforcer(options)
         # Of hundreds of instances it is of interest what goes wrong.
         logging.disable(logging.INFO)
@@ -145,6 +157,12 @@ def _serve(beginning: Beginning, held: Held, pipe: int | None) -> int:
         code = _failed(pipe, f"the server failed: {error}", None)
     line.end(code)
     return code
+
+
+def _require_keeper(record: Record) -> None:
+    """Of an instance that has come up too late the service kills the keeper, and then who is on record."""
+    if not record.keeper.is_there:
+        raise ProcessLookupError(errno.ESRCH, "its keeper is gone")
 
 
 def _require_no_enforcer(options: ServeOptions) -> None:

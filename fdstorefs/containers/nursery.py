@@ -6,6 +6,7 @@ nothing had happened yet, and touches little since.
 """
 
 import array
+import logging
 import os
 import signal
 import socket
@@ -14,6 +15,12 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, NoReturn
 
 from fdstorefs.containers.letting_go import keep_only
+from fdstorefs.host.readable import becomes_readable
+
+PATIENCE_SECONDS = 5.0
+"""How long it may take to have a child, or to end."""
+
+log = logging.getLogger(__name__)
 
 _MOST_DESCRIPTORS = 8
 _SPACE = socket.CMSG_SPACE(_MOST_DESCRIPTORS * array.array("i").itemsize)
@@ -41,6 +48,7 @@ class Nursery:
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
         for end in (ours, its):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _MOST_BYTES)
+        ours.settimeout(PATIENCE_SECONDS)
         _flush()
         self.pid = os.fork()
         if self.pid == 0:
@@ -51,16 +59,34 @@ class Nursery:
     def close(self) -> None:
         """Have no more children. Those that there are go on."""
         self._line.close()
+        pidfd = os.pidfd_open(self.pid)
+        try:
+            if not becomes_readable(pidfd, PATIENCE_SECONDS):
+                os.kill(self.pid, signal.SIGKILL)
+                if not becomes_readable(pidfd, PATIENCE_SECONDS):
+                    log.error("process %d, which forks keepers, does not even die", self.pid)
+                    return
+        finally:
+            os.close(pidfd)
         os.waitpid(self.pid, 0)
 
     def fork(self, message: bytes, descriptors: Sequence[int]) -> Child:
         """A new process that gets this message and copies of the descriptors. Raises OSError."""
         try:
             return self._ask(message, descriptors)
+        except TimeoutError:
+            # Not asked again: a child that nobody has told us of may be there.
+            log.error("process %d, which forks keepers, does not answer, and is replaced", self.pid)
+            os.kill(self.pid, signal.SIGKILL)
+            self._begin_again()
+            raise
         except (BrokenPipeError, ConnectionResetError):
-            self.close()
-            self._line = self._begin()
+            self._begin_again()
             return self._ask(message, descriptors)
+
+    def _begin_again(self) -> None:
+        self.close()
+        self._line = self._begin()
 
     def _ask(self, message: bytes, descriptors: Sequence[int]) -> Child:
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
@@ -96,18 +122,23 @@ def _nurse(number: int, become: Become) -> NoReturn:
 
 
 def _have_child(line: socket.socket, message: bytes, descriptors: list[int], become: Become) -> None:
+    held: list[int] = []
     try:
         pid = os.fork()
+        if pid == 0:
+            # With it open, nobody would notice that our parent is gone.
+            line.close()
+            _grow_up(message, descriptors, become)
+        # It may be over already, and since nobody waits for it, gone.
+        held.append(os.pidfd_open(pid))
+        told = pid
     except OSError as error:
-        line.send(str(-(error.errno or 1)).encode())
-        return
-    if pid == 0:
-        # With it open, nobody would notice that our parent is gone.
-        line.close()
-        _grow_up(message, descriptors, become)
-    pidfd = os.pidfd_open(pid)
-    line.sendmsg([str(pid).encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [pidfd]))])
-    for descriptor in (pidfd, *descriptors):
+        told = -(error.errno or 1)
+    line.sendmsg(
+        [str(told).encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", held))] if held else []
+    )
+    # After the answer: whatever may be stuck in being closed, this child is there.
+    for descriptor in (*held, *descriptors):
         os.close(descriptor)
 
 

@@ -47,6 +47,7 @@ class Record:
     """One instance, at `mount` in its container. `uid` is who asked for it, and `options` is what it was told.
 
     `users` and `mounts` are the numbers of the container's namespaces, and `first` is the process that it ends with.
+    `outermost` is the number of the outermost user namespace that `users` is in, 0 in a record of before there was one.
     """
 
     mount: str
@@ -57,6 +58,7 @@ class Record:
     options: dict[str, Any]
     keeper: Process
     server: Process | None = None
+    outermost: int = 0
     format: int = FORMAT
 
     @property
@@ -93,6 +95,10 @@ class Records:
                 found = self.find(name.removesuffix(_SUFFIX))
                 if found is not None:
                     yield found
+
+    def count(self) -> int:
+        """How many there are, unread: anybody may ask. One whose processes were both killed may be among them."""
+        return sum(name.endswith(_SUFFIX) for name in os.listdir(self.directory))
 
     def find(self, name: str) -> Record | None:
         """The record of this name, if it is current; one that isn't any more is removed."""

@@ -1,16 +1,16 @@
 """Who may have an instance started for a container: whoever may do everything in its user namespace.
 
 As the kernel reckons it (see user_namespaces(7)), by user and namespace: root of a user namespace may do everything
-there and in those below, and so may, from the one above, the user who owns it. Capabilities are not asked about: they
-are known of a process, which may execute another program after it has asked.
+there and in those below, and so may, from the one above, the user who owns it. Root of the service's own namespace
+needs CAP_SYS_ADMIN as well: there are containers whose root is the host's, without that.
 """
 
 import os
 
-from fdstorefs.core.subject import Subject
+from fdstorefs.core.subject import CAP_SYS_ADMIN, Subject, Userns
 from fdstorefs.errors import Denied
 from fdstorefs.host import procfs
-from fdstorefs.host.user_namespaces import HeldNamespace
+from fdstorefs.host.user_namespaces import HeldNamespace, open_user_namespace_of
 
 _ROOT = 0
 
@@ -24,6 +24,29 @@ def require(subject: Subject, users: int) -> None:
         )
 
 
+def require_owner(users: int, mounts: int) -> None:
+    """Raise Denied unless the mount namespace that is open here belongs to that user namespace.
+
+    Anybody may make a user namespace, and be root in it, and stay where he is: in a mount namespace that is not his.
+    """
+    if _owner_of(mounts) != os.fstat(users).st_ino:
+        raise Denied(
+            "the mount namespace of that process is not its user namespace's own",
+            hint="name a process of the container itself",
+        )
+
+
+def _owner_of(mounts: int) -> int | None:
+    try:
+        owner = open_user_namespace_of(mounts)
+    except PermissionError:
+        return None  # not below ours, and so nobody's who could ask
+    try:
+        return os.fstat(owner).st_ino
+    finally:
+        os.close(owner)
+
+
 def may(subject: Subject, users: int) -> bool:
     """Whether it may."""
     own = subject.userns
@@ -33,12 +56,21 @@ def may(subject: Subject, users: int) -> bool:
     if own[0] not in held.numbers:
         return False
     at = held.numbers.index(own[0])
-    return (at > 0 and held.owners[at - 1] == subject.uid) or _is_root(subject, own[0])
+    return (at > 0 and held.owners[at - 1] == subject.uid) or _is_root(subject, own)
 
 
-def _is_root(subject: Subject, own: int) -> bool:
-    if own == procfs.own_user_namespace():
-        return subject.uid in (_ROOT, os.geteuid())
+def _is_root(subject: Subject, own: Userns) -> bool:
+    at_home = own[0] == procfs.own_user_namespace()
+    # It may have gone into a namespace of its own since, where it is root, and its map and capabilities are of there.
+    # There is no way back, so if it is still where it was, what was read is of here.
+    return (_may_at_home(subject) if at_home else _is_mapped(subject)) and subject.anew().userns == own
+
+
+def _may_at_home(subject: Subject) -> bool:
+    return subject.capable(CAP_SYS_ADMIN) if subject.uid == _ROOT else subject.uid == os.geteuid()
+
+
+def _is_mapped(subject: Subject) -> bool:
     try:
         mapped = procfs.id_map("uid", subject.pid)
     except OSError:

@@ -10,7 +10,7 @@ from typing import Any
 from fdstorefs import __version__
 from fdstorefs.containers import rights
 from fdstorefs.containers.asker import Asker
-from fdstorefs.containers.container import Container, Found, hold
+from fdstorefs.containers.container import Container, Found, hold, require_root_directory
 from fdstorefs.containers.errors import HostError
 from fdstorefs.containers.instances import Instances
 from fdstorefs.containers.options import MOUNT, HostOptions
@@ -53,6 +53,8 @@ def start(service: Service, asker: Asker, call: Call) -> Activity:
     parameters.only(call.parameters, frozenset({"process", "mount", "root", "entries", "entriesPerUid"}))
     mount, serve = _mount(call), _serve_options(service, call)
     root = None if call.parameters.get("root") is None else _descriptor(call, "root")
+    if root is not None:
+        require_root_directory(root)
     found = _container(asker, call)
     if root is not None:
         found = Found(found.container.with_root(root), found.pid)
@@ -72,7 +74,7 @@ def stop(service: Service, asker: Asker, call: Call) -> Activity:
     mount = _mount(call)
     found = _container(asker, call)
     try:
-        record = service.instances.find(found.container.mount_namespace, mount)
+        record = service.instances.find(found.container, mount)
     finally:
         found.container.close()
     later: Later[None] = Later(
@@ -97,7 +99,7 @@ def status(service: Service, _asker: Asker, call: Call) -> Reply:
             "pid": os.getpid(),
             "uid": os.geteuid(),
             "started": service.started,
-            "instances": len(service.instances.all()),
+            "instances": service.instances.records.count(),
         }
     )
 
@@ -112,8 +114,9 @@ def keep(service: Service, asker: Asker, call: Call) -> Reply:
     if type(numbers) is not list or len(numbers) != len(Container.__slots__):
         raise standard.invalid_parameter("container")
     container = Container.of(tuple(_at(call, number, "container") for number in numbers))
+    container.require_sound()
     procfs.check_pidfd(asker.pidfd, asker.pid)
-    pid = service.instances.replace_keeper(name, Process.of(asker.pid), container, line)
+    pid = service.instances.replace_keeper(name, Process.of(asker.pid), container, (asker.pidfd, line))
     return success({"keeper": pid})
 
 
@@ -185,13 +188,12 @@ def _container(asker: Asker, call: Call) -> Found:
         if classify(pidfd).kind is not Kind.PIDFD:
             raise BadDescriptor("the descriptor is not a pidfd", hint="make one with pidfd_open(2)")
         pid = procfs.number_behind(pidfd)
-    found = hold(pid, pidfd)
-    try:
-        rights.require(call.subject, found.container.users)
-    except BaseException:
-        found.container.close()
-        raise
-    return found
+
+    def require(users: int, mounts: int) -> None:
+        rights.require(call.subject, users)
+        rights.require_owner(users, mounts)
+
+    return hold(pid, pidfd, require)
 
 
 def _may_end(call: Call, record: Record) -> bool:

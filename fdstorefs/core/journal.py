@@ -5,7 +5,7 @@ refused, `record` when everything has. So what was answered is kept, and what is
 go after the record that says where it is no more.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from fdstorefs.core.node import Box, Entry, OpenFile, Stasher
@@ -14,10 +14,18 @@ from fdstorefs.core.node import Box, Entry, OpenFile, Stasher
 class Journal(Protocol):
     """Keeps open files, and the state of the nodes that lead to them."""
 
-    def prepare(self, names: int, files: Iterable[OpenFile] = (), stasher: Stasher | None = None, /) -> None:
+    def prepare(
+        self,
+        names: int,
+        files: Collection[OpenFile] = (),
+        stasher: Stasher | None = None,
+        texts: Collection[str] = (),
+        /,
+    ) -> None:
         """Keep these open files from now on, as far as they are not kept yet, and what there is to `stasher`.
 
-        A record that speaks of so many names is to come. Raises Overloaded or QuotaExceeded, and then nothing has
+        A record that speaks of so many names is to come, and besides of new nodes of the stasher's with these files,
+        whose names and labels are `texts`. Raises Overloaded or QuotaExceeded, and then nothing has
         changed. A file that is kept and then gets no name goes with its last hold, as any other.
         """
 
@@ -28,7 +36,14 @@ class Journal(Protocol):
 class NoJournal:
     """The journal of a store that ends with its process."""
 
-    def prepare(self, names: int, files: Iterable[OpenFile] = (), stasher: Stasher | None = None, /) -> None:
+    def prepare(
+        self,
+        names: int,
+        files: Collection[OpenFile] = (),
+        stasher: Stasher | None = None,
+        texts: Collection[str] = (),
+        /,
+    ) -> None:
         """Nothing is kept."""
 
     def record(self, nodes: Sequence[Entry | Box], /) -> None:

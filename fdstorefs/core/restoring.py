@@ -142,7 +142,7 @@ class Restoring(Stashing):
         return not plan.steps or (
             plan.stamp == self._stamp()
             and all(self._still_leads_there(plan, path, box) for path, box in plan.boxes.items())
-            and all(_is_as_it_was(plan, target) for step in plan.steps for target in step.targets)
+            and all(self._is_as_it_was(plan, target) for step in plan.steps for target in step.targets)
         )
 
     def carry_out(self, plan: Arrangement, stasher: Stasher) -> None:
@@ -162,10 +162,30 @@ class Restoring(Stashing):
         target = Target(box, "")
         try:
             self._authority.require_mode(plan.subject, Action.STASH, target)
+            self._require_way_to(plan.subject, box)
             self._unsealed(box)
         except StoreError:
             return False
         return box.is_attached and box.path == path
+
+    def _require_way_to(self, subject: Subject, box: Box) -> None:
+        """Raise if mode bits keep the subject from reaching what is in this box."""
+        inner: Box | None = box
+        while inner is not None:
+            self._authority.require_mode(subject, Action.SEARCH, Target(inner, ""))
+            inner = inner.parent
+
+    def _is_as_it_was(self, plan: Arrangement, target: Target) -> bool:
+        there = target.box.children.get(target.name)
+        if there is not target.node:
+            return False
+        if not isinstance(there, Entry):
+            return True
+        try:
+            self._authority.require_mode(plan.subject, Action.DISCARD, target)
+        except StoreError:
+            return False
+        return there.changed == plan.changed[there]
 
     # Finding places
 
@@ -316,10 +336,13 @@ class Restoring(Stashing):
             self._authority.require_policy(subject, Action.STASH, target)
 
     def _prepare_restore(self, plan: Arrangement, stasher: Stasher) -> None:
-        names = sum(len(step.targets) for step in plan.steps) + sum(entry.links for entry in plan.losing) + 1
+        # Of an entry that loses its last name there is little to say.
+        names = sum(entry.links for entry, lost in plan.losing.items() if lost < entry.links) + 1
+        texts = [target.name for step in plan.steps for target in step.targets]
+        texts += [step.label for step in plan.steps if step.label is not None]
         files = [step.file for step in plan.steps if step.file is not None]
         try:
-            self.journal.prepare(names, files, stasher)
+            self.journal.prepare(names, files, stasher, texts)
         except StoreError as error:
             self._authority.refused(plan.subject, Action.STASH, plan.steps[0].targets[0], error)
             raise
@@ -370,13 +393,6 @@ def _owned(subject: Subject, arriving: Arriving, box: Box) -> tuple[int, int, in
         return uid, gid, mode
     for_others = mode & 0o7
     return uid, gid, mode & ~(SET_GROUP_ID | 0o70) | (mode & for_others << 3)
-
-
-def _is_as_it_was(plan: Arrangement, target: Target) -> bool:
-    there = target.box.children.get(target.name)
-    if there is not target.node:
-        return False
-    return not isinstance(there, Entry) or there.changed == plan.changed[there]
 
 
 def _puts(plan: Arrangement, stasher: Stasher) -> list[Put]:

@@ -19,6 +19,9 @@ from fdstorefs.server.shares import Shares
 
 log = logging.getLogger(__name__)
 
+Server = tuple[int, int, Process | None]
+"""Pid, start, and what is known of it."""
+
 PER_UID, IN_ALL = 64, 4096
 """Instances that one user, and all, may have; those that have ended count while something is tagged for them."""
 
@@ -214,16 +217,36 @@ class Registry:
         former, was = instance.pidfd, (instance.pid, instance.start, instance.process)
         assert former is not None
         self._leave(instance)
-        instance.pid, instance.start, instance.process = successor.pid, successor.start, successor
         try:
-            self._kernel.set_role(pidfd, RoleKind.SERVER, instance.number)
-            self._kernel.put_instance(instance.number, instance.record())
-            self._kernel.set_role(former, RoleKind.KEEPER, instance.number)
+            self._put_server(instance, (successor.pid, successor.start, successor), pidfd, former)
         except BaseException:
-            instance.pid, instance.start, instance.process = was
+            self._put_server_again(instance, was, pidfd, former)
             raise
         instance.pidfd, instance.connected = pidfd, False
         os.close(former)
+
+    def _put_server(self, instance: Instance, server: Server, pidfd: int, other: int) -> None:
+        """Have it be the instance's server, and the other one what a keeper is."""
+        instance.pid, instance.start, instance.process = server
+        self._kernel.set_role(pidfd, RoleKind.SERVER, instance.number)
+        self._kernel.put_instance(instance.number, instance.record())
+        self._kernel.set_role(other, RoleKind.KEEPER, instance.number)
+
+    def _put_server_again(self, instance: Instance, server: Server, successor: int, former: int) -> None:
+        """Have everything be as it was before a successor was put in the server's place, or half of that was done."""
+        instance.pid, instance.start, instance.process = server
+        number = instance.number
+        steps: tuple[Callable[[], None], ...] = (
+            lambda: self._kernel.set_role(successor, RoleKind.KEEPER, number),
+            lambda: self._kernel.put_instance(number, instance.record()),
+            lambda: self._kernel.set_role(former, RoleKind.SERVER, number),
+        )
+        for step in steps:
+            try:
+                step()
+            except (KernelError, OSError):
+                # The next step counts no less.
+                log.exception("`%s` keeps its server, and something of another stays", instance.mount)
 
     def _is_bound(self, role: Role, keeper: Process, instance: Instance) -> bool:
         """Whether the role is its own, and not what it has of its parent or was to an instance that has ended."""

@@ -26,6 +26,7 @@ _PAUSES = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 
 _FORWARDED = (signal.SIGTERM, signal.SIGINT)
 _CAUGHT = (*_FORWARDED, signal.SIGHUP)
+_OF_AN_UPGRADE = frozenset({Verb.UPGRADE, Verb.SUCCEEDED, Verb.STAY})
 _LOOK_MILLISECONDS = 1000
 _AGAIN_SECONDS = 30.0
 """After a program that could not be executed."""
@@ -40,6 +41,16 @@ class Server(NamedTuple):
     pid: int
     pidfd: int
     line: socket.socket
+
+
+class Appointment(NamedTuple):
+    """What a keeper goes by whom somebody else than its server has started: the server whose keeper it is, whatever
+    that says, and what every further one gets. The pidfd is the keeper's.
+    """
+
+    pid: int
+    pidfd: int
+    inherited: tuple[int, ...]
 
 
 class _Succession(Exception):
@@ -64,6 +75,7 @@ class Keeper:
 
     For an upgrade the server has a new program started, the `_candidate`. When that has taken over, this process is
     `_stale`: it executes the new program, too, and is what it was, or if that fails, starts every further server so.
+    One that has more rights than its server executes nothing that this names (`may_upgrade`).
     """
 
     def __init__(
@@ -77,6 +89,7 @@ class Keeper:
         restarts: int = 0,
         warm: Callable[[], object] | None = None,
         has_spare: bool = True,
+        may_upgrade: bool = True,
         before: Life | None = None,
     ) -> None:
         self._start_server = start_server
@@ -88,6 +101,7 @@ class Keeper:
         self._warming = Warming(warm)
         self._is_cold = warm is not None
         self._has_spare = has_spare
+        self._may_upgrade = may_upgrade
         self._serves = server is not None
         self._has_served = self._serves or before is not None
         self._has_announced = self._serves
@@ -357,12 +371,8 @@ class Keeper:
             self._looks = True
         elif message.verb is Verb.ENDING:
             self._ending = message.numbers[0]
-        elif message.verb is Verb.UPGRADE:
-            self._start_candidate(message)
-        elif message.verb is Verb.SUCCEEDED:
-            self._succeed(message.numbers[0])
-        elif message.verb is Verb.STAY:
-            self._dismiss_candidate()
+        elif message.verb in _OF_AN_UPGRADE:
+            self._upgrade(message)
         elif not self._holding.take(message):
             _say("some of what the server sent did not arrive, and is not held")
 
@@ -421,6 +431,17 @@ class Keeper:
 
     # An upgrade
 
+    def _upgrade(self, message: Message) -> None:
+        if not self._may_upgrade:
+            _say("the server wants an upgrade, which there is none of here")
+            self._holding.close_all(message.descriptors)
+        elif message.verb is Verb.UPGRADE:
+            self._start_candidate(message)
+        elif message.verb is Verb.SUCCEEDED:
+            self._succeed(message.numbers[0])
+        else:
+            self._dismiss_candidate()
+
     def _ask_for_upgrade(self, server: Server) -> None:
         try:
             wire.send(server.line, Verb.UPGRADE)
@@ -458,12 +479,12 @@ class Keeper:
             return
         self._server, self._candidate = candidate, None
         self._serves, self._ending, self._failures = True, None, 0
+        # Before the former one's line ends: that is what tells it that the candidate has been told.
+        is_told = _told_to_serve(candidate)
         former.line.close()
         self._children.add(former.pid, former.pidfd)
         self._children.forget(candidate.pid)
-        try:
-            wire.send(candidate.line, Verb.SERVE)
-        except OSError:
+        if not is_told:
             return  # dead already: another is started
         self._is_stale = True
         if self._told_to_end:
@@ -507,17 +528,24 @@ def adopt(
     line: socket.socket,
     start_server: StartServer,
     warm: Callable[[], object] | None = None,
-    inherited: tuple[int, ...] | None = None,
+    appointment: Appointment | None = None,
 ) -> Keeper | None:
     """A keeper for the server that says ADOPT on this line. None if nobody is at the other end.
 
-    `inherited`: what every server gets, where that is not what this one says; and such a keeper has no spare.
+    With an appointment the server is believed nothing but how often it was started; and such a keeper has no spare,
+    and upgrades nothing.
     """
     message = wire.receive(line)
     if message is None or message.verb is not Verb.ADOPT:
         return None
     pidfd, end, *told = message.descriptors
-    server = Server(message.told["pid"], pidfd, socket.socket(fileno=end))
+    server, holding = Server(message.told["pid"], pidfd, socket.socket(fileno=end)), Holding(tuple(told))
+    if appointment is not None:
+        server, holding = (
+            server._replace(pid=appointment.pid, pidfd=appointment.pidfd),
+            Holding(appointment.inherited),
+        )
+        holding.close_all((pidfd, *told))
     try:
         wire.send(server.line, Verb.ADOPTED)
     except OSError:
@@ -525,12 +553,21 @@ def adopt(
     return Keeper(
         start_server,
         _nothing,
-        holding=Holding(told if inherited is None else inherited),
+        holding=holding,
         server=server,
         restarts=message.told["restarts"],
         warm=warm,
-        has_spare=inherited is None,
+        has_spare=appointment is None,
+        may_upgrade=appointment is None,
     )
+
+
+def _told_to_serve(candidate: Server) -> bool:
+    try:
+        wire.send(candidate.line, Verb.SERVE)
+    except OSError:
+        return False
+    return True
 
 
 def _nothing() -> None:

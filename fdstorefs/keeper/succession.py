@@ -15,6 +15,8 @@ from fdstorefs.keeper.program import HowToStart
 def main(told: dict[str, Any]) -> NoReturn:
     """Be it until the end, and end this process."""
     raise_limit()
+    former = told["held"].get("former")
+    line = None if former is None else (former, _behind(former))
     try:
         if told["format"] != program.FORMAT:
             raise ValueError(f"the table of what is held has format {told['format']}, not {program.FORMAT}")
@@ -22,7 +24,7 @@ def main(told: dict[str, Any]) -> NoReturn:
         if told["keeper"] is None:
             _end(program.start(how, held, how.options))
     except Exception as error:
-        _tell_former(told["held"].get("former"), f"{type(error).__name__}: {error}")
+        _tell_former(line, f"{type(error).__name__}: {error}")
         raise
     sys.exit(_keeper(how, held, told["keeper"]).run())
 
@@ -34,13 +36,25 @@ def _end(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _tell_former(line: int | None, why: str) -> None:
-    """The server that still serves, if it still listens."""
-    if line is not None:
+def _tell_former(line: tuple[int, object] | None, why: str) -> None:
+    """The server that still serves, if it still listens, and if nobody here has taken the line to it over.
+
+    Who has taken it over has moved it, and the number may be anything's by now: the descriptor of a stored file, too.
+    """
+    if line is not None and _behind(line[0]) == line[1]:
         try:
-            os.write(line, json.dumps({"say": "failed", "why": why}).encode())
+            os.write(line[0], json.dumps({"say": "failed", "why": why}).encode())
         except OSError:
             return
+
+
+def _behind(descriptor: int) -> object:
+    """Which file that is, None if it is none."""
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _keeper(how: HowToStart, held: Held, facts: dict[str, Any]) -> Keeper:

@@ -19,6 +19,14 @@ _VERSION = 1
 class Unreadable(Exception):
     """It is no record of this version."""
 
+    hint = "start the version that has written it"
+
+
+class Ambiguous(Unreadable):
+    """There are several, of which one at most is true."""
+
+    hint = "stop the unit, let go of what systemd has (`systemctl clean --what=fdstore`), and start it"
+
 
 class Record:
     """`told` is what it says; see `UnitKeeping` for what that is. Owns its descriptor."""

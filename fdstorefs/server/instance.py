@@ -390,13 +390,14 @@ class Instance:
         if self._socket_server is not None:
             self._socket_server.close()
             self._socket_server = None
-        self._loop.in_thread(self._unmount, lambda _result: self._loop.stop())
+        self._loop.in_thread(lambda: self._place.unmount(self._mounted), self._unmounted)
 
-    def _unmount(self) -> None:
-        try:
-            self._place.unmount(self._mounted)
-        except MountError as error:
-            log.warning("%s", error.message)
+    def _unmounted(self, result: Exception | None) -> None:
+        if isinstance(result, MountError):
+            log.warning("%s", result.message)
+        elif result is not None:
+            log.error("%s is left mounted, without a server", self._mounted.path, exc_info=result)
+        self._loop.stop()
 
     def _close(self) -> None:
         self._lapses.close()

@@ -105,10 +105,14 @@ class Intake:
         """
         self._descriptors.adopt(file.descriptor)
         self._identities.add_unsorted(file)
-        self._numbers = max(self._numbers, file.number)
+        self.pass_over(file.number)
         self.files += 1
         file.release = self._on_release
         return file
+
+    def pass_over(self, number: int) -> None:
+        """No number up to this one is given to an open file that comes."""
+        self._numbers = max(self._numbers, number)
 
     def sort_some(self) -> bool:
         """Go on with what `restore` has left for later, for a moment. Whether there is more of it."""

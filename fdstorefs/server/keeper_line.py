@@ -14,6 +14,7 @@ from typing import Any
 
 from fdstorefs.errors import NotSupported, Overloaded, QuotaExceeded
 from fdstorefs.keeper import wire
+from fdstorefs.keeper.ending import is_dying
 from fdstorefs.keeper.holding import Held
 from fdstorefs.keeper.program import HowToStart
 from fdstorefs.keeper.replacement import Replacement, Spare, make_keeper, start_cold
@@ -29,6 +30,9 @@ PATIENCE_SECONDS = 1.0
 _HANDING_OVER_SECONDS = 10.0
 _COLD_SECONDS = 10.0
 """How long a program may take until it is our keeper. It takes a tenth of one, and holds us up."""
+
+_DROPPED_AT_ONCE = 1024
+"""Numbers of one message: of many more the header could not say how many they are."""
 
 _AGAIN_SECONDS = 0.2
 """A keeper that ends so soon is not replaced at once."""
@@ -122,10 +126,14 @@ class KeeperLine:
         elif self.unit is None:
             self._let_go(numbers, slow)
         else:
-            self.unit.drop(numbers, lambda: self._let_go(numbers, slow))
+            self.unit.drop(numbers, lambda gone: self._let_go(gone, slow))
 
     def _let_go(self, numbers: Sequence[int], slow: bool) -> None:
-        self._later.append((Verb.DROP_SLOW if slow else Verb.DROP, numbers))
+        verb = Verb.DROP_SLOW if slow else Verb.DROP
+        self._later += (
+            (verb, numbers[start : start + _DROPPED_AT_ONCE])
+            for start in range(0, len(numbers), _DROPPED_AT_ONCE)
+        )
         self._say_later_things()
 
     def journal(self, descriptor: int) -> None:
@@ -207,22 +215,38 @@ class KeeperLine:
 
     @property
     def has_keeper(self) -> bool:
-        """Whether the keeper lives."""
+        """Whether the keeper lives, and can still do anything."""
         waiting = select.poll()
         waiting.register(self._pidfd, select.POLLIN)
-        return not waiting.poll(0)
+        return not waiting.poll(0) and not is_dying(self.pid)
 
-    def await_word(self, deadline: float) -> bool:
-        """Wait until the keeper says that this server is to serve, which took over from another. False: it never will.
+    @property
+    def is_dismissed(self) -> bool:
+        """Whether the keeper has heard that another has `succeeded`: it lives, and has ended the line to this server.
+
+        One that dies ends it, too, but has no memory any more by then.
+        """
+        waiting = select.poll()
+        waiting.register(self._socket, 0)
+        return bool(waiting.poll(0)) and self.has_keeper
+
+    def await_word(self, deadline: float, former: int, is_wanted: Callable[[], bool]) -> bool:
+        """Wait until the keeper says that this server is to serve, which took over from another. False: it never will,
+        or when the line `former` to that one ended, this one `is_wanted` no more.
 
         Blocks, to time.monotonic() `deadline` at most.
         """
         waiting = select.poll()
         waiting.register(self._socket, select.POLLIN)
-        while waiting.poll(1000 * max(deadline - time.monotonic(), 0)):
+        waiting.register(former, 0)
+        while ready := dict(waiting.poll(1000 * max(deadline - time.monotonic(), 0))):
             try:
                 message = wire.receive(self._socket)
             except BlockingIOError:
+                if former in ready:
+                    if not is_wanted():
+                        return False
+                    waiting.unregister(former)
                 continue
             except (OSError, NotUnderstood):
                 return False
@@ -370,7 +394,24 @@ class KeeperLine:
             numbers, descriptors = zip(*lot, strict=True)
             self._send(Verb.KEEP, numbers, descriptors, patience=_HANDING_OVER_SECONDS)
             count += len(lot)
+        self._hand_over_what_is_leaving()
         return count
+
+    def _hand_over_what_is_leaving(self) -> None:
+        """If we are killed before systemd has let go of them, the next server finds the numbers, and sees to it.
+
+        The open files are closed here, so another one stands in for each.
+        """
+        leaving = sorted(self.unit.leaving) if self.unit is not None else []
+        if not leaving:
+            return
+        nothing = os.eventfd(0, os.EFD_CLOEXEC)
+        try:
+            for start in range(0, len(leaving), MOST_DESCRIPTORS):
+                numbers = leaving[start : start + MOST_DESCRIPTORS]
+                self._send(Verb.KEEP, numbers, [nothing] * len(numbers), patience=_HANDING_OVER_SECONDS)
+        finally:
+            os.close(nothing)
 
     def _say_goodbye(self) -> None:
         """Make sure that the former keeper is no more: it would start another server when we end."""

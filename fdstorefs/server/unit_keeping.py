@@ -35,7 +35,8 @@ _RESERVED_BYTES = 256
 _LEAVING_SECONDS = 30.0
 _AGAIN_SECONDS = 0.1
 _Pairs = list[tuple[str, int]]
-_Leaving = tuple[list[int], Callable[[], None]]
+Then = Callable[[Sequence[int]], None]
+_Leaving = tuple[set[int], Then]
 """Numbers, and what to do when systemd has let go of them."""
 
 
@@ -113,6 +114,8 @@ class UnitKeeping:
 
         Raises Overloaded and QuotaExceeded, and none of them is.
         """
+        for leaving, _ in (*self._leaving, *self._being_confirmed):
+            leaving.difference_update(numbers)  # these are others now, which nobody has let go of
         if not self._is_on:
             return
         new = {
@@ -132,18 +135,23 @@ class UnitKeeping:
         self._room -= size
         self._elsewhere |= set(numbers).intersection(foreign)
 
-    def drop(self, numbers: Sequence[int], then: Callable[[], None]) -> None:
-        """Have these there no longer, and call `then` when they aren't. Never raises and never waits."""
+    def drop(self, numbers: Sequence[int], then: Then) -> None:
+        """Have these there no longer, and call `then` with those that aren't, unless they are kept again by then.
+
+        Never raises and never waits.
+        """
         # Of what is not known here, systemd may have heard from the server before.
-        there = [number for number in numbers if number not in self._elsewhere]
-        self._elsewhere.difference_update(numbers)
-        if not self._is_on or not there:
-            then()
+        there = [number for number in numbers if self._is_on and number not in self._elsewhere]
+        elsewhere = set(numbers).difference(there)
+        self._elsewhere -= elsewhere
+        if elsewhere:
+            then(sorted(elsewhere))
+        if not there:
             return
         self._store.remove(map(name_of, there))
         for number in there:
             self._forget(number)
-        self._leaving.append((there, then))
+        self._leaving.append((set(there), then))
         self._confirm()
 
     def journal(self, descriptor: int) -> None:
@@ -251,15 +259,15 @@ class UnitKeeping:
         os.close(self._confirming)
         self._confirming = -1
         waiting, self._being_confirmed = self._being_confirmed, []
-        for _, then in waiting:
-            then()
+        for numbers, then in waiting:
+            then(sorted(numbers))
         self._confirm()
 
     def _let_go(self) -> None:
         """Nobody answers for systemd any more."""
         waiting, self._leaving = self._leaving, []
-        for _, then in waiting:
-            then()
+        for numbers, then in waiting:
+            then(sorted(numbers))
 
 
 def _size(names: Iterable[str]) -> int:

@@ -90,9 +90,7 @@ def test_commands_shown_work_for_an_ordinary_user(as_user: Callable[..., Process
 
 
 def test_every_shown_command_is_run() -> None:
-    """A console block is run here, in tests/unit/test_shown_output.py or with containers, or it is the README's set-up or
-    its demo.
-    """
+    """A console block is run here, in tests/unit/test_shown_output.py or with containers, or is set-up or the demo."""
     elsewhere = {README: 2, REPOSITORY / "docs" / "containers.md": 1}
     for document in (README, *REPOSITORY.glob("docs/**/*.md"), *REPOSITORY.glob("examples/**/*.md")):
         text = document.read_text()

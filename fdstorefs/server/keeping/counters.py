@@ -4,6 +4,10 @@ import mmap
 import os
 
 NAME = "fdstorefs-counters"
+FILE, NAMESPACE = 3, 4
+"""Places of the highest numbers that an open file and a user namespace were ever kept under. The audit log's are before
+these."""
+
 _BYTES = mmap.PAGESIZE
 
 
@@ -22,6 +26,11 @@ class Counters:
         fd = os.memfd_create(NAME, os.MFD_CLOEXEC)
         os.posix_fallocate(fd, 0, _BYTES)
         return cls(fd)
+
+    def raise_to(self, place: int, number: int) -> None:
+        """What is at this place is never less from now on."""
+        if number > self.cells[place]:
+            self.cells[place] = number
 
     def close(self) -> None:
         """Unmap them and close our descriptor."""

@@ -13,11 +13,16 @@ a default, and what isn't known is passed over by whoever reads it, so that ther
           be polled, g 1 if guarded, w why it isn't, o opener: uid, gid, capabilities, user namespaces
 """
 
+from collections.abc import Collection, Iterable
+
 # By hand: the general encoder takes several times as long, and every stash waits for it.
 from json.encoder import encode_basestring_ascii as quote
 
 from fdstorefs.core.node import Box, Entry, Opener, OpenFile, Stasher
 from fdstorefs.host.user_namespaces import HeldChain
+
+_NODE_BYTES, _GUARDING_BYTES = 512, 1024
+"""A node without stasher, names and label, with its file; and what there is to say of a file that was asked about."""
 
 
 class NodeEncoder:
@@ -36,6 +41,13 @@ class NodeEncoder:
             f'{{"i":{node.ino},"u":{node.uid},"g":{node.gid},"m":{node.mode},"c":{node.created},"t":{node.changed}'
             f"{self._stasher_text}{_of_box(node) if isinstance(node, Box) else _of_entry(node)}}}"
         )
+
+
+def room_for(texts: Collection[str], files: Iterable[OpenFile], stasher: Stasher | None) -> int:
+    """Bytes that suffice for new nodes of this stasher's with these files, and such names and labels."""
+    guarding = any(file.opener is not None or file.unguarded is not None for file in files)
+    each = _NODE_BYTES + len(_stasher(stasher)) + (_GUARDING_BYTES if guarding else 0)
+    return sum(each + len(quote(text)) for text in texts)
 
 
 def file_text(file: OpenFile) -> str:

@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fdstorefs import __version__
@@ -16,8 +16,8 @@ from fdstorefs.host.user_namespaces import HeldChain, HeldNamespace
 from fdstorefs.server.intake import Intake
 from fdstorefs.server.keeping import frames
 from fdstorefs.server.keeping.compaction import Compaction, nodes_payload
-from fdstorefs.server.keeping.counters import Counters
-from fdstorefs.server.keeping.encoding import NodeEncoder
+from fdstorefs.server.keeping.counters import FILE, NAMESPACE, Counters
+from fdstorefs.server.keeping.encoding import NodeEncoder, room_for
 from fdstorefs.server.keeping.line import Line
 from fdstorefs.server.keeping.memory import JournalMemory, read_memory
 from fdstorefs.server.keeping.namespaces import FIRST_NUMBER, Hold, KeptNamespaces, NamespacesAgain
@@ -32,6 +32,9 @@ NAME_ROOM = 4096
 
 SLACK = 64 * 1024
 """A journal is written anew when it has this much more than twice what it takes to say how things are."""
+
+MOST_UNUSED = 1 << 20
+"""Bytes: or when more than this, and more than is in it, was reserved for what then took less."""
 
 WhenIdle = Callable[[Callable[[], bool]], None]
 
@@ -56,7 +59,7 @@ class Keeping:
         self._encoder = NodeEncoder()
         self._namespaces = KeptNamespaces()
         self._compaction: Compaction | None = None
-        self._compact_at = SLACK
+        self._compact_at, self._most_unused = SLACK, MOST_UNUSED
         self._is_foreign = False
 
     @classmethod
@@ -99,6 +102,11 @@ class Keeping:
     ) -> Rebuilt:
         files = {number: fd for number, fd in held.items() if COUNTERS < number < FIRST_NUMBER}
         spaces = {number: fd for number, fd in held.items() if number >= FIRST_NUMBER}
+        # Also that of one that is dropped: until the keeper, and systemd, have heard of it, it must not be another's.
+        self.counters.raise_to(FILE, max(files, default=0))
+        self.counters.raise_to(NAMESPACE, max(spaces, default=0))
+        intake.pass_over(self.counters.cells[FILE])
+        self._namespaces.pass_over(self.counters.cells[NAMESPACE])
         again = NamespacesAgain(self._namespaces, spaces, hold)
         rebuilt = Rebuilder(restored, files, store, intake, again).run()
         if rebuilt.dropped or again.left:
@@ -142,11 +150,11 @@ class Keeping:
     def hold_still(self) -> None:
         """Go on in this journal: somebody else reads it."""
         self._give_up_compaction()
-        self._compact_at = sys.maxsize
+        self._compact_at = self._most_unused = sys.maxsize
 
     def move_again(self) -> None:
         """Nobody does any more."""
-        self._compact_at = self._memory.end + SLACK
+        self._compact_at, self._most_unused = self._memory.end + SLACK, MOST_UNUSED
 
     def wait(self) -> None:
         """Write nothing to the journal: another server does. What is recorded is written by `go_on`."""
@@ -171,9 +179,16 @@ class Keeping:
 
     # What a store tells
 
-    def prepare(self, names: int, files: Iterable[OpenFile] = (), stasher: Stasher | None = None) -> None:
+    def prepare(
+        self,
+        names: int,
+        files: Collection[OpenFile] = (),
+        stasher: Stasher | None = None,
+        texts: Collection[str] = (),
+    ) -> None:
         """See the core."""
-        self._memory.reserve(names * NAME_ROOM)
+        room = names * NAME_ROOM
+        self._memory.reserve(room + room_for(texts, files, stasher) if texts else room)
         new = {file.number: file for file in files if not file.kept}
         space = self._namespaces.unkept(stasher.userns) if stasher is not None else None
         if new or space is not None:
@@ -184,6 +199,8 @@ class Keeping:
         if space is not None:
             numbers.append(space[0])
             descriptors.append(space[1].descriptor)
+            self.counters.raise_to(NAMESPACE, space[0])
+        self.counters.raise_to(FILE, max(new, default=0))
         slow = any(file.may_block_on_close for file in new.values())
         self._line.keep(numbers, descriptors, slow=slow, foreign=foreign(new.values()))
         for file in new.values():
@@ -204,10 +221,14 @@ class Keeping:
         self._memory.append(kind, payload)
         if self._compaction is not None:
             self._append_to_the_next(self._compaction, kind, payload)
-        elif self._memory.end > self._compact_at:
+        elif self._memory.end > self._compact_at or self._is_wasteful:
             self._begin_compaction()
 
     # A new journal in place of one that has grown long
+
+    @property
+    def _is_wasteful(self) -> bool:
+        return self._memory.unused > max(self._most_unused, self._memory.end)
 
     def _append_to_the_next(self, compaction: Compaction, kind: int, payload: bytes) -> None:
         try:
@@ -248,7 +269,7 @@ class Keeping:
         self._line.journal(memory.fd)
         self._compaction, former, self._memory = None, self._memory, memory
         former.close()
-        self._compact_at = 2 * memory.end + SLACK
+        self._compact_at, self._most_unused = 2 * memory.end + SLACK, MOST_UNUSED
 
     def _give_up_compaction(self, error: Exception | None = None) -> None:
         """Go on with the journal that there is, and try again when it has grown some more."""
@@ -257,7 +278,7 @@ class Keeping:
             compaction.memory.close()
         if error is not None:
             log.warning("the journal could not be written anew: %s", error)
-            self._compact_at = self._memory.end + SLACK
+            self._compact_at, self._most_unused = self._memory.end + SLACK, 2 * self._memory.unused
 
     def _write_anew(self, store: Store) -> None:
         """At once: what the journal has is not how things are. Raises OSError, StoreError."""

@@ -71,6 +71,11 @@ class JournalMemory:
         if held_back:
             self._write(bytes(held_back))
 
+    @property
+    def unused(self) -> int:
+        """Bytes that were reserved and not written, and are not given back."""
+        return self._room - self.end
+
     def reserve(self, size: int) -> None:
         """See to it that so many bytes can be appended. Raises QuotaExceeded."""
         if self.end + size <= self._room:

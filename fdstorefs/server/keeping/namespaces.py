@@ -23,16 +23,24 @@ class KeptNamespaces:
         self._gone: deque[int] = deque()
 
     def unkept(self, userns: Userns | None) -> tuple[int, HeldNamespace] | None:
-        """The namespace that has to be kept so that these numbers remain its own, and the number to keep it under."""
+        """The namespace that has to be kept so that these numbers remain its own, and the number to keep it under.
+
+        Another one each time: if it is refused, the keeper may yet be told to let go of that number.
+        """
         if not isinstance(userns, HeldChain) or userns.held.number:
             return None
-        return self._latest + 1, userns.held
+        self._latest += 1
+        return self._latest, userns.held
+
+    def pass_over(self, number: int) -> None:
+        """No number up to this one is given to anything new."""
+        self._latest = max(self._latest, number)
 
     def add(self, number: int, held: HeldNamespace) -> None:
         """It is kept."""
         held.number, held.let_go = number, self._gone.append
         self._kept[number] = held
-        self._latest = max(self._latest, number)
+        self.pass_over(number)
 
     @property
     def has_gone(self) -> bool:

@@ -1,7 +1,10 @@
 """The former server, as the new one sees it from `state` on: it may have calls left that only it can answer."""
 
 import logging
+import os
+import select
 
+from fdstorefs.keeper.ending import is_dying
 from fdstorefs.server.fuse import MountServer
 from fdstorefs.server.loop import Loop
 from fdstorefs.server.upgrading.talk import Talk, TalkEnded
@@ -10,28 +13,40 @@ log = logging.getLogger(__name__)
 
 
 class Former:
-    """Speaks to it until it ends."""
+    """Speaks to it, the process `pid`, until it ends. Raises OSError if it has ended already."""
 
-    def __init__(self, talk: Talk, loop: Loop) -> None:
+    def __init__(self, talk: Talk, loop: Loop, pid: int) -> None:
         self._talk = talk
         self._loop = loop
+        self._pid, self._pidfd = pid, os.pidfd_open(pid)
         self._mount_server: MountServer | None = None
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether its process is no more. One that lives, and talks to us no more, serves on without us."""
+        waiting = select.poll()
+        waiting.register(self._pidfd, select.POLLIN)
+        return is_dying(self._pid) or bool(waiting.poll(0))
+
+    def relieve(self) -> bool:
+        """Say that this server serves, before it does anything. False: the former one has given this one up."""
+        try:
+            self._talk.say("serving")
+        except TalkEnded:
+            return self.is_gone
+        return True
+
     def attend(self, mount_server: MountServer) -> None:
-        """Serving: hear what it has answered, and when it is gone."""
+        """Hear what it has answered, and when it is gone."""
         self._mount_server = mount_server
         self._loop.register(self._talk.fileno(), self._on_talk)
-        self._say("serving")
 
     def interrupt(self, unique: int) -> None:
         """A signal has come for the caller of a call that it answers."""
-        self._say("interrupt", unique=unique)
-
-    def _say(self, what: str, unique: int = 0) -> None:
         try:
-            self._talk.say(what, unique=unique)
+            self._talk.say("interrupt", unique=unique)
         except TalkEnded as error:
-            log.debug("the former server is not told `%s`: %s", what, error)
+            log.debug("the former server is not told of an interrupt: %s", error)
 
     def _on_talk(self, _events: int) -> None:
         assert self._mount_server is not None
@@ -45,4 +60,5 @@ class Former:
         except TalkEnded:
             self._loop.unregister(self._talk.fileno())
             self._talk.close()
+            os.close(self._pidfd)
             self._mount_server.former_is_gone()

@@ -2,8 +2,9 @@
 ends.
 
 Until the new server has said that it has taken everything (`taken`), and the keeper has been told, whatever goes wrong
-there ends the attempt, and this server goes on as if nothing had been asked. From then on the keeper holds: if the new
-server dies now, the keeper starts another.
+there ends the attempt, and this server goes on as if nothing had been asked. From then on it serves no more unless both
+are gone, the new server and the keeper: as long as one of them is there, it serves or starts another that does. So this
+server leaves when the new one says that it serves, or the keeper has shown that it knows of it (`is_dismissed`).
 """
 
 import logging
@@ -31,6 +32,9 @@ STILL_SECONDS = 2.0
 
 TAKING_SECONDS = 5.0
 """How long the new server may take to take over; nobody is served meanwhile."""
+
+LOOK_SECONDS = 0.1
+"""How often this server looks who is left, when the new one should serve and does not say so."""
 
 Failed = Callable[[StoreError], None]
 
@@ -89,6 +93,8 @@ class Attempt:
         self._talk: Talk | None = None
         self._timer: Timer | None = None
         self._pid = 0
+        self._keeper = 0
+        self._is_over = False
         self._numbers: frozenset[int] = frozenset()
         self._stood_still = 0
 
@@ -103,12 +109,22 @@ class Attempt:
             raise
         finally:
             its.close()
-        self._failed, self._talk = failed, Talk(ours)
-        log.info("upgrade: a new program has been started; this server (version %s) serves on", __version__)
+        self._failed, self._talk, self._keeper = failed, Talk(ours), parts.line.pid
         parts.loop.register(ours.fileno(), self._on_talk)
         parts.keeping.hold_still()
         self._expect(PREPARING_SECONDS, "the new server has not come up within %d seconds")
-        self._talk.say(
+        try:
+            self._greet(self._talk)
+        except TalkEnded as error:
+            self._go_on()
+            raise _refused(
+                f"the keeper has not started it: {error}", "its messages are in the log"
+            ) from error
+        log.info("upgrade: a new program has been started; this server (version %s) serves on", __version__)
+
+    def _greet(self, talk_to_it: Talk) -> None:
+        parts = self._parts
+        talk_to_it.say(
             "hello",
             talk=talk.VERSION,
             version=__version__,
@@ -128,12 +144,19 @@ class Attempt:
             while self._talk is not None and (message := self._talk.hear()) is not None:
                 self._hear(message)
         except TalkEnded as error:
+            self._talk_is_over()
             self._ended(str(error))
         except StoreError as error:
-            self._give_up(error)
+            self._fail(error)
         except Exception as error:
             log.exception("an upgrade failed")
-            self._give_up(StoreError(f"the upgrade failed: {error}"))
+            self._fail(StoreError(f"the upgrade failed: {error}"))
+
+    def _talk_is_over(self) -> None:
+        """Everything has been heard."""
+        if self._talk is not None:
+            self._is_over = True
+            self._parts.loop.unregister(self._talk.fileno())
 
     def _hear(self, message: Message) -> None:
         if message.say == "failed":
@@ -151,11 +174,17 @@ class Attempt:
 
     def _prepared(self, message: Message) -> None:
         assert self._talk is not None
+        self._require_its_keeper()
         told = self._talk.whole(message).told
         self._pid, self._numbers = int(told["pid"]), frozenset(told["numbers"])
         self._stage, self._stood_still = _Stage.STOPPING, time.monotonic_ns()
         self._expect(STILL_SECONDS, "what is under way here has not come to an end within %d seconds")
         self._still.begin(self._hand_over)
+
+    def _require_its_keeper(self) -> None:
+        """Another keeper has never started it, and would not have it serve. Raises StoreError."""
+        if self._parts.line.pid != self._keeper:
+            raise _refused("the keeper that started it is gone", "try again")
 
     def _hand_over(self) -> None:
         if self._talk is None or self._stage is not _Stage.STOPPING:
@@ -179,6 +208,7 @@ class Attempt:
         self._talk.say("register")
 
     def _taken(self, _message: Message) -> None:
+        self._require_its_keeper()
         self._parts.line.succeeded(self._pid)
         self._stage = _Stage.COMMITTED
         self._expect(TAKING_SECONDS, "the new server has not begun to serve within %d seconds")
@@ -190,33 +220,54 @@ class Attempt:
 
     def _expect(self, seconds: float, otherwise: str) -> None:
         """Something has to happen within so many seconds."""
+        self._call_in(seconds, lambda: self._ended(otherwise % seconds))
+
+    def _call_in(self, seconds: float, function: Callable[[], None]) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._parts.loop.call_at(
-            time.monotonic() + seconds, lambda: self._ended(otherwise % seconds)
-        )
+        self._timer = self._parts.loop.call_at(time.monotonic() + seconds, function)
 
     def _ended(self, why: str) -> None:
         """There is nobody to talk to any more, or nobody who answers."""
-        if self._stage is _Stage.COMMITTED and self._parts.line.has_keeper:
-            # The keeper has been told, and sees to it that somebody serves.
+        self._fail(_refused(why, "its messages are in the log"))
+
+    def _fail(self, error: StoreError) -> None:
+        if self._stage is not _Stage.COMMITTED:
+            self._give_up(error)
+            return
+        if not self._parts.line.is_dismissed:
+            log.warning("upgrade: %s; who is to serve now is not settled yet", error.message)
+        self._settle(error)
+
+    def _settle(self, error: StoreError) -> None:
+        """The keeper was told that the new server serves, and that has not said so itself: see who is left."""
+        line = self._parts.line
+        if self._talk is None:
+            return
+        if line.is_dismissed:
+            # The keeper has told the new server, and starts another if that is dead.
             self._finish()
+        elif self._is_over and self._talk.has_ended and not line.has_keeper:
+            self._give_up(error)
         else:
-            self._give_up(_refused(why, "its messages are in the log"))
+            self._call_in(LOOK_SECONDS, lambda: self._settle(error))
 
     def _give_up(self, error: StoreError) -> None:
         """Go on as if nothing had been asked."""
         if self._talk is None:
             return
         was_taking = self._stage in (_Stage.TAKING, _Stage.COMMITTED)
-        self._close()
-        self._parts.line.stay()
-        self._parts.keeping.move_again()
-        self._still.end()
+        self._go_on()
         if was_taking and self._parts.guarding is not None:
             self._parts.guarding.take_back()
         log.error("no upgrade: %s%s", error.message, f" ({error.hint})" if error.hint else "")
         self._failed(error)
+
+    def _go_on(self) -> None:
+        self._close()
+        self._parts.line.stay()
+        self._parts.keeping.move_again()
+        self._still.end()
 
     def _finish(self) -> None:
         """Another server serves: leave it everything."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from fdstorefs import __version__
 from fdstorefs.audit.memory import Memory
-from fdstorefs.audit.opening import AuditError, open_feeds, open_log
+from fdstorefs.audit.opening import open_feeds, open_log
 from fdstorefs.host.descriptors import Descriptors, raise_limit
 from fdstorefs.keeper.holding import Held
 from fdstorefs.policy.diagnostic import PolicyError
@@ -32,7 +32,6 @@ from fdstorefs.server.kept import Kept, counters_of
 from fdstorefs.server.loop import Loop
 from fdstorefs.server.mounting import Mounted, MountError
 from fdstorefs.server.options import ServeOptions
-from fdstorefs.server.passed import NotUnderstood
 from fdstorefs.server.place import OwnPlace
 from fdstorefs.server.subjects import Subjects
 from fdstorefs.server.upgrading import talk as talking
@@ -73,20 +72,31 @@ def succeed(options: ServeOptions, held: Held, line: KeeperLine, ask: Ask = ask_
     Returns at once if that one, or the keeper, goes on without this one. Raises what is wrong, after telling it.
     """
     assert held.former is not None
-    talk = Talk(socket.socket(fileno=held.former))
+    # From here on it is told by us alone: whoever has the line's number does not find it there any more.
+    with socket.socket(fileno=held.former) as given:
+        talk = Talk(given.dup())
     try:
-        made, upgraded, introduced = _take_over(talk, options, held, line, ask)
+        made, former, upgraded, introduced = _take_over(talk, options, held, line, ask)
         talk.say("taken")
     except TalkEnded as error:
         log.info("upgrade: this server is not wanted: %s", error)
         return
-    except (MountError, AuditError, PolicyError, NotUnderstood, frames.NewerFormat, OSError) as error:
+    except Exception as error:
         _say_why(talk, error)
         raise
-    if not line.await_word(time.monotonic() + WORD_SECONDS):
-        log.info("upgrade: this server is not wanted: the keeper goes on without it")
+    if not _is_to_serve(talk, line, former):
+        log.info("upgrade: this server is not wanted: others go on without it")
         return
     made.go_on(introduced, upgraded)
+
+
+def _is_to_serve(talk: Talk, line: KeeperLine, former: Former) -> bool:
+    """Whether this server is the one from now on, as the keeper says. If nobody else is left, it is, too."""
+    if not line.await_word(time.monotonic() + WORD_SECONDS, talk.fileno(), lambda: former.is_gone):
+        if line.has_keeper or not former.is_gone:
+            return False
+        log.warning("upgrade: the keeper and the former server are gone; this one has everything")
+    return former.relieve()
 
 
 def _say_why(talk: Talk, error: Exception) -> None:
@@ -95,7 +105,8 @@ def _say_why(talk: Talk, error: Exception) -> None:
     elif isinstance(error, frames.NewerFormat):
         why, hint = str(error), "upgrade to a version that reads it"
     else:
-        why, hint = str(getattr(error, "message", error)), str(getattr(error, "hint", None) or "")
+        why = str(getattr(error, "message", error)) or type(error).__name__
+        hint = str(getattr(error, "hint", None) or "")
     try:
         talk.say("failed", why=why, hint=hint)
     except TalkEnded:
@@ -106,9 +117,8 @@ def _take_over(talk: Talk, options: ServeOptions, held: Held, line: KeeperLine, 
     prepared = _prepare(talk, options, held)
     told = prepared.hello.told
     talk.say_much("prepared", pid=os.getpid(), version=__version__, numbers=list(held.files))
-    state = understand(
-        talk.whole(talk.await_message("state", seconds=STATE_SECONDS)), Former(talk, prepared.loop)
-    )
+    former = Former(talk, prepared.loop, int(told["pid"]))
+    state = understand(talk.whole(talk.await_message("state", seconds=STATE_SECONDS)), former)
     held = held._replace(files=held.files | state.files, closing=())
     made = _build(options, held, line, ask, prepared, state)
     introduced = None
@@ -123,7 +133,7 @@ def _take_over(talk: Talk, options: ServeOptions, held: Held, line: KeeperLine, 
         "pid": os.getpid(),
         "entries": made.entries,
     }
-    return made, upgraded, introduced
+    return made, former, upgraded, introduced
 
 
 # While the other one serves

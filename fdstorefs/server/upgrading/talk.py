@@ -43,7 +43,7 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 
 class Talk:
-    """One end. Every method raises TalkEnded."""
+    """One end. What is said or heard raises TalkEnded."""
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
@@ -52,6 +52,13 @@ class Talk:
     def fileno(self) -> int:
         """To wait until there is something to hear."""
         return self._socket.fileno()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the other end is closed, whatever has yet to be heard. Raises nothing."""
+        poll = select.poll()
+        poll.register(self._socket, 0)
+        return bool(poll.poll(0))
 
     def say(self, what: str, descriptors: Sequence[int] = (), seconds: float = 2.0, **told: Any) -> None:
         """Send a message; waits for room for so long at most."""

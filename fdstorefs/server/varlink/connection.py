@@ -355,6 +355,11 @@ class Connection:
         """Whether nothing goes on that another server could not go on with."""
         return self._exchange is None or isinstance(self._exchange.activity, Lasting)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no call is under way."""
+        return self._exchange is None
+
     def freeze(self) -> None:
         """Receive and serve nothing more; a call that only this server can answer goes on."""
         self._is_frozen = True

@@ -31,13 +31,15 @@ log = logging.getLogger(__name__)
 class Limits(NamedTuple):
     """What clients may use: connections, bytes kept for them, and descriptors that they sent and nobody took yet.
 
-    `descriptors` is how many the process may have, of which those sent to clients get a part.
+    `descriptors` is how many the process may have, of which those sent to clients get a part. `idle_give_way`: who
+    comes when all places are taken gets that of the client who has been there longest, without a call if there is one.
     """
 
     connections: Most
     memory: Most
     held: Most
     descriptors: int
+    idle_give_way: bool = False
 
 
 class Service(Clerk, Protocol):
@@ -68,6 +70,7 @@ class Reception:
         self._connections = Shares(*limits.connections)
         self._memory = Shares(*limits.memory)
         self._held = Shares(*limits.held)
+        self._idle_give_way = limits.idle_give_way
         self._in_flight = bounds(limits.descriptors)
         self._pause: Timer | None = None
         self.answer = service.answer
@@ -151,6 +154,7 @@ class Reception:
         sender = Sender(connected, self._subjects)
         uid = sender.uid
         try:
+            self._make_room(uid)
             self._require_room(uid)
             self._turns_of(uid)
         except StoreError as error:
@@ -214,6 +218,17 @@ class Reception:
 
     def _flights_of(self, uid: int) -> list[Flight]:
         return [client.outbox.flight for client in self._clients if client.sender.uid == uid]
+
+    def _make_room(self, uid: int) -> None:
+        if not self._idle_give_way or self._connections.fits(uid, 1):
+            return
+        if self._connections.of(uid) >= self._connections.per_uid:
+            idle = (client for client in self._clients if client.is_idle and client.sender.uid == uid)
+            former = next(idle, None)
+        else:
+            former = min(self._clients, key=lambda client: not client.is_idle)
+        if former is not None:
+            former.close()
 
     def _require_room(self, uid: int) -> None:
         hint = "close one first, or try again"

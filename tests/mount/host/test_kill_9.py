@@ -11,6 +11,9 @@ from tests.mount.host.service import Service
 
 Wait = Callable[..., None]
 
+MANY = 1100
+"""More than select(2) has numbers for."""
+
 
 def changed(host: Service, former: Started) -> Started | None:
     """The one instance, once both of its processes are there and one is another than before."""
@@ -20,10 +23,10 @@ def changed(host: Service, former: Started) -> Started | None:
     return found[0]
 
 
-def serves(inside: Container) -> bool:
+def serves(inside: Container, entries: int = 1) -> bool:
     """Whether the mount is served, with what was stored."""
     try:
-        return ["kept"] == inside.entries()
+        return entries == len(inside.entries())
     except Inside as error:
         assert errno.ENOTCONN == error.errno
         return False
@@ -42,6 +45,25 @@ def test_of_the_server(
     assert "a word" == inside.read("kept")
     assert started.keeper == host.instances()[0].keeper
     assert 1 == inside.mounts()
+
+
+def test_of_the_server_of_more_files_than_select_can_number(
+    service: Callable[..., Service], container: Callable[..., Container], wait_for: Wait
+) -> None:
+    """Neither another server's mount nor the end of it depends on the numbers that descriptors have by then."""
+    host, inside = service(), container()
+    started = host.start(inside)
+    inside.run(
+        f"for number in range({MANY}):\n"
+        "    fd = os.memfd_create('kept')\n"
+        "    with open(f'/run/fdstore/{number}', 'w') as entry: entry.write(str(fd))\n"
+        "    os.close(fd)"
+    )
+    os.kill(started.server or 0, signal.SIGKILL)
+    wait_for(lambda: changed(host, started) and serves(inside, MANY), what="another server")
+    host.stop(inside)
+
+    assert not inside.is_mounted()
 
 
 def test_of_the_keeper(

@@ -1,6 +1,7 @@
 """An instance ends when its container does, and leaves nothing."""
 
 import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,6 +71,21 @@ def test_a_container_that_ends_while_no_server_runs_leaves_nothing(
 
     wait_for(lambda: not host.processes(), what="the instance to end")
     assert [] == host.records()
+
+
+def test_what_keeps_the_mount_is_told(
+    service: Callable[..., Service], container: Callable[..., Container]
+) -> None:
+    """A server that has to leave its mount behind says why."""
+    host, inside = service(), container()
+    started = host.start(inside)
+    _, most = resource.prlimit(started.server or 0, resource.RLIMIT_NOFILE)
+    resource.prlimit(started.server or 0, resource.RLIMIT_NOFILE, (3, most))
+    host.stop(inside)
+
+    assert inside.is_mounted()
+    assert "is left mounted" in host.said()
+    assert "Too many open files" in host.said()
 
 
 def test_other_containers_go_on(

@@ -12,6 +12,18 @@ from tests.mount.host.service import Service
 OTHER_USER = "games"
 DENIED = 3
 
+_UNSHARE_USERS = (
+    "import ctypes; libc = ctypes.CDLL(None)\n"
+    "libc.prctl(4, 1)\n"  # PR_SET_DUMPABLE, else the map is root's to write
+    "assert not libc.unshare(0x1000_0000)\n"
+    "with open('/proc/self/uid_map', 'w') as users: users.write('0 1000 1')"
+)
+_DROP_CAPABILITIES = (
+    "import ctypes\n"
+    "header = (ctypes.c_uint32 * 2)(0x2008_0522)\n"
+    "assert not ctypes.CDLL(None).capset(header, (ctypes.c_uint32 * 6)())"
+)
+
 
 def test_root_may_for_any(service: Callable[..., Service], container: Callable[..., Container]) -> None:
     """Its own containers, and other users'."""
@@ -67,6 +79,31 @@ def test_another_user_in_a_container_may_not(
     assert "io.fdstorefs.Host.Denied" == ask(inside, host)
 
 
+def test_another_user_in_a_container_may_not_by_a_user_namespace_of_his(
+    service: Callable[..., Service], container: Callable[..., Container]
+) -> None:
+    """He is root in there, and still in the mount namespace that is root's."""
+    host, inside, other = service(), container(), container()
+    host.start(inside)
+    for each in (inside, other):
+        each.run("os.setresuid(1000, 1000, 1000)\n" + _UNSHARE_USERS)
+
+    assert "io.fdstorefs.Host.Denied" == ask(inside, host, verb="Stop")
+    assert "io.fdstorefs.Host.Denied" == ask(inside, host)
+    assert "io.fdstorefs.Host.Denied" == ask(other, host)
+    assert [inside.pid] == [each.first for each in host.instances()]
+
+
+def test_a_container_of_the_hosts_root_may_not_without_his_power(
+    service: Callable[..., Service], container: Callable[..., Container]
+) -> None:
+    """Whose uid is 0, as everywhere without user namespaces, and who may do nothing."""
+    host, inside = service(), container(users=False)
+    inside.run(_DROP_CAPABILITIES)
+
+    assert "io.fdstorefs.Host.Denied" == ask(inside, host)
+
+
 def test_root_of_one_container_may_not_for_another(
     service: Callable[..., Service], container: Callable[..., Container]
 ) -> None:
@@ -101,7 +138,7 @@ def test_a_users_service_does_nothing_for_others(
     assert not inside.is_mounted()
 
 
-def ask(inside: Container, host: Service, pid: int | None = None) -> str | None:
+def ask(inside: Container, host: Service, pid: int | None = None, verb: str = "Start") -> str | None:
     """Have the container's process ask by itself, for a process that it sees; the error that is the answer."""
     process = "" if pid is None else '"process":0'
     rights = (
@@ -113,7 +150,7 @@ def ask(inside: Container, host: Service, pid: int | None = None) -> str | None:
         "import array, json\n"
         "with socket.socket(socket.AF_UNIX) as s:\n"
         f"    s.connect({host.socket!r})\n"
-        f'    s.sendmsg([b\'{{"method":"io.fdstorefs.Host.Start","parameters":{{{process}}}}}\\0\'], [{rights}])\n'
+        f'    s.sendmsg([b\'{{"method":"io.fdstorefs.Host.{verb}","parameters":{{{process}}}}}\\0\'], [{rights}])\n'
         "    said = b''\n"
         "    while not said.endswith(b'\\0'): said += s.recv(65536)\n"
         "answer = json.loads(said[:-1]).get('error')"

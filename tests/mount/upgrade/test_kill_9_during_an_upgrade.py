@@ -31,8 +31,12 @@ def stopping(at: str) -> Changes:
 
 def child_but(keeper: int, known: set[int]) -> int:
     """The new program's server."""
-    children = set(map(int, Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()))
-    return max(children - known)
+    return max(children_of(keeper) - known)
+
+
+def children_of(keeper: int) -> set[int]:
+    """Its servers, and its spare."""
+    return set(map(int, Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()))
 
 
 @pytest.mark.parametrize("at", STEPS)
@@ -45,7 +49,7 @@ def test_nothing_is_lost(installed: Installed, at: str, who: str) -> None:
     status = store.status()
     assert status.keeper is not None
     installed.install("2.0", stopping(at))
-    known = set(map(int, Path(f"/proc/{status.keeper}/task/{status.keeper}/children").read_text().split()))
+    known = children_of(status.keeper)
     asking = threading.Thread(target=installed.upgrade)
     asking.start()
     installed.await_words("it is there")

@@ -118,7 +118,7 @@ class Client:
         choice = self.random.random()
         if len(self.sure) < 4 or (choice < 0.2 and len(self.sure) < MOST_ENTRIES):
             self._stash(self.random.choice((1, 1, 2, 8)))
-        elif choice < 0.3:
+        elif choice < 0.3 and len(self.sure) < MOST_ENTRIES:
             self._stash_through_the_mount()
         elif choice < 0.4:
             self._discard()

@@ -1,13 +1,16 @@
 """Keepers are forked by a process that does nothing else, and outlive it."""
 
+import errno
 import os
 import select
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import NoReturn
 
 import pytest
 
+from fdstorefs.containers import nursery as nursing
 from fdstorefs.containers.nursery import Nursery
 
 _PATIENCE = 10
@@ -111,3 +114,69 @@ def test_no_child_that_is_not_to_be_had(nursery: Nursery) -> None:
         nursery.fork(b"words", (10_000,))
 
     assert Child(nursery).end()
+
+
+def test_one_that_does_not_answer_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks it is told so, and whoever asks next gets a child."""
+    monkeypatch.setattr(nursing, "PATIENCE_SECONDS", 0.1)
+    impatient = Nursery(tell)
+    try:
+        former = impatient.pid
+        os.kill(former, signal.SIGSTOP)
+        with pytest.raises(TimeoutError):
+            impatient.fork(b"words", ())
+
+        assert Child(impatient).end()
+        assert former != impatient.pid
+    finally:
+        impatient.close()
+
+
+def test_a_child_that_is_over_at_once_costs_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does it end the process that has had it."""
+    real, armed = os.pidfd_open, [True]
+
+    def too_late(pid: int) -> int:
+        if armed:
+            armed.clear()
+            os.kill(pid, signal.SIGKILL)
+            with suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+        return real(pid)
+
+    monkeypatch.setattr(os, "pidfd_open", too_late)
+    one = Nursery(tell)
+    monkeypatch.undo()
+    try:
+        former = one.pid
+        with pytest.raises(ProcessLookupError):
+            one.fork(b"words", (0,))
+
+        assert Child(one).end()
+        assert former == one.pid
+    finally:
+        one.close()
+
+
+def test_a_child_that_cannot_be_had_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was sent for it is closed."""
+    real, parent = os.fork, os.getpid()
+
+    def refused() -> int:
+        if os.getpid() != parent:
+            raise BlockingIOError(errno.EAGAIN, "no")
+        return real()
+
+    monkeypatch.setattr(os, "fork", refused)
+    one = Nursery(tell)
+    monkeypatch.undo()
+    reader, writer = os.pipe()
+    try:
+        with pytest.raises(BlockingIOError):
+            one.fork(b"words", (writer,))
+        os.close(writer)
+
+        assert select.select([reader], [], [], _PATIENCE)[0]
+    finally:
+        os.close(reader)
+        one.close()

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from fdstorefs.bpf.abi import Role, RoleKind
+from fdstorefs.bpf.kernel_error import KernelError
 from fdstorefs.enforcer.instance import Instance
 from fdstorefs.errors import NotPermitted
 from tests.unit.enforcer.enforced import Enforced
+from tests.unit.enforcer.fake_kernel import FakeKernel
 from tests.unit.enforcer.relatives import Relative
 
 
@@ -59,3 +61,37 @@ def test_nor_the_keeper_itself(enforced: Enforced, instance: Instance, relative:
 
     with pytest.raises(NotPermitted):
         enforced.registry.succeed(instance, relative.look(), relative.pidfd)
+
+
+class Trouble:
+    """Of a kernel that cannot do one thing once."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, kernel: FakeKernel, what: str) -> None:
+        self._countdown = 2 if what == "the former server's role" else 1
+        name = "put_instance" if what == "the record" else "set_role"
+        self._done = getattr(kernel, name)
+        monkeypatch.setattr(kernel, name, self)
+
+    def __call__(self, *arguments: object) -> None:
+        """Do it, unless it is the one time."""
+        self._countdown -= 1
+        if not self._countdown:
+            raise KernelError("update", "cannot", where="here", why="broken", hint="mend it")
+        self._done(*arguments)
+
+
+@pytest.mark.parametrize("what", ["the successor's role", "the record", "the former server's role"])
+def test_half_a_succession_is_taken_back(
+    enforced: Enforced, instance: Instance, relative: Relative, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """The former server is what it was, and the successor is as little as before."""
+    kernel, number, server = enforced.kernel, instance.number, instance.pid
+    kernel.roles[relative.pid] = Role(RoleKind.KEEPER, number)
+    record = kernel.known_instances[number]
+    Trouble(monkeypatch, kernel, what)
+
+    with pytest.raises(KernelError):
+        enforced.registry.succeed(instance, relative.look(), relative.pidfd)
+    assert (server, record) == (instance.pid, kernel.known_instances[number])
+    assert Role(RoleKind.SERVER, number) == kernel.roles[server]
+    assert Role(RoleKind.KEEPER, number) == kernel.roles[relative.pid]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fdstorefs.keeper import unit_store
+from fdstorefs.keeper import started_again, unit_store
 from fdstorefs.keeper.holding import Holding
 from fdstorefs.keeper.started_again import Passed, passed, take_up
 from fdstorefs.keeper.unit_record import NUMBER, Record, Unreadable
@@ -163,6 +163,52 @@ def test_it_is_held(systemd: socket.socket, store: UnitStore) -> None:
     assert (4, 12.5, {"device": 5}) == (life.restarts, life.died, holding.note)
     assert {"fdstorefs-what", other} == _removed(_Answered.heard)
     holding.close()
+
+
+def test_of_two_with_one_name_none_is_used(
+    systemd: socket.socket, store: UnitStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody knows which is the one; it is said, and both go."""
+    came, holding = kept(), Holding()
+    twice = [(name_of(3), memfd()), (name_of(3), memfd())]
+    assert take_up(came, holding, _Answered(store, systemd), 0.0, twice) is not None
+
+    assert {1, 7, NUMBER} == set(holding.files)
+    assert name_of(3) in _removed(_Answered.heard)
+    assert "several descriptors named `fdstorefs-3`: none is used" in capsys.readouterr().err
+    for _, descriptor in twice:
+        with pytest.raises(OSError, match=r"[Bb]ad file descriptor"):
+            os.fstat(descriptor)
+    holding.close()
+
+
+def test_two_records_are_an_error(systemd: socket.socket, store: UnitStore) -> None:
+    """Everything stays as it is."""
+    came, holding = kept(), Holding()
+    twice = [(unit_store.RECORD, came.pop(unit_store.RECORD)), (unit_store.RECORD, memfd())]
+    with pytest.raises(Unreadable, match="several descriptors of the instance that are named"):
+        take_up(came, holding, store, 0.0, twice)
+
+    assert ({}, []) == (holding.files, heard(systemd))
+    for descriptor in (*came.values(), *(each for _, each in twice)):
+        os.close(descriptor)
+
+
+def test_names_that_come_twice_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Among all that systemd passes."""
+    first = 200
+    monkeypatch.setattr(started_again, "_FIRST", first)
+    for number in range(3):
+        made = memfd()
+        os.dup2(made, first + number)
+        os.close(made)
+    environment = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "3"}
+    came = passed(environment | {"LISTEN_FDNAMES": "fdstorefs-1:fdstorefs-2:fdstorefs-1"})
+
+    assert {"fdstorefs-2": first + 1} == came.ours
+    assert [("fdstorefs-1", first), ("fdstorefs-1", first + 2)] == came.twice
+    for number in range(3):
+        os.close(first + number)
 
 
 @pytest.mark.parametrize("over", [True, False], ids=["over", "without its journal"])

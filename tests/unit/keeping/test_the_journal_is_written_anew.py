@@ -10,10 +10,12 @@ from unittest import mock
 import pytest
 
 from fdstorefs.core.node import Stasher
+from fdstorefs.core.restoring import Arriving
 from fdstorefs.errors import Overloaded, QuotaExceeded
 from fdstorefs.host.user_namespaces import HeldChain, HeldNamespace
 from fdstorefs.server.keeping import keeping
-from fdstorefs.server.keeping.keeping import COUNTERS, read
+from fdstorefs.server.keeping.frames import OVERHEAD
+from fdstorefs.server.keeping.keeping import COUNTERS, NAME_ROOM, read
 from fdstorefs.server.keeping.memory import STEP, JournalMemory, read_memory
 from fdstorefs.server.keeping.namespaces import FIRST_NUMBER
 from tests.unit.keeping.lives import Kept, NextLife, picture
@@ -89,6 +91,53 @@ def test_a_keeper_that_is_busy_gets_it_later(kept: Kept) -> None:
         kept.do("idle")
     assert former != kept.keeping_end[0]
     assert same_after_a_crash(kept)
+
+
+def test_room_that_was_not_needed_is_given_back(kept: Kept) -> None:
+    """However much was made sure of."""
+    kept.keeping.prepare(2_000)
+    kept.do("stash", "a", 0)
+    while kept.life.idle:
+        kept.do("idle")
+
+    assert os.fstat(kept.keeping.journal_fd).st_size <= 2 * STEP
+    assert same_after_a_crash(kept)
+
+
+MANY = 300
+NAMES = [("\udcff" * 200 + str(number), "\U0001f600" * 40) for number in range(MANY)]
+
+
+def test_a_restore_reserves_what_it_takes(kept: Kept) -> None:
+    """As much as its names need, whatever they are made of, and not what names could need."""
+    kept.person.stasher = Stasher(1, 1000, 1000, "\udcff" * 15, (1 << 31,) * 33, 1 << 40)
+    number = kept.store.tree.next_ino()
+    arriving = [
+        Arriving([name], False, number + place, 1, 2, 0o7777, 9, 9, label=label, expires=1 << 62)
+        for place, (name, label) in enumerate(NAMES)
+    ]
+    room: list[int] = []
+    append = JournalMemory.append
+
+    def noting(memory: JournalMemory, kind: int, payload: bytes) -> None:
+        room.append(memory.unused - len(payload))
+        append(memory, kind, payload)
+
+    former = kept.keeping._memory.unused
+    with mock.patch.object(JournalMemory, "append", noting):
+        kept.store.restore(kept.person.subject, arriving, kept.person.stasher)
+
+    assert room[0] >= OVERHEAD
+    assert room[0] - former < MANY * 2500
+    assert same_after_a_crash(kept)
+
+
+def test_few_short_names_take_little(kept: Kept) -> None:
+    """Not a fifth of what that many of the longest would."""
+    former = kept.keeping._memory._room
+    kept.keeping.prepare(1, (), Stasher(1, 1000, 1000, "x"), ["short"] * 20_000)
+
+    assert kept.keeping._memory._room - former < 20_000 * NAME_ROOM // 5
 
 
 def test_facts_are_in_the_new_one(kept: Kept) -> None:

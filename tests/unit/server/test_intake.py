@@ -94,10 +94,10 @@ def test_what_would_be_a_loop_is_refused_and_closed(descriptors: Descriptors) ->
 
 def test_at_the_limit_one_more_is_refused_with_the_number(descriptors: Descriptors) -> None:
     """EDQUOT says how many there are; what is stored already still goes in, for it takes no room."""
-    intake = Intake(descriptors, RecursionGuard(None, os.getpid(), descriptors), limit=375)
+    intake = Intake(descriptors, RecursionGuard(None, os.getpid(), descriptors), limit=363)
     files = [intake.accept(os.memfd_create("x")).hold() for _ in range(intake.capacity)]
 
-    with pytest.raises(QuotaExceeded, match="holds 6 open files: its descriptor limit of 375 allows 6"):
+    with pytest.raises(QuotaExceeded, match="holds 6 open files: its descriptor limit of 363 allows 6"):
         intake.accept(os.memfd_create("one more"))
     assert intake.accept(os.dup(files[0].descriptor)) is files[0]
     for file in files:
@@ -132,7 +132,7 @@ class Stuck(Descriptors):
 def test_what_is_still_being_closed_takes_room(descriptors: Descriptors) -> None:
     """Its descriptors are open until then."""
     stuck = Stuck()
-    intake = Intake(stuck, RecursionGuard(None, os.getpid(), descriptors), limit=375)
+    intake = Intake(stuck, RecursionGuard(None, os.getpid(), descriptors), limit=363)
     files = [intake.accept(os.memfd_create("x"), 2).hold() for _ in range(3)]
 
     with pytest.raises(QuotaExceeded, match="holds 3 open files, and 3 are still being closed"):

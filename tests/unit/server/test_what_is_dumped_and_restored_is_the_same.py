@@ -21,6 +21,7 @@ from fdstorefs.errors import (
     NoSuchEntry,
     NotABox,
     NotGuarded,
+    NotPermitted,
     Overloaded,
     QuotaExceeded,
     StoreError,
@@ -574,6 +575,59 @@ def test_what_others_do_meanwhile_counts(meanwhile: Any, expected: type[StoreErr
         assert {"old", "x", "box/y"} <= set(picture(store))
     else:
         assert kept == picture(store)
+
+
+def make_sticky(store: Store) -> None:
+    """What others have put there is not to be replaced any more."""
+    box = store.locate(ROOT.subject, "way/box").node
+    assert isinstance(box, Box)
+    store.set_mode(ROOT.subject, box, 0o1777)
+
+
+def close_box(store: Store) -> None:
+    """Nobody is to reach what is in it."""
+    box = store.locate(ROOT.subject, "way/box").node
+    assert isinstance(box, Box)
+    store.set_mode(ROOT.subject, box, 0o766)
+
+
+def close_way(store: Store) -> None:
+    """Nobody is to come by."""
+    box = store.locate(ROOT.subject, "way").node
+    assert isinstance(box, Box)
+    store.set_mode(ROOT.subject, box, 0o766)
+
+
+@pytest.mark.usefixtures("one_at_a_time")
+@pytest.mark.parametrize(
+    ("meanwhile", "expected"),
+    [(make_sticky, NotPermitted), (close_box, Denied), (close_way, Denied)],
+)
+def test_rights_that_are_taken_away_meanwhile_are_gone(meanwhile: Any, expected: type[StoreError]) -> None:
+    """Between the turn in which it was weighed and that in which it is done."""
+    served = Served()
+    store = served.store
+    store.root.mode = 0o777
+    way = store.make_box(ROOT.subject, store.root, "way", 0o777)
+    box = store.make_box(ROOT.subject, way, "box", 0o777)
+    store.create(ROOT.subject, box, "old")
+    served.restore_some(
+        ([ENTRY | {"names": names} for names in (["way/box/old"], ["x"], ["y"])], []),
+        ADA,
+        first=True,
+        replace=True,
+    )
+    kept: Any = {}
+
+    def once(count: int) -> None:
+        if count == 1:
+            meanwhile(store)
+            kept.update(picture(store))
+
+    with pytest.raises(expected):
+        served.restore_some(([], []), ADA, between=once, last=True)
+
+    assert kept == picture(store)
 
 
 @pytest.mark.usefixtures("one_at_a_time")

@@ -1,0 +1,88 @@
+"""However an upgrade ends: either the old server serves, or somebody sees to it that another one does."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from fdstorefs.errors import StoreError
+from tests.unit.server.upgrading.an_attempt import Trial
+
+
+@pytest.fixture
+def trial() -> Iterator[Trial]:
+    """One whose keeper starts the new program."""
+    made = Trial()
+    yield made
+    made.close()
+
+
+def test_failed_after_the_word_is_no_reason_to_serve_again(trial: Trial) -> None:
+    """The keeper has the new server for its own, and starts another when that ends."""
+    trial.commit()
+    trial.line.is_dismissed = True
+    trial.say("failed", why="no luck")
+
+    assert (False, [], [True]) == (trial.serves, trial.failed, trial.left)
+
+
+def test_a_new_server_that_lives_is_waited_for(trial: Trial) -> None:
+    """The keeper may have told it to serve before it was killed."""
+    trial.commit()
+    trial.line.has_keeper = False
+    trial.loop.time_is_up()
+    trial.loop.time_is_up()
+
+    assert (False, [], []) == (trial.serves, trial.failed, trial.left)
+    trial.say("serving")
+    assert [True] == trial.left
+
+
+def test_a_keeper_that_has_not_heard_yet_is_waited_for(trial: Trial) -> None:
+    """It may be killed before it hears, and the new server then waits for its word in vain."""
+    trial.commit()
+    trial.loop.time_is_up()
+
+    assert [] == trial.left
+    trial.line.has_keeper = False
+    trial.end_new()
+    assert (True, 1, "stay") == (trial.serves, len(trial.failed), trial.line.said[-1])
+
+
+def test_a_keeper_that_hears_at_last_starts_another(trial: Trial) -> None:
+    """Although the new server is dead by then: this one is no server to it any more."""
+    trial.commit()
+    trial.end_new()
+    trial.loop.time_is_up()
+
+    assert ([], []) == (trial.failed, trial.left)
+    trial.line.is_dismissed = True
+    trial.loop.time_is_up()
+    assert ([], [True]) == (trial.failed, trial.left)
+
+
+@pytest.mark.parametrize("when", ["prepared", "taken"])
+def test_another_keeper_is_not_told_of_what_it_has_not_started(trial: Trial, when: str) -> None:
+    """It would not have it serve. The upgrade fails, and this server goes on."""
+    trial.begin()
+    if when == "taken":
+        trial.prepare()
+    trial.line.pid = 1001
+    if when == "taken":
+        trial.say("taken")
+    else:
+        trial.prepare()
+
+    assert "succeeded" not in trial.line.said
+    assert (True, 1) == (trial.serves, len(trial.failed))
+    assert "the keeper that started it is gone" in trial.failed[0].message
+
+
+def test_nothing_is_left_of_one_that_cannot_begin() -> None:
+    """A keeper that cannot fork closes the line to the new server at once."""
+    trial = Trial(starts=False)
+    with pytest.raises(StoreError, match="has not started it"):
+        trial.attempt.begin(trial.failed.append)
+    trial.close()
+
+    assert ({}, [], False) == (trial.loop.callbacks, trial.loop.later, trial.is_held)
+    assert ([], ["upgrade", "stay"]) == (trial.failed, trial.line.said)
