@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import fdstorefs
 from fdstorefs.client import enforcer as client
 from fdstorefs.enforcer.options import POLICIES, SOCKET
 from tests.kernel import attempts
@@ -141,8 +142,11 @@ def test_an_instance_of_the_host_is_guarded(started: Unit, actor: Callable[..., 
         found = [each for each in client.status(SOCKET).instances if each.mount == mount]
         owner, other = actor(), actor(ALICE)
         owner.call(attempts.stash, mount, NAME, SECRET)
+        with fdstorefs.connect(mount) as store:
+            said = store.status()
 
-        assert [(service.pid, 0, True)] == [(each.pid, each.uid, each.connected) for each in found]
+        assert service.pid == said.keeper
+        assert [(said.pid, 0, True)] == [(each.pid, each.uid, each.connected) for each in found]
         assert SECRET == owner.call(attempts.retrieve, mount, NAME)
         with pytest.raises(FileNotFoundError):  # the default does not even show it
             other.call(attempts.retrieve, mount, NAME)
