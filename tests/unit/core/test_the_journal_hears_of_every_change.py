@@ -37,7 +37,13 @@ class KnowingJournal:
         self._driven = driven
         self.record([driven.store.root])
 
-    def prepare(self, _names: int, files: Iterable[OpenFile] = (), _stasher: Stasher | None = None) -> None:
+    def prepare(
+        self,
+        _names: int,
+        files: Iterable[OpenFile] = (),
+        _stasher: Stasher | None = None,
+        _texts: Iterable[str] = (),
+    ) -> None:
         """Nothing has changed yet."""
         self.asked += 1
         if self.refuses:
