@@ -3,7 +3,6 @@
 import socket
 from collections.abc import Callable
 
-from fdstorefs.containers.asker import Asker
 from fdstorefs.containers.replies import failure
 from fdstorefs.host.descriptors import Descriptors
 from fdstorefs.server.loop import Loop
@@ -11,6 +10,7 @@ from fdstorefs.server.shares import Most
 from fdstorefs.server.subjects import Subjects
 from fdstorefs.server.varlink.activity import Activity
 from fdstorefs.server.varlink.framing import Message
+from fdstorefs.server.varlink.maker import Maker
 from fdstorefs.server.varlink.reception import Limits, Reception
 from fdstorefs.server.varlink.reply import Reply
 from fdstorefs.server.varlink.sender import Sender
@@ -28,7 +28,7 @@ LIMITS = Limits(
 MOST_UNCLOSED = 64
 """Of what one user has sent. A file of a FUSE server that does not answer stays open for as long as that likes."""
 
-Answer = Callable[[Message, Sender, Asker], Reply | Activity | None]
+Answer = Callable[[Message, Sender, Maker], Reply | Activity | None]
 
 
 class Desk:
@@ -39,7 +39,7 @@ class Desk:
     ) -> None:
         self._descriptors = descriptors
         self._answer = answer
-        self._askers: dict[Sender, Asker] = {}
+        self._askers: dict[Sender, Maker] = {}
         self.failure = failure
         self._reception = Reception(loop, listening, self, Subjects(), LIMITS)
         self._reception.begin()
@@ -56,7 +56,7 @@ class Desk:
 
     def came(self, connected: socket.socket, sender: Sender) -> None:
         """Find out who it is while the connection is fresh."""
-        self._askers[sender] = Asker(connected)
+        self._askers[sender] = Maker(connected)
 
     def answer(self, message: Message, sender: Sender) -> Reply | Activity | None:
         """Carry out the call in a message; None if it wants no answer. Raises Malformed."""

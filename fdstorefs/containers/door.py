@@ -3,13 +3,10 @@
 import fcntl
 import logging
 import os
-import socket
 import stat
 
 from fdstorefs.containers.errors import HostError
-
-BACKLOG = 512
-_DIRECTORY_MODE, _SOCKET_MODE = 0o755, 0o666
+from fdstorefs.server.varlink.listening import DIRECTORY_MODE, listen_at, remove
 
 log = logging.getLogger(__name__)
 
@@ -21,14 +18,14 @@ class Door:
         """Raises HostError if another service listens there, or the socket cannot be made."""
         self._path = path
         try:
-            os.makedirs(os.path.dirname(path), _DIRECTORY_MODE, exist_ok=True)
+            os.makedirs(os.path.dirname(path), DIRECTORY_MODE, exist_ok=True)
             self._lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise HostError(f"cannot serve at `{path}`: {error.strerror}") from error
         try:
             _require_ours(os.path.dirname(path))
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self.listening = _bound(path)
+            self.listening = listen_at(path)
         except BlockingIOError as error:
             os.close(self._lock)
             raise HostError(f"another service listens at `{path}`", hint="stop it first") from error
@@ -41,28 +38,8 @@ class Door:
     def close(self) -> None:
         """Let another in."""
         self.listening.close()
-        try:
-            os.unlink(self._path)
-        except FileNotFoundError:
-            log.debug("somebody has removed the socket")
+        remove(self._path)
         os.close(self._lock)
-
-
-def _bound(path: str) -> socket.socket:
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
-    try:
-        # What a former service left; the lock says that it is gone.
-        if os.path.lexists(path):
-            os.unlink(path)
-        # As early as this: who connects before somebody is there to accept gets it from here, too.
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        listening.bind(path)
-        os.chmod(path, _SOCKET_MODE)
-        listening.listen(BACKLOG)
-    except BaseException:
-        listening.close()
-        raise
-    return listening
 
 
 def _require_ours(directory: str) -> None:

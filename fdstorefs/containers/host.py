@@ -7,7 +7,6 @@ import time
 from functools import partial
 
 from fdstorefs.containers import service
-from fdstorefs.containers.asker import Asker
 from fdstorefs.containers.desk import Desk
 from fdstorefs.containers.door import Door
 from fdstorefs.containers.instances import Instances
@@ -24,6 +23,7 @@ from fdstorefs.server.loop import Loop
 from fdstorefs.server.readiness_notice import announce
 from fdstorefs.server.varlink.activity import Activity
 from fdstorefs.server.varlink.framing import Message
+from fdstorefs.server.varlink.maker import Maker
 from fdstorefs.server.varlink.reply import Reply
 from fdstorefs.server.varlink.sender import Sender
 from fdstorefs.server.warmth import warm_up
@@ -67,7 +67,7 @@ def _run(options: HostOptions, door: Door, nursery: Nursery) -> None:
     descriptors = Descriptors()
     serving = Service(options, instances, time.time_ns())
 
-    def answer(message: Message, sender: Sender, asker: Asker) -> Reply | Activity:
+    def answer(message: Message, sender: Sender, asker: Maker) -> Reply | Activity:
         return service.answer(serving, message, sender, asker)
 
     desk = Desk(loop, door.listening, descriptors, answer)

@@ -9,7 +9,6 @@ from typing import Any
 
 from fdstorefs import __version__
 from fdstorefs.containers import rights
-from fdstorefs.containers.asker import Asker
 from fdstorefs.containers.container import Container, Found, hold, require_root_directory
 from fdstorefs.containers.errors import HostError
 from fdstorefs.containers.instances import Instances
@@ -27,6 +26,7 @@ from fdstorefs.server.varlink.activity import Activity
 from fdstorefs.server.varlink.call import Call, Malformed, parse
 from fdstorefs.server.varlink.framing import Message
 from fdstorefs.server.varlink.later import Later
+from fdstorefs.server.varlink.maker import Maker
 from fdstorefs.server.varlink.reply import Reply, success
 from fdstorefs.server.varlink.sender import Sender
 from fdstorefs.server.varlink.standard import STANDARD, StandardError
@@ -45,10 +45,10 @@ class Service:
     started: int
 
 
-Verb = Callable[[Service, Asker, Call], Reply | Activity]
+Verb = Callable[[Service, Maker, Call], Reply | Activity]
 
 
-def start(service: Service, asker: Asker, call: Call) -> Activity:
+def start(service: Service, asker: Maker, call: Call) -> Activity:
     """Have an instance serve."""
     parameters.only(call.parameters, frozenset({"process", "mount", "root", "entries", "entriesPerUid"}))
     mount, serve = _mount(call), _serve_options(service, call)
@@ -68,7 +68,7 @@ def start(service: Service, asker: Asker, call: Call) -> Activity:
     return Later(begin, lambda record: success({"instance": instance(record)}), _failed)
 
 
-def stop(service: Service, asker: Asker, call: Call) -> Activity:
+def stop(service: Service, asker: Maker, call: Call) -> Activity:
     """End an instance."""
     parameters.only(call.parameters, frozenset({"process", "mount"}))
     mount = _mount(call)
@@ -83,14 +83,14 @@ def stop(service: Service, asker: Asker, call: Call) -> Activity:
     return later
 
 
-def list_all(service: Service, _asker: Asker, call: Call) -> Reply:
+def list_all(service: Service, _asker: Maker, call: Call) -> Reply:
     """Those that the caller may end."""
     parameters.only(call.parameters, frozenset())
     told = [instance(record) for record in service.instances.all() if _may_end(call, record)]
     return success({"instances": told})
 
 
-def status(service: Service, _asker: Asker, call: Call) -> Reply:
+def status(service: Service, _asker: Maker, call: Call) -> Reply:
     """What the service is."""
     parameters.only(call.parameters, frozenset())
     return success(
@@ -104,7 +104,7 @@ def status(service: Service, _asker: Asker, call: Call) -> Reply:
     )
 
 
-def keep(service: Service, asker: Asker, call: Call) -> Reply:
+def keep(service: Service, asker: Maker, call: Call) -> Reply:
     """Another keeper for a server."""
     parameters.only(call.parameters, frozenset({"instance", "line", "container"}))
     name, line = parameters.text(call.parameters, "instance"), _descriptor(call, "line")
@@ -120,21 +120,17 @@ def keep(service: Service, asker: Asker, call: Call) -> Reply:
     return success({"keeper": pid})
 
 
-def get_info(_service: Service, _asker: Asker, call: Call) -> Reply:
+def get_info(_service: Service, _asker: Maker, call: Call) -> Reply:
     """What this service is."""
     parameters.only(call.parameters, frozenset())
-    return success(standard.info() | {"interfaces": [STANDARD, NAME]})
+    return success(standard.info(NAME))
 
 
-def get_interface_description(_service: Service, _asker: Asker, call: Call) -> Reply:
+def get_interface_description(_service: Service, _asker: Maker, call: Call) -> Reply:
     """The definition of an interface."""
     parameters.only(call.parameters, frozenset({"interface"}))
     wanted = parameters.text(call.parameters, "interface")
-    if wanted == STANDARD:
-        return success({"description": standard.DESCRIPTION})
-    if wanted == NAME:
-        return success({"description": description()})
-    raise standard.interface_not_found(wanted)
+    return success(standard.interface_description(wanted, NAME, description))
 
 
 VERBS: dict[str, Verb] = {
@@ -150,7 +146,7 @@ VERBS: dict[str, Verb] = {
 WITH_DESCRIPTORS = frozenset({start, stop, keep})
 
 
-def answer(service: Service, message: Message, sender: Sender, asker: Asker) -> Reply | Activity:
+def answer(service: Service, message: Message, sender: Sender, asker: Maker) -> Reply | Activity:
     """Carry out the call in a message. Raises Malformed."""
     if message.credentials is None:
         raise Malformed("the kernel did not say who sent it")
@@ -164,7 +160,7 @@ def answer(service: Service, message: Message, sender: Sender, asker: Asker) -> 
         return _failed(error)
 
 
-def _carry_out(service: Service, asker: Asker, call: Call, message: Message) -> Reply | Activity:
+def _carry_out(service: Service, asker: Maker, call: Call, message: Message) -> Reply | Activity:
     verb = VERBS.get(call.method)
     if verb is None:
         interface, dot, name = call.method.rpartition(".")
@@ -179,7 +175,7 @@ def _carry_out(service: Service, asker: Asker, call: Call, message: Message) -> 
     return verb(service, asker, call)
 
 
-def _container(asker: Asker, call: Call) -> Found:
+def _container(asker: Maker, call: Call) -> Found:
     """The container that a call is about, if the caller has a say there. To be closed."""
     if call.parameters.get("process") is None:
         pidfd, pid = asker.pidfd, asker.pid

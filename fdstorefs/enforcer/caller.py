@@ -1,4 +1,4 @@
-"""The caller: the process that made a connection. Nobody else may send on it."""
+"""The caller: the process that made a connection, as the enforcer looks at it."""
 
 import os
 import socket
@@ -6,54 +6,39 @@ import time
 
 from fdstorefs.core.node import Stasher
 from fdstorefs.core.subject import Subject
-from fdstorefs.enforcer.process import Process, has_ended, look_at, pidfd_of
+from fdstorefs.enforcer.process import Process, has_ended, look_at
 from fdstorefs.errors import NoSuchProcess, NotPermitted
 from fdstorefs.host import procfs
 from fdstorefs.host.mount_table import MountTable
 from fdstorefs.host.task import Task
-from fdstorefs.server.varlink.ancillary import SO_PEERPIDFD, UCRED
-from fdstorefs.server.varlink.peer import kernel_knows_peer_pidfds
+from fdstorefs.server.varlink.maker import Maker
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 MOST_THREADS = 1024
 """Of a process that is to be guarded: each is looked at, while others wait."""
 
 
-class Caller:
+class Caller(Maker):
     """Who connected. `instance` is the number of the one it has registered on this connection, `start` when it
     began.
 
-    A kernel before 6.5 tells a number only. It is turned into a pidfd while the connection is fresh, and a process that
-    began later than it was accepted is somebody else who was given the number again.
+    A process that began later than it was accepted is somebody else who was given the number again.
     """
 
     def __init__(self, connected: socket.socket) -> None:
-        credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED.size)
-        self.pid, self.uid, self.gid = UCRED.unpack(credentials)
         self.instance: int | None = None
         self.start: int | None = None
         self._accepted = time.clock_gettime(time.CLOCK_BOOTTIME)
-        self._pidfd = _pidfd(connected, self.pid)
+        super().__init__(connected)
 
     @property
     def is_root(self) -> bool:
         """Whether it is root of the host."""
         return bool(self.uid == 0)
 
-    def require_sender(self, credentials: bytes) -> None:
-        """Raise NotPermitted for a message of somebody else: who was given the connection is not the caller."""
-        pid, uid, _ = UCRED.unpack(credentials)
-        if (pid, uid) != (self.pid, self.uid):
-            raise NotPermitted(
-                f"process {pid} (uid {uid}) speaks on a connection of process {self.pid} (uid {self.uid})",
-                hint="connect yourself",
-            )
-
     def hold(self) -> int:
         """A new pidfd of the process. Raises NoSuchProcess."""
-        if self._pidfd is None:
-            raise NoSuchProcess(f"process {self.pid} has ended")
-        return os.dup(self._pidfd)
+        return os.dup(self.pidfd)
 
     def look(self, pidfd: int) -> tuple[Process, MountTable]:
         """The process, which `hold` has given a pidfd of, and its mounts.
@@ -78,21 +63,6 @@ class Caller:
         except OSError:
             command = None
         return Stasher(subject.pid, subject.uid, subject.gid, command)
-
-    def close(self) -> None:
-        """Let go of it."""
-        if self._pidfd is not None:
-            os.close(self._pidfd)
-            self._pidfd = None
-
-
-def _pidfd(connected: socket.socket, pid: int) -> int | None:
-    if not kernel_knows_peer_pidfds():
-        return pidfd_of(pid)
-    try:
-        return connected.getsockopt(socket.SOL_SOCKET, SO_PEERPIDFD)
-    except OSError:
-        return None  # it has ended, or we are out of descriptors
 
 
 def require_untraced(process: Process, pidfd: int) -> None:

@@ -2,7 +2,6 @@
 
 import errno
 import fcntl
-import logging
 import os
 import socket
 import stat
@@ -18,6 +17,7 @@ from fdstorefs.server.shares import Most
 from fdstorefs.server.subjects import Subjects
 from fdstorefs.server.varlink.activity import Activity
 from fdstorefs.server.varlink.framing import Message
+from fdstorefs.server.varlink.listening import DIRECTORY_MODE, listen_at, remove
 from fdstorefs.server.varlink.reception import Limits, Reception
 from fdstorefs.server.varlink.reply import Reply
 from fdstorefs.server.varlink.sender import Sender
@@ -28,10 +28,6 @@ MOST_STUCK = 8
 """Threads that are stuck in closing what one user has sent; what others sent is closed by others."""
 MOST_UNCLOSED = 1024
 """Of what one user has sent. A file of a FUSE server that does not answer stays open for as long as that likes."""
-BACKLOG = 512
-DIRECTORY_MODE, SOCKET_MODE = 0o755, 0o666
-
-log = logging.getLogger(__name__)
 
 Answer = Callable[[Message, Sender, Caller], Reply | Activity | None]
 
@@ -113,7 +109,7 @@ class Door:
             ) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self.listening = _bound(path)
+            self.listening = listen_at(path)
         except BlockingIOError as error:
             os.close(self._lock)
             raise EnforcerError(
@@ -127,29 +123,9 @@ class Door:
     def close(self, *, leave: bool = False) -> None:
         """Let another enforcer in. The socket goes unless we `leave` it, so that servers know one is expected."""
         self.listening.close()
-        try:
-            if not leave:
-                os.unlink(self._path)
-        except FileNotFoundError:
-            log.debug("somebody has removed the socket")
+        if not leave:
+            remove(self._path)
         os.close(self._lock)
-
-
-def _bound(path: str) -> socket.socket:
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
-    try:
-        # What a former enforcer left; the lock says that it is gone.
-        if os.path.lexists(path):
-            os.unlink(path)
-        # As early as this: who connects before somebody is there to accept gets it from here, too.
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        listening.bind(path)
-        os.chmod(path, SOCKET_MODE)
-        listening.listen(BACKLOG)
-    except BaseException:
-        listening.close()
-        raise
-    return listening
 
 
 def _check_directory(directory: str) -> None:

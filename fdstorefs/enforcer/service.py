@@ -146,18 +146,14 @@ def set_mode(host: Host, caller: Caller, call: Call) -> Activity:
 def get_info(_host: Host, _caller: Caller, call: Call) -> Reply:
     """What this service is."""
     parameters.only(call.parameters, frozenset())
-    return success(standard.info() | {"interfaces": [STANDARD, NAME]})
+    return success(standard.info(NAME))
 
 
 def get_interface_description(_host: Host, _caller: Caller, call: Call) -> Reply:
     """The definition of an interface."""
     parameters.only(call.parameters, frozenset({"interface"}))
     wanted = parameters.text(call.parameters, "interface")
-    if wanted == STANDARD:
-        return success({"description": standard.DESCRIPTION})
-    if wanted == NAME:
-        return success({"description": description()})
-    raise standard.interface_not_found(wanted)
+    return success(standard.interface_description(wanted, NAME, description))
 
 
 VERBS: dict[str, Verb] = {

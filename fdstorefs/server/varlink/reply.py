@@ -16,7 +16,6 @@ MAX_REPLY = 1 << 24
 
 # ASCII, so that a name that is not UTF-8 (lone surrogates) goes through as it came.
 dump = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
-_declared = frozenset(re.findall(r"^error (\w+)", description(), re.MULTILINE))
 
 
 class Landed(Protocol):
@@ -53,15 +52,37 @@ def encoded(parameters: str, *, continues: bool = False) -> Reply:
     return Reply(f'{{"parameters":{parameters}{tail}'.encode("ascii"))
 
 
-def failure(error: StoreError | StandardError) -> Reply:
-    """The error reply that stands for an exception."""
-    if isinstance(error, StandardError):
-        return _failure(error.identifier, error.parameters)
-    identifier = error.identifier if error.identifier in _declared else StoreError.identifier
+class Failures:
+    """The error replies of one interface: exceptions in its words.
+
+    `details` are an exception's parameters there; None is not told.
+    """
+
+    def __init__(
+        self, interface: str, definition: str, details: Callable[[StoreError], dict[str, Any]]
+    ) -> None:
+        self._interface = interface
+        self._declared = frozenset(re.findall(r"^error (\w+)", definition, re.MULTILINE))
+        self._details = details
+
+    def reply(self, error: StoreError | StandardError) -> Reply:
+        """The one that stands for an exception."""
+        if isinstance(error, StandardError):
+            return _failure(error.identifier, error.parameters)
+        identifier = error.identifier if error.identifier in self._declared else StoreError.identifier
+        told = {key: value for key, value in self._details(error).items() if value is not None}
+        return _failure(f"{self._interface}.{identifier}", told)
+
+
+def _details(error: StoreError) -> dict[str, Any]:
     told = {"message": error.message, "name": error.name, "hint": error.hint}
     if isinstance(error, PermissionError):
         told |= {"reason": error.reason, "decision": error.decision}
-    return _failure(f"{NAME}.{identifier}", {key: value for key, value in told.items() if value is not None})
+    return told
+
+
+failure = Failures(NAME, description(), _details).reply
+"""The error reply of a store that stands for an exception."""
 
 
 def _failure(identifier: str, parameters: dict[str, Any]) -> Reply:

@@ -7,7 +7,7 @@ from typing import Any
 
 from fdstorefs.core.access import is_owner
 from fdstorefs.errors import Denied, InvalidArgument, QuotaExceeded, StoreError
-from fdstorefs.interface import NAME
+from fdstorefs.interface import NAME, description
 from fdstorefs.server.context import Context
 from fdstorefs.server.out_of_descriptors import OUT_OF_DESCRIPTORS, as_quota
 from fdstorefs.server.varlink import names, parameters, standard
@@ -52,13 +52,14 @@ def _leave_out_others(told: dict[str, Any], own: int) -> None:
 def get_info(_context: Context, call: Call) -> Reply:
     """What this service is."""
     parameters.only(call.parameters, frozenset())
-    return success(standard.info())
+    return success(standard.info(NAME))
 
 
 def get_interface_description(_context: Context, call: Call) -> Reply:
     """The definition of an interface."""
     parameters.only(call.parameters, frozenset({"interface"}))
-    return success(standard.interface_description(parameters.text(call.parameters, "interface")))
+    wanted = parameters.text(call.parameters, "interface")
+    return success(standard.interface_description(wanted, NAME, description))
 
 
 VERBS: dict[str, Verb] = {

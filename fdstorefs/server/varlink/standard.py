@@ -1,9 +1,9 @@
 """`org.varlink.service`, which every Varlink service has, and its errors."""
 
+from collections.abc import Callable
 from typing import Any
 
 from fdstorefs import __version__
-from fdstorefs.interface import NAME, description
 
 STANDARD = "org.varlink.service"
 
@@ -75,21 +75,21 @@ def expected_more() -> StandardError:
     return StandardError("ExpectedMore")
 
 
-def info() -> dict[str, Any]:
-    """The reply of GetInfo."""
+def info(interface: str) -> dict[str, Any]:
+    """The reply of GetInfo where this interface is served, too."""
     return {
         "vendor": "The fdstorefs authors",
         "product": "fdstorefs",
         "version": __version__,
         "url": "",
-        "interfaces": [STANDARD, NAME],
+        "interfaces": [STANDARD, interface],
     }
 
 
-def interface_description(interface: str) -> dict[str, Any]:
-    """The reply of GetInterfaceDescription; raises InterfaceNotFound."""
-    if interface == STANDARD:
+def interface_description(wanted: str, interface: str, description: Callable[[], str]) -> dict[str, Any]:
+    """The reply of GetInterfaceDescription where this interface is served, too; raises InterfaceNotFound."""
+    if wanted == STANDARD:
         return {"description": DESCRIPTION}
-    if interface == NAME:
+    if wanted == interface:
         return {"description": description()}
-    raise interface_not_found(interface)
+    raise interface_not_found(wanted)

@@ -1,4 +1,4 @@
-"""Who asks: the process that made a connection. Nobody else may send on it."""
+"""The maker of a connection: the process behind it, held. Nobody else may send on it."""
 
 import os
 import socket
@@ -8,17 +8,20 @@ from fdstorefs.server.varlink.ancillary import SO_PEERPIDFD, UCRED
 from fdstorefs.server.varlink.peer import kernel_knows_peer_pidfds
 
 
-class Asker:
-    """A process, held. Ids are those of the service's user namespace."""
+class Maker:
+    """A process, with its ids in our user namespace.
+
+    A kernel before 6.5 tells a number only, which is turned into a pidfd while the connection is fresh.
+    """
 
     def __init__(self, connected: socket.socket) -> None:
         credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED.size)
-        self.pid, self.uid, _ = UCRED.unpack(credentials)
+        self.pid, self.uid, self.gid = UCRED.unpack(credentials)
         self._pidfd = _pidfd(connected, self.pid)
 
     @property
     def pidfd(self) -> int:
-        """Its pidfd. Raises NoSuchProcess."""
+        """Its pidfd, which stays ours. Raises NoSuchProcess."""
         if self._pidfd is None:
             raise NoSuchProcess(f"process {self.pid} has ended")
         return self._pidfd
@@ -43,7 +46,6 @@ def _pidfd(connected: socket.socket, pid: int) -> int | None:
     try:
         if kernel_knows_peer_pidfds():
             return connected.getsockopt(socket.SOL_SOCKET, SO_PEERPIDFD)
-        # While the connection is fresh the number is still that of who made it.
         return os.pidfd_open(pid)
     except OSError:
         return None  # it has ended, or we are out of descriptors
