@@ -58,11 +58,14 @@ def restart(log: AuditLog, options: AuditOptions, memory: Memory, cause: str | N
     )
 
 
-def run_until(loop: Loop, memory: Memory, settled: int) -> None:
-    """Run the loop until everything up to this number is where it belongs."""
+def run_until(loop: Loop, memory: Memory, settled: int, options: AuditOptions, written: int) -> None:
+    """Run the loop until it knows of so many that they are where they belong, and until so many are there."""
 
     def look() -> None:
-        if memory.numbers[SETTLED] >= settled:
+        if (
+            memory.numbers[SETTLED] >= settled
+            and Path(options.targets[0].path).read_text().count("\n") >= written
+        ):
             loop.stop()
         else:
             loop.call_at(time.monotonic() + 0.001, look)
@@ -80,7 +83,7 @@ def test_numbers_go_on(loop: Loop, options: AuditOptions) -> None:
         log.verdict(decision(number))
     # What was handed over is known to be written once the next are handed over.
     loop.call_at(time.monotonic() + 0.1, lambda: log.event(Event.STOP, written=0, lost=0))
-    run_until(loop, first, 4)
+    run_until(loop, first, 4, options, 5)
     log.verdict(decision(5))
     log.verdict(decision(6))
 
