@@ -31,7 +31,10 @@ NAME_ROOM = 4096
 """Bytes that are made sure of for each name that a record speaks of, with what else is said."""
 
 SLACK = 64 * 1024
-"""A journal is written anew when it has this much more than twice what it takes to say how things are."""
+"""A journal is written anew when it has this much more than twice what it takes to say how things are.
+
+That is work for a server that has nothing else to do, until there is as much again: then each change does some of it.
+"""
 
 MOST_UNUSED = 1 << 20
 """Bytes: or when more than this, and more than is in it, was reserved for what then took less."""
@@ -59,6 +62,7 @@ class Keeping:
         self._encoder = NodeEncoder()
         self._namespaces = KeptNamespaces()
         self._compaction: Compaction | None = None
+        self._waits_for_rest = False
         self._compact_at, self._most_unused = SLACK, MOST_UNUSED
         self._is_foreign = False
 
@@ -187,6 +191,9 @@ class Keeping:
         texts: Collection[str] = (),
     ) -> None:
         """See the core."""
+        if self._memory.end > self._compact_at + SLACK:
+            # It is never idle, or each of its lives was too short: the longer the journal, the later the next begins.
+            self._compact_some()
         room = names * NAME_ROOM
         self._memory.reserve(room + room_for(texts, files, stasher) if texts else room)
         new = {file.number: file for file in files if not file.kept}
@@ -244,7 +251,16 @@ class Keeping:
         except (OSError, StoreError) as error:
             self._give_up_compaction(error)
         else:
-            self._when_idle(self._compact_some)
+            self._compact_when_idle()
+
+    def _compact_when_idle(self) -> None:
+        if not self._waits_for_rest:
+            self._waits_for_rest = True
+            self._when_idle(self._compact_at_rest)
+
+    def _compact_at_rest(self) -> bool:
+        self._waits_for_rest = self._compact_some()
+        return self._waits_for_rest
 
     def _new_compaction(self, store: Store) -> Compaction:
         memory = JournalMemory.create(self.identity)

@@ -50,7 +50,7 @@ def same_after_a_crash(kept: Kept) -> bool:
 
 def test_it_is_written_when_there_is_nothing_else_to_do(kept: Kept) -> None:
     """Until then the old one counts; what changes meanwhile is in both."""
-    change(kept, 40)
+    change(kept, 12)
     former, end = kept.keeping_end
     assert len(kept.life.idle) == 1
 
@@ -73,6 +73,45 @@ def test_it_grows_to_little_more_than_twice_the_state(kept: Kept) -> None:
         longest = max(longest, kept.keeping_end[1])
 
     assert longest < 2 * SMALL + 10 * 300
+
+
+def test_a_server_that_never_rests_writes_it_all_the_same(kept: Kept) -> None:
+    """Some of it with each change, once it is overdue."""
+    names = [f"n{number}" for number in range(100)]
+    for name in names:
+        kept.do("make box", name)
+    written = kept.keeping_end
+    longest = 0
+    for number in range(600):
+        kept.do("set mode", names[number % len(names)])
+        longest = max(longest, kept.keeping_end[1])
+
+    assert written[0] != kept.keeping_end[0]
+    assert longest < 4 * written[1]
+    assert len(kept.life.idle) == 1
+    assert same_after_a_crash(kept)
+
+
+def test_lives_that_are_too_short_to_write_it_do_not_add_up(kept: Kept) -> None:
+    """However often a server dies before it had the time: the next one goes on with a journal that is overdue."""
+    names = [f"n{number}" for number in range(100)]
+    for name in names:
+        kept.do("make box", name)
+    data, held = read_memory(kept.holding.memory), kept.holding.copies()
+    first, lengths = kept.keeping_end[1], []
+    for _ in range(40):
+        life = NextLife(data, {number: os.dup(fd) for number, fd in held.items()})
+        for name in names[:20]:
+            node = life.life.store.locate(kept.person.subject, name).node
+            assert node is not None
+            life.life.store.set_mode(kept.person.subject, node, 0o600)
+        data = read_memory(life.keeping.journal_fd)
+        lengths.append(life.keeping._memory.end)
+        life.end()
+    for fd in held.values():
+        os.close(fd)
+
+    assert max(lengths) < 4 * first
 
 
 def test_a_keeper_that_is_busy_gets_it_later(kept: Kept) -> None:
@@ -153,7 +192,8 @@ def test_facts_are_in_the_new_one(kept: Kept) -> None:
 
 @pytest.fixture
 def no_more_memory(kept: Kept) -> Iterator[None]:
-    """A journal can't grow: a memfd's size is limited as that of any file."""
+    """A journal can't grow, a memfd's size being limited as that of any file, and is not written anew."""
+    kept.keeping.hold_still()
     former = resource.getrlimit(resource.RLIMIT_FSIZE)
     size = os.fstat(kept.keeping.journal_fd).st_size
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
