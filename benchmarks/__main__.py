@@ -24,6 +24,7 @@ from benchmarks.suites import (
     over_socket,
     through_mount,
     under_policy,
+    when_they_lapse,
 )
 from benchmarks.table import markdown
 
@@ -41,6 +42,7 @@ SUITES: dict[str, tuple[Suite, Plan, Plan]] = {
     in_the_kernel.NAME: (in_the_kernel.run, Plan(40, 30), Plan(5, 4, quick=True)),
     in_the_machine.NAME: (in_the_machine.run, Plan(12, 600), Plan(3, 60, quick=True)),
     many_instances.NAME: (many_instances.run, Plan(5, 300), Plan(1, 60, quick=True)),
+    when_they_lapse.NAME: (when_they_lapse.run, Plan(400, 0), Plan(40, 0, quick=True)),
     event_loops.NAME: (event_loops.run, Plan(30, 60), Plan(3, 4, quick=True)),
 }
 """What runs under which name, in full and in a hurry: all by default in full take under ten minutes, in a hurry one."""
