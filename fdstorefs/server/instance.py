@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from fdstorefs import __version__
 from fdstorefs.audit.log import AuditLog
 from fdstorefs.audit.opening import begin, note_restart, note_upgrade, open_log
-from fdstorefs.audit.record import DAEMON, KERNEL
 from fdstorefs.core.limits import Limits
 from fdstorefs.core.store import Store
 from fdstorefs.host import syscalls
@@ -38,6 +37,7 @@ from fdstorefs.server.options import ServeOptions
 from fdstorefs.server.place import OwnPlace, Place
 from fdstorefs.server.readiness_notice import announce
 from fdstorefs.server.record import Records
+from fdstorefs.server.status import Status
 from fdstorefs.server.subjects import Subjects
 from fdstorefs.server.upgrading.outgoing import Upgrades
 from fdstorefs.server.upgrading.parts import Parts
@@ -75,12 +75,12 @@ class Instance:
         self._descriptors = Descriptors(MOST_CLOSERS_OF_ONE)
         self._loop, self._subjects, self._audit, self._choice, self._kept, self._place = foundation
         self._started: int = self._kept.facts.get("started", time.time_ns()) if self._kept else time.time_ns()
-        self._outage: int | None = None
         self._taken = taken
         self._authority, self._ours, self._context = self._make_context(limit, ready)
         self._keeping = self._keep(self._kept) if self._kept is not None else None
         self._policies = self._make_policies(ready)
         self._guarding = self._make_guarding(ask)
+        self._status = self._make_status()
         self._lapses = Lapses(self._loop, self._context.store, self._context.intake, self._audit)
         self._mount_server = self._serve_mount()
         self._watch = doorway.MountWatch(self._loop, self._place.open_table(), mounted.device, self._end)
@@ -133,7 +133,7 @@ class Instance:
             records=Records(
                 store, bytes.fromhex(self._kept.facts.get("records", "")) if self._kept else None
             ),
-            status=self.status,
+            status=self._status_now,
         )
         return authority, ours, context
 
@@ -199,6 +199,23 @@ class Instance:
             kept.line.may_keep = guarding.may_keep
         store.guard, intake.unkept = guarding.guard, guarding.guard.release
         return guarding
+
+    def _make_status(self) -> Status:
+        return Status(
+            self._mounted,
+            self._context.store,
+            self._context.intake,
+            self._policies,
+            self._audit,
+            guarding=self._guarding,
+            why=self._choice.why,
+            kept=self._kept,
+            started=self._started,
+            connections=lambda: self._socket_server.connections if self._socket_server is not None else 0,
+        )
+
+    def _status_now(self) -> dict[str, Any]:
+        return self._status.reply()
 
     def run(self) -> None:
         """Serve. Returns when the instance has ended and is unmounted; raises what kept it from starting."""
@@ -362,12 +379,12 @@ class Instance:
         if self._kept is None or self._kept.restored is None:
             log.info("serving %s", self._mounted.path)
             return
-        self._outage = self._kept.away
+        away = self._status.outage = self._kept.away
         count, files = self._context.store.usage.total, self._context.intake.files
         log.warning(
             "serving %s again after %d ms, with %d entries and %d open files",
             self._mounted.path,
-            self._outage // 1_000_000,
+            away // 1_000_000,
             count,
             files,
         )
@@ -413,58 +430,6 @@ class Instance:
         if self._keeping is not None:
             self._keeping.close()
         self._loop.close()
-
-    def status(self) -> dict[str, Any]:
-        """The reply of the interface's Status."""
-        store, intake = self._context.store, self._context.intake
-        policies = self._policies.status()
-        return {
-            "version": __version__,
-            "mount": self._mounted.path,
-            "pid": os.getpid(),
-            "keeper": self._kept.line.pid if self._kept is not None else None,
-            "restarts": self._kept.held.restarts if self._kept is not None else None,
-            "outage": self._outage,
-            "uid": store.root.uid,
-            **self._enforcement(),
-            "policy": ",".join(policies["names"]),
-            "policyStatus": policies,
-            "audit": [
-                {key: target[key] for key in ("target", "written", "lost")}
-                for target in self._audit.status()["targets"]
-            ],
-            "entries": store.usage.total,
-            "descriptors": intake.files,
-            "limit": intake.limit,
-            "systemdStore": self._kept.line.unit.status if self._kept and self._kept.line.unit else None,
-            "limits": self._limits(),
-            "connections": self._socket_server.connections if self._socket_server is not None else 0,
-            "started": self._started,
-            "method": self._mounted.method,
-            "kernel": os.uname().release,
-        }
-
-    def _limits(self) -> dict[str, int | None]:
-        limits, intake = self._context.store.usage.limits, self._context.intake
-        return {
-            "entries": limits.entries,
-            "entriesPerUid": limits.entries_per_uid,
-            "entriesPerBox": limits.entries_per_box,
-            "openFiles": intake.capacity,
-        }
-
-    def _enforcement(self) -> dict[str, Any]:
-        if self._guarding is None:
-            reason = f"policy and mode bits, checked by the server for every request; {self._choice.why}"
-            return {"enforcement": DAEMON, "enforcementReason": reason, "guarded": None, "unguarded": None}
-        guard, files = self._guarding.guard, self._context.intake.files
-        guard.check()
-        return {
-            "enforcement": KERNEL,
-            "enforcementReason": self._guarding.standing.reason,
-            "guarded": guard.guarded,
-            "unguarded": files - guard.guarded,
-        }
 
 
 class Foundation(NamedTuple):
