@@ -27,6 +27,8 @@ def test_one_user_has_half_of_anything_at_most(limit: int) -> None:
     assert parts.connections.per_uid <= parts.connections.total / 2
     assert parts.handles.per_uid <= parts.handles.total / 2
     assert MAX_DESCRIPTORS <= parts.held.per_uid <= max(parts.held.total / 2, MAX_DESCRIPTORS)
+    assert parts.staged.per_uid <= parts.stored / 2
+    assert parts.staged.per_uid <= parts.staged.total <= parts.stored * 3 / 4
     assert parts.stored == 0 or parts.unclosed_of_one <= max(parts.stored / 16, 16)
 
 

@@ -11,7 +11,7 @@ from fdstorefs.server import budget, doorway, kernel_facts, workers
 from fdstorefs.server.fuse import lane, listing, requests, tap
 from fdstorefs.server.guarding import releases
 from fdstorefs.server.instance import MOST_CLOSERS_OF_ONE
-from fdstorefs.server.varlink import connection, flight, listener, watching
+from fdstorefs.server.varlink import connection, flight, listener, restoring, watching
 from tests.unit.house.source import REPOSITORY
 
 TEXT = (REPOSITORY / "docs" / "limits.md").read_text()
@@ -39,6 +39,11 @@ def row(beginning: str) -> str:
         ("threads that ask", [workers.MOST_OF_ONE, workers.MOST]),
         ("threads that close", [MOST_CLOSERS_OF_ONE, descriptors._MOST_CLOSERS]),
         ("files that wait", [budget.MOST_UNCLOSED_OF_ONE]),
+        ("open files in restores", [budget.STAGED_OF_ONE, budget.MOST_STAGED]),
+        (
+            "restores that are not",
+            [restoring.MOST_AT_A_TIME, restoring.MOST_NAMES, restoring.MOST_BYTES // MEBIBYTE],
+        ),
         ("user namespaces held", [kernel_facts.MOST_HELD_OF_ONE, kernel_facts.MOST_HELD]),
         ("a name", [NAME_BYTES, PATH_BYTES]),
         ("names of one", [MOST_NAMES]),

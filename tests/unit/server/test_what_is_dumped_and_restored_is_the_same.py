@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fdstorefs.core.access import Action, Target, mode_bits
 from fdstorefs.core.limits import Limits
-from fdstorefs.core.node import Box, Entry
+from fdstorefs.core.node import Box, Entry, OpenFile
 from fdstorefs.core.store import Store
 from fdstorefs.core.subject import Subject
 from fdstorefs.errors import (
@@ -27,6 +27,7 @@ from fdstorefs.errors import (
     StoreError,
 )
 from fdstorefs.host.boot_clock import boottime
+from fdstorefs.server import budget
 from fdstorefs.server.varlink import restoring
 from fdstorefs.server.varlink.session import Session
 from fdstorefs.server.varlink.standard import StandardError
@@ -498,6 +499,57 @@ def test_a_user_has_only_so_many_under_way() -> None:
 
     served.restore_some(begun, ADA, first=True)
     assert {1000: 1} == served.context.restores
+
+
+def so_many(count: int) -> dict[int, OpenFile]:
+    """Open files, by descriptors from 1 on."""
+    make = Files()
+    return {file.descriptor: file for file in (make() for _ in range(count))}
+
+
+def with_files(served: Served, who: Person, *descriptors: int) -> None:
+    """Begin a restore of these files that nobody ends."""
+    nodes = [
+        {
+            "names": [str(each)],
+            "kind": "pipe",
+            "uid": 0,
+            "gid": 0,
+            "mode": 0o666,
+            "file": each,
+            "fileDescriptor": at,
+        }
+        for at, each in enumerate(descriptors)
+    ]
+    served.session = Session()
+    served.restore_some((nodes, list(descriptors)), who, first=True)
+
+
+def test_files_that_wait_for_the_end_of_restores_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One user has so many in all his restores together, and another one has his own; what is thrown away is free."""
+    monkeypatch.setattr(budget, "STAGED_OF_ONE", 3)
+    served = Served(so_many(10))
+    with_files(served, ADA, 1, 10)
+    first = served.session
+    with pytest.raises(QuotaExceeded, match="uid 1000 has 2 of 3 open files in restores that are not done"):
+        with_files(served, ADA, 2, 3)
+    with_files(served, ADA, 4)
+    with_files(served, ROOT, 5, 6, 7)
+    first.close()
+    with_files(served, ADA, 8, 9)
+
+    assert (3, 3) == tuple(served.context.staged.of(who.subject.uid) for who in (ADA, ROOT))
+
+
+def test_what_is_restored_waits_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The share is free for the next one."""
+    monkeypatch.setattr(budget, "STAGED_OF_ONE", 2)
+    served = Served(so_many(4))
+    for descriptors in ((1, 2), (3, 4)):
+        with_files(served, ADA, *descriptors)
+        served.restore_some(([], []), ADA, last=True)
+
+    assert (4, 0) == (served.store.usage.total, served.context.staged.of(1000))
 
 
 # What others do while it is weighed
