@@ -34,6 +34,10 @@ def row(beginning: str) -> str:
         ("watches", [watching.MOST_WATCHES, watching.BACKLOG_BYTES // 1024]),
         ("handles", [budget.HANDLES_OF_ONE, budget.MOST_HANDLES]),
         ("directories", [listing.OPEN_PER_UID, listing.NAMES_PER_UID]),
+        (
+            "requests to the mount",
+            [*requests.MOST_REQUESTS, *(most // MEBIBYTE for most in requests.MOST_BYTES)],
+        ),
         ("reads and writes", [most // MEBIBYTE for most in tap.MOST_KEPT] + [tap.CALL_BYTES // 1024]),
         ("threads for reading", [lane.MOST_THREADS_OF_ONE, lane.MOST_THREADS]),
         ("threads that ask", [workers.MOST_OF_ONE, workers.MOST]),
@@ -50,7 +54,6 @@ def row(beginning: str) -> str:
         ("a label", [LABEL_BYTES]),
         ("entries and boxes in a box", [MOST_MOVED]),
         ("the audit log's", [MOST_QUEUED]),
-        ("requests read", [requests.MOST_REQUESTS, requests.MOST_BYTES // MEBIBYTE]),
         ("what waits for an enforcer", [releases.MOST_WAITING, int(releases.LONGEST_SECONDS)]),
     ],
 )
@@ -82,5 +85,6 @@ def test_the_parts_of_a_descriptor_limit() -> None:
 def test_what_is_said_in_words() -> None:
     """Numbers outside of tables."""
     assert 4 == connection.CALLS_AT_ONCE
+    assert f"up to {requests.MOST_REFUSED_AT_ONCE} such answers" in TEXT
     assert "with up to four calls" in TEXT
     assert f"to be accepted: {doorway.BACKLOG}, first come" in TEXT
