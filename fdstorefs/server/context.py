@@ -31,6 +31,8 @@ class Context:
     upgraded: dict[str, Any] | None = None
     restores: Counter[int] = field(default_factory=Counter)
     """How many restores each user has begun and not done."""
+    dumps: Counter[int] = field(default_factory=Counter)
+    """How many dumps each user has under way."""
     staged: Shares = field(init=False)
     """Open files that have come with those."""
 

@@ -1,7 +1,7 @@
 """Dump and Restore: a store that was filled from a dump is as the one that was dumped, or as it was before."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -28,12 +28,15 @@ from fdstorefs.errors import (
 )
 from fdstorefs.host.boot_clock import boottime
 from fdstorefs.server import budget
-from fdstorefs.server.varlink import restoring
+from fdstorefs.server.varlink import dumping, restoring
+from fdstorefs.server.varlink.activity import Exchange
+from fdstorefs.server.varlink.call import Call
+from fdstorefs.server.varlink.dumping import dump
 from fdstorefs.server.varlink.session import Session
 from fdstorefs.server.varlink.standard import StandardError
 from tests.unit.core.knowing_guard import KnowingGuard, by_path
 from tests.unit.core.people import Files, Person
-from tests.unit.server.dumped import ROOT, Lot, Served
+from tests.unit.server.dumped import ROOT, Lot, Served, Wire
 
 NAMES = ("a", "b", "sp ace", "qu\"o'te", "ünï", "\udcff", "*")
 HOUR = 3600 * 10**9
@@ -550,6 +553,31 @@ def test_what_is_restored_waits_no_more(monkeypatch: pytest.MonkeyPatch) -> None
         served.restore_some(([], []), ADA, last=True)
 
     assert (4, 0) == (served.store.usage.total, served.context.staged.of(1000))
+
+
+def begun_dump(served: Served, who: Person) -> Exchange:
+    """A dump of which nothing is taken."""
+    wire = Wire(served.turns)
+    wire.full = 1 << 30
+    activity = dump(served.context, Call("Dump", {}, who.subject, [], more=True))
+    wire.exchange = Exchange(wire, cast(Any, served.turns), activity)
+    wire.exchange.start()
+    return wire.exchange
+
+
+def test_a_user_has_only_so_many_dumps_under_way() -> None:
+    """Each remembers what has gone out; of others', nobody keeps him from beginning one."""
+    served = many(600)
+    begun = [begun_dump(served, ROOT) for _ in range(dumping.MOST_AT_A_TIME)]
+    with pytest.raises(Overloaded, match="uid 0 has 8 dumps under way"):
+        begun_dump(served, ROOT)
+    begun_dump(served, ADA)
+    begun[0].stop()
+    begun_dump(served, ROOT)
+    for exchange in begun[1:]:
+        exchange.stop()
+
+    assert {0: 1} == served.context.dumps
 
 
 # What others do while it is weighed
