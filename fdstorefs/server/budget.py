@@ -1,6 +1,6 @@
 """Budget: how the descriptors that the server may have are divided, so that none is wanting in the middle of a request.
 
-All parts together are no more than the limit, from some 2,000 on. So where one part is used up that is told to whoever
+All parts together are no more than the limit, from 357 on. So where one part is used up that is told to whoever
 wants more of it, and nobody else is told that the server is out of descriptors. Pure.
 """
 

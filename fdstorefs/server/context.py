@@ -33,6 +33,8 @@ class Context:
     """How many restores each user has begun and not done."""
     dumps: Counter[int] = field(default_factory=Counter)
     """How many dumps each user has under way."""
+    lists: Counter[int] = field(default_factory=Counter)
+    """How many lists each user has under way that are one reply."""
     staged: Shares = field(init=False)
     """Open files that have come with those."""
 

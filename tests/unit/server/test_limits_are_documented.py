@@ -11,7 +11,8 @@ from fdstorefs.server import budget, doorway, kernel_facts, workers
 from fdstorefs.server.fuse import lane, listing, requests, tap
 from fdstorefs.server.guarding import releases
 from fdstorefs.server.instance import MOST_CLOSERS_OF_ONE
-from fdstorefs.server.varlink import connection, dumping, flight, listener, restoring, watching
+from fdstorefs.server.varlink import connection, dumping, flight, listener, reply, restoring, watching
+from fdstorefs.server.varlink import listing as lists
 from tests.unit.house.source import REPOSITORY
 
 TEXT = (REPOSITORY / "docs" / "limits.md").read_text()
@@ -48,6 +49,7 @@ def row(beginning: str) -> str:
             "restores that are not",
             [restoring.MOST_AT_A_TIME, restoring.MOST_NAMES, restoring.MOST_BYTES // MEBIBYTE],
         ),
+        ("lists in one reply", [lists.MOST_AT_A_TIME, reply.MAX_REPLY // MEBIBYTE]),
         ("dumps that are not", [dumping.MOST_AT_A_TIME]),
         ("user namespaces held", [kernel_facts.MOST_HELD_OF_ONE, kernel_facts.MOST_HELD]),
         ("a name", [NAME_BYTES, PATH_BYTES]),
