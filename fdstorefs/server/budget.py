@@ -1,6 +1,6 @@
 """Budget: how the descriptors that the server may have are divided, so that none is wanting in the middle of a request.
 
-All parts together are no more than the limit, from some 2,000 on. So where one part is used up that is told to whoever
+All parts together are no more than the limit, from 357 on. So where one part is used up that is told to whoever
 wants more of it, and nobody else is told that the server is out of descriptors. Pure.
 """
 
@@ -20,14 +20,16 @@ MOST_HELD, HELD_OF_ONE = 4096, 1024
 MOST_NAMESPACES = 256
 MOST_HANDLES, HANDLES_OF_ONE = 1 << 15, 1 << 12
 MOST_UNCLOSED_OF_ONE = 1024
+MOST_STAGED, STAGED_OF_ONE = 80_000, 20_000
 
 
 class Budget(NamedTuple):
     """What there may be of each.
 
     `connections` to the socket; `held`: received with calls that are not whole yet; `namespaces` of stashers;
-    `stored`: open files. Of these are the `handles` through which those are used that have no name any more, and
-    what one user has stashed that cannot be closed (`unclosed_of_one`).
+    `stored`: open files. Of these are the `handles` through which those are used that have no name any more,
+    what one user has stashed that cannot be closed (`unclosed_of_one`), and what has come of restores that are not
+    done (`staged`).
     """
 
     connections: Most
@@ -36,6 +38,7 @@ class Budget(NamedTuple):
     stored: int
     handles: Most
     unclosed_of_one: int
+    staged: Most
 
 
 def budget(limit: int) -> Budget:
@@ -52,6 +55,7 @@ def budget(limit: int) -> Budget:
         stored=stored,
         handles=Most(_between(stored // 16, 16, HANDLES_OF_ONE), _between(stored // 2, 64, MOST_HANDLES)),
         unclosed_of_one=_between(stored // 16, 16, MOST_UNCLOSED_OF_ONE),
+        staged=Most(min(stored // 2, STAGED_OF_ONE), min(stored // 4 * 3, MOST_STAGED)),
     )
 
 

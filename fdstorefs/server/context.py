@@ -7,9 +7,11 @@ from typing import Any
 
 from fdstorefs.core.store import Store
 from fdstorefs.errors import StoreError
+from fdstorefs.server.budget import budget
 from fdstorefs.server.intake import Intake
 from fdstorefs.server.loop import Loop
 from fdstorefs.server.record import Records
+from fdstorefs.server.shares import Shares
 from fdstorefs.server.subjects import Subjects
 
 
@@ -29,3 +31,12 @@ class Context:
     upgraded: dict[str, Any] | None = None
     restores: Counter[int] = field(default_factory=Counter)
     """How many restores each user has begun and not done."""
+    dumps: Counter[int] = field(default_factory=Counter)
+    """How many dumps each user has under way."""
+    lists: Counter[int] = field(default_factory=Counter)
+    """How many lists each user has under way that are one reply."""
+    staged: Shares = field(init=False)
+    """Open files that have come with those."""
+
+    def __post_init__(self) -> None:
+        self.staged = Shares(*budget(self.intake.limit).staged)

@@ -43,8 +43,23 @@ class Listings:
 
     def add(self, listing: Listing) -> int:
         """Its number. QuotaExceeded if its opener has too many open."""
+        self._require_room(listing)
+        self.latest += 1
+        self._open[self.latest] = listing
+        return self.latest
+
+    def refresh(self, listing: Listing, store: Store, sockets: OwnSockets) -> None:
+        """List an open one anew. Errors as of `refresh` and `add`, and then nothing is in it."""
+        refresh(listing, store, sockets)
+        try:
+            self._require_room(listing)
+        except QuotaExceeded:
+            listing.items = []
+            raise
+
+    def _require_room(self, listing: Listing) -> None:
         uid = listing.subject.uid
-        others = [each for each in self._open.values() if each.subject.uid == uid]
+        others = [each for each in self._open.values() if each.subject.uid == uid and each is not listing]
         names = sum(len(each.items) for each in (listing, *others))
         if len(others) >= OPEN_PER_UID or (others and names > NAMES_PER_UID):
             raise QuotaExceeded(
@@ -52,9 +67,6 @@ class Listings:
                 f"{NAMES_PER_UID} names in them",
                 hint="close some",
             )
-        self.latest += 1
-        self._open[self.latest] = listing
-        return self.latest
 
     def add_again(self, number: int, listing: Listing) -> None:
         """One that has its number from another server."""

@@ -348,7 +348,7 @@ class Names(pyfuse3.Operations):
         """The names from the one with number `start_id` on; who begins again sees what is there by then."""
         listing = self.listings.get(fh)
         if start_id == 0 and listing.was_read:
-            refresh(listing, self._store, self.sockets)
+            self.listings.refresh(listing, self._store, self.sockets)
         listing.was_read = True
         for number, (name, listed) in enumerate(listing.items[start_id:], start_id + 1):
             links = 1 if isinstance(listed, OwnSocket) else self._store.links(listing.subject, listed)

@@ -4,18 +4,26 @@
 served to another's one. So what is there is read ahead, and each turn of the loop serves one of each user.
 
 What gives something back (FORGET, RELEASE) and signals are for everybody's good, and are served as they are read.
+
+Each user has a share of what is read ahead. What he has more is refused: if it stayed in the kernel, everybody else's
+would stay behind it.
 """
 
+import errno
 from collections import deque
 from collections.abc import Callable
 
 from fdstorefs.server.fuse import protocol
 from fdstorefs.server.fuse.device import Device, Unmounted
-from fdstorefs.server.fuse.protocol import Opcode
+from fdstorefs.server.fuse.protocol import Header, Opcode
 from fdstorefs.server.fuse.tap import Tap
+from fdstorefs.server.shares import Most, Shares
 
-MOST_REQUESTS, MOST_BYTES = 4096, 1 << 24
-"""How much is read ahead. What else there is waits in the kernel, first come, first served."""
+MOST_REQUESTS, MOST_BYTES = Most(1 << 12, 1 << 14), Most(1 << 24, 1 << 26)
+"""How much is read ahead. What all users together have more waits in the kernel, first come, first served."""
+
+MOST_REFUSED_AT_ONCE = 64
+"""Between two turns: whoever is refused may ask again at once, and without end."""
 
 SERVED_AT_ONCE = frozenset({Opcode.FORGET, Opcode.BATCH_FORGET, Opcode.RELEASE, Opcode.RELEASEDIR})
 
@@ -28,9 +36,10 @@ class Requests:
         self._tap = tap
         self._soon = soon
         self._by_uid: dict[int, deque[bytes]] = {}
+        self._counts, self._bytes = Shares(*MOST_REQUESTS), Shares(*MOST_BYTES)
+        self._refused = 0
         self._numbers: set[int] = set()
         self._signals: dict[int, bytes] = {}
-        self._bytes = 0
         self._turn_is_due = False
 
     def __len__(self) -> int:
@@ -38,6 +47,7 @@ class Requests:
 
     def readable(self, _events: int = 0) -> None:
         """Read what there is, and serve it soon. Never blocks and never raises."""
+        self._refused = 0
         try:
             while self._has_room and (request := self._device.receive()) is not None:
                 self._take_in(request)
@@ -52,7 +62,11 @@ class Requests:
 
     @property
     def _has_room(self) -> bool:
-        return len(self._numbers) < MOST_REQUESTS and self._bytes < MOST_BYTES
+        return (
+            self._counts.used < self._counts.total
+            and self._bytes.used < self._bytes.total
+            and self._refused < MOST_REFUSED_AT_ONCE
+        )
 
     def _take_in(self, request: memoryview) -> None:
         header = protocol.header(request)
@@ -60,10 +74,24 @@ class Requests:
             self._signal(protocol.interrupted(request), request)
         elif header.opcode in SERVED_AT_ONCE:
             self._tap.serve(request)
-        else:
+        elif self._has_share(header):
             self._by_uid.setdefault(header.uid, deque()).append(bytes(request))
             self._numbers.add(header.unique)
-            self._bytes += header.length
+            self._count(header, 1)
+        else:
+            self._refused += 1
+            self._device.answer(header.unique, errno.EAGAIN)
+
+    def _has_share(self, header: Header) -> bool:
+        counts, lengths = self._counts, self._bytes
+        return (
+            counts.of(header.uid) < counts.per_uid
+            and lengths.of(header.uid) + header.length <= lengths.per_uid
+        )
+
+    def _count(self, header: Header, times: int) -> None:
+        self._counts.take(header.uid, times)
+        self._bytes.take(header.uid, times * header.length)
 
     def _signal(self, unique: int, request: memoryview) -> None:
         """A signal for the caller of a request has its effect once that is served, which is soon."""
@@ -93,7 +121,7 @@ class Requests:
     def _serve(self, request: memoryview) -> None:
         header = protocol.header(request)
         self._numbers.discard(header.unique)
-        self._bytes -= header.length
+        self._count(header, -1)
         self._tap.serve(request)
         signal = self._signals.pop(header.unique, None)
         if signal is not None:

@@ -2,7 +2,8 @@
 
 What a client can cost is bounded, and nobody else pays:
 - One call at a time. While replies wait for the client to read, its further calls are not even received.
-- Unfinished messages, replies that wait, and received descriptors are counted against a share of its user.
+- Messages that are not whole, calls that wait or go on, replies that wait, and received descriptors are counted against
+  a share of its user.
 - A reply with descriptors is never queued. If the kernel does not take it at once, the *call* waits and is
   carried out anew when there is room. So Take removes entries exactly when the kernel has accepted the reply
   into the client's queue: never before, and never without. From then on the descriptors are the client's; if
@@ -443,7 +444,8 @@ class Connection:
     def _check_share(self) -> None:
         """End the connection when what is kept for it is more than its user may have kept."""
         account, backlog = self._account, self.outbox.backlog
-        if account.memory.set(self._framing.pending_bytes + backlog) and account.descriptors.fits(0):
+        kept = self._framing.pending_bytes + self._bytes_of_calls + backlog
+        if account.memory.set(kept) and account.descriptors.fits(0):
             return
         if backlog:
             # It would wait for ever to be told.
@@ -451,7 +453,18 @@ class Connection:
             self.close()
             return
         self._empty_inbox()
-        self._end_with(Overloaded(f"too much is under way from uid {self.sender.uid}"))
+        error = Overloaded(f"too much is under way from uid {self.sender.uid}")
+        if self._exchange is None:
+            self._end_with(error)
+        elif not self._ending:
+            self._ending = True
+            self._exchange.fail(error)
+
+    @property
+    def _bytes_of_calls(self) -> int:
+        """Of those that wait, and of the one that goes on, which another server would have to be told."""
+        going_on = len(self._call.data) if self._call is not None else 0
+        return going_on + sum(len(message.data) for message in self._inbox)
 
     def _empty_inbox(self) -> None:
         self._let_go(self._framing.abandon())

@@ -6,7 +6,7 @@ it goes out, as it is then. What does not get out of the door is judged again wh
 
 import re
 import time
-from collections import deque
+from collections import Counter, deque
 from typing import Any
 
 from fdstorefs.core.access import Target
@@ -35,6 +35,9 @@ LOT_BYTES = 1 << 16
 AGAIN_SECONDS = 0.02
 MOST_TRIES = 500
 
+MOST_AT_A_TIME = 8
+"""Dumps of one user: each remembers all that has gone out."""
+
 Node = Entry | Box
 Record = dict[str, Any]
 
@@ -45,6 +48,9 @@ def dump(context: Context, call: Call) -> "Dump":
     if not call.more:
         raise expected_more()
     leaves_out = parameters.flag(call.parameters, "leaveOut")
+    uid = call.subject.uid
+    if context.dumps[uid] >= MOST_AT_A_TIME:
+        raise Overloaded(f"uid {uid} has {MOST_AT_A_TIME} dumps under way", hint="wait until one is done")
     return Dump(context, call.subject, pattern(call.parameters), leaves_out=leaves_out)
 
 
@@ -71,6 +77,7 @@ class Dump:
     def start(self, exchange: Exchange) -> None:
         """Begin."""
         self._exchange = exchange
+        self._context.dumps[self._subject.uid] += 1
         self._end_subscription = self._context.store.events.subscribe(self._subject.uid, self._heard)
         self._go_on()
 
@@ -99,6 +106,8 @@ class Dump:
     def stop(self) -> None:
         """Forget everything."""
         self._end_subscription()
+        self._context.dumps[self._subject.uid] -= 1
+        self._context.dumps += Counter()  # without those that have none
         self._walk.close()
         if self._timer is not None:
             self._timer.cancel()

@@ -2,12 +2,13 @@
 
 import re
 import time
+from collections import Counter
 from collections.abc import Generator
 from typing import Any
 
 from fdstorefs.core.access import Target
 from fdstorefs.core.subject import Subject
-from fdstorefs.errors import InvalidArgument
+from fdstorefs.errors import InvalidArgument, Overloaded
 from fdstorefs.server.context import Context
 from fdstorefs.server.varlink import parameters
 from fdstorefs.server.varlink.activity import Exchange
@@ -21,11 +22,19 @@ TURN_SECONDS = 0.001
 BATCH_BYTES = 1 << 16
 ENTRIES_PER_LOOK_AT_THE_CLOCK = 8
 
+MOST_AT_A_TIME = 4
+"""Lists of one user that are one reply: what they have found is kept until all is."""
+
 
 def list_entries(context: Context, call: Call) -> "Listing":
     """Entries sorted by name; in several replies with `more`, else in one."""
     parameters.only(call.parameters, PARAMETERS)
     wanted, details = pattern(call.parameters), parameters.flag(call.parameters, "details")
+    uid = call.subject.uid
+    if not call.more and context.lists[uid] >= MOST_AT_A_TIME:
+        raise Overloaded(
+            f"uid {uid} has {MOST_AT_A_TIME} lists in one reply under way", hint="call with `more`"
+        )
     return Listing(context, call.subject, wanted, details, call.more)
 
 
@@ -47,8 +56,17 @@ class Listing:
 
     def start(self, exchange: Exchange) -> None:
         """Begin."""
-        self._exchange = exchange
+        self._begin(exchange)
         self._go_on()
+
+    def _begin(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._count(1)
+
+    def _count(self, times: int) -> None:
+        if not self._more:
+            self._context.lists[self._subject.uid] += times
+            self._context.lists += Counter()  # without those that have none
 
     def told(self) -> dict[str, Any]:
         """How far it has come. In one reply nothing has been said yet, and another server begins anew."""
@@ -56,7 +74,7 @@ class Listing:
 
     def resume(self, exchange: Exchange, told: dict[str, Any]) -> None:
         """Go on behind what has been said."""
-        self._exchange = exchange
+        self._begin(exchange)
         self._found = [str(text) for text in told.get("found", ())]
         self._bytes = sum(len(text) + 1 for text in self._found)
         self._walk = rest_of(told.get("latest", ""), self._walk)
@@ -71,6 +89,7 @@ class Listing:
         """Let go of what was found, and have on record what was left out."""
         self._found = []
         self._walk.close()
+        self._count(-1)
 
     def _go_on(self) -> None:
         if self._collect():

@@ -12,6 +12,7 @@ from fdstorefs.core.restoring import Arrangement, Arriving
 from fdstorefs.core.subject import Subject
 from fdstorefs.errors import BadDescriptor, Busy, InvalidArgument, Overloaded, QuotaExceeded, StoreError
 from fdstorefs.server.context import Context
+from fdstorefs.server.shares import Share
 from fdstorefs.server.varlink import parameters
 from fdstorefs.server.varlink.activity import Exchange
 from fdstorefs.server.varlink.arrivals import Parcel, parcels
@@ -77,6 +78,7 @@ class Staging:
         self._promised: Counter[int] = Counter()
         self._names = self._bytes = 0
         self._is_open = True
+        self._staged = Share(context.staged, subject.uid)
         restores = context.restores
         if restores[subject.uid] >= MOST_AT_A_TIME:
             raise Overloaded(
@@ -93,6 +95,7 @@ class Staging:
         """Take descriptors in, and see whether everything fits. The numbers that the nodes will have."""
         self._plan.subject = call.subject
         self._check_size(coming)
+        self._take_share(sum(parcel.at is not None for parcel in coming))
         self._accept(call, coming)
         ids = [self._arrange(parcel) for parcel in coming]
         self._promise()
@@ -107,6 +110,17 @@ class Staging:
                 f"a restore has {MOST_NAMES} names at most, of {MOST_BYTES} characters together",
                 hint="restore it in parts: others wait until one is done",
             )
+
+    def _take_share(self, files: int) -> None:
+        """What has come and is nowhere in the store counts for who sends it, in all his restores together."""
+        if not self._staged.fits(files):
+            shares, uid = self._context.staged, self._who[0]
+            raise QuotaExceeded(
+                f"uid {uid} has {shares.of(uid)} of {shares.per_uid} open files in restores that are not done, all "
+                f"users together {shares.used} of {shares.total}, and {files} more have come",
+                hint="restore in parts, one after the other, or start the instance with a higher RLIMIT_NOFILE",
+            )
+        self._staged.set(self._staged.amount + files)
 
     def _accept(self, call: Call, coming: list[Parcel]) -> None:
         new = [
@@ -179,6 +193,7 @@ class Staging:
             self._context.restores[self._who[0]] -= 1
             self._context.restores += Counter()  # without those that have none
         self._take_back()
+        self._staged.set(0)
         files, self._files = self._files, {}
         for file in files.values():
             file.drop()

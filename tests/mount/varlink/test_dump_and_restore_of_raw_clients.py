@@ -71,12 +71,13 @@ def test_a_restore_that_is_not_finished_leaves_nothing(served: ServedStore, conn
     nodes = [{"names": ["x"], "file": 1, "fileDescriptor": 0, **ENTRY}]
     client.call("Restore", {"nodes": nodes, "first": True}, [file])
     os.close(file)
-    held = served.ask(lambda: served.context.intake.files)
+    held = served.ask(lambda: (served.context.intake.files, served.context.staged.used))
     there = other.call("List")["entries"]
     client.close()
 
-    assert (1, []) == (held, there)
+    assert ((1, 1), []) == (held, there)
     wait_for(lambda: not served.ask(lambda: served.context.intake.files), 20, "it to be thrown away")
+    assert 0 == served.ask(lambda: served.context.staged.used)
 
 
 def test_an_error_throws_away_what_came_before(served: ServedStore, client: RawClient) -> None:

@@ -91,6 +91,57 @@ def test_many_halves_of_one_user_are_bounded(
     assert 2 * (len(half) - 1) == still_kept
 
 
+def padded(method: str, parameters: dict[str, Any] | None = None, **flags: bool) -> bytes:
+    """A call that is long for no reason."""
+    return encode(method, parameters, **flags)[:-1] + b" " * 40_000 + b"\0"
+
+
+def test_calls_that_go_on_count_for_what_they_are(start: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A watch is kept with its call: the one that is too much is told so and ended, the others go on."""
+    monkeypatch.setattr(listener, "MEMORY", Most(120_000, 200_000))
+    served = start()
+    clients = [RawClient(served.path) for _ in range(4)]
+    call = padded("Watch", more=True)
+    for client in clients[:3]:
+        client.send(call)
+        assert {"change": "ready"} == client.reply()
+    with pytest.raises(ErrorReply) as told:
+        clients[2].reply()
+    has_ended = clients[2].ends()
+    clients[3].call("MakeBox", {"name": "box"})
+    changes = [client.reply()["change"] for client in clients[:2]]
+    still_kept = kept(served)
+    for client in clients[:3]:
+        client.close()
+    while served.ask(lambda: served.server.connections) > 1:
+        clients[3].call("Status")
+    left = kept(served)
+    clients[3].close()
+
+    assert ("Overloaded", True) == (told.value.identifier, has_ended)
+    assert (["created"] * 2, 2 * (len(call) - 1), 0) == (changes, still_kept, left)
+
+
+def test_a_call_that_waits_for_its_client_to_read_counts(
+    served: ServedStore, connect: Connect, some_file: int
+) -> None:
+    """It is received, and not carried out; then it costs nothing any more."""
+    late, other = connect(), connect()
+    other.stash("x", some_file)
+    names = {"names": ["x"] * 200}
+    late.send(encode("Retrieve", names))
+    call = padded("Retrieve", names)
+    late.send(call)
+    while kept(served) < len(call) - 1:
+        other.call("Status")
+    costs = kept(served)
+    for _ in range(2):
+        late.reply()
+    late.call("Status")
+
+    assert (len(call) - 1, 0) == (costs, kept(served))
+
+
 def test_what_waits_in_the_queue_of_a_busy_connection_is_not_the_servers(
     served: ServedStore, connect: Connect, some_file: int
 ) -> None:

@@ -87,7 +87,7 @@ class Intake:
 
     def __init__(self, files: dict[int, OpenFile]) -> None:
         self._files = files
-        self.limit = 0
+        self.limit = 20_000
 
     def accept(self, descriptor: int, _sender: int | None = None) -> OpenFile:
         """The open file."""

@@ -10,13 +10,13 @@ from fdstorefs.server.budget import LEAST_OWN, MOST_OWN, OF_A_CONNECTION, budget
 LIMITS = st.integers(1, 1 << 21)
 
 
-@given(st.integers(1024, 1 << 21))
+@given(st.integers(357, 1 << 21))
 def test_all_parts_fit(limit: int) -> None:
     """With as many connections, waiting descriptors, namespaces and open files as there may be, some are left."""
     parts = budget(limit)
     used = parts.connections.total * OF_A_CONNECTION + parts.held.total + parts.namespaces + parts.stored
 
-    assert limit - min(MOST_OWN, limit // 8) == used
+    assert limit - max(LEAST_OWN, min(MOST_OWN, limit // 8)) == used
 
 
 @given(LIMITS)
@@ -27,6 +27,8 @@ def test_one_user_has_half_of_anything_at_most(limit: int) -> None:
     assert parts.connections.per_uid <= parts.connections.total / 2
     assert parts.handles.per_uid <= parts.handles.total / 2
     assert MAX_DESCRIPTORS <= parts.held.per_uid <= max(parts.held.total / 2, MAX_DESCRIPTORS)
+    assert parts.staged.per_uid <= parts.stored / 2
+    assert parts.staged.per_uid <= parts.staged.total <= parts.stored * 3 / 4
     assert parts.stored == 0 or parts.unclosed_of_one <= max(parts.stored / 16, 16)
 
 

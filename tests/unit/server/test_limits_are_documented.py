@@ -11,7 +11,8 @@ from fdstorefs.server import budget, doorway, kernel_facts, workers
 from fdstorefs.server.fuse import lane, listing, requests, tap
 from fdstorefs.server.guarding import releases
 from fdstorefs.server.instance import MOST_CLOSERS_OF_ONE
-from fdstorefs.server.varlink import connection, flight, listener, watching
+from fdstorefs.server.varlink import connection, dumping, flight, listener, reply, restoring, watching
+from fdstorefs.server.varlink import listing as lists
 from tests.unit.house.source import REPOSITORY
 
 TEXT = (REPOSITORY / "docs" / "limits.md").read_text()
@@ -34,18 +35,28 @@ def row(beginning: str) -> str:
         ("watches", [watching.MOST_WATCHES, watching.BACKLOG_BYTES // 1024]),
         ("handles", [budget.HANDLES_OF_ONE, budget.MOST_HANDLES]),
         ("directories", [listing.OPEN_PER_UID, listing.NAMES_PER_UID]),
+        (
+            "requests to the mount",
+            [*requests.MOST_REQUESTS, *(most // MEBIBYTE for most in requests.MOST_BYTES)],
+        ),
         ("reads and writes", [most // MEBIBYTE for most in tap.MOST_KEPT] + [tap.CALL_BYTES // 1024]),
         ("threads for reading", [lane.MOST_THREADS_OF_ONE, lane.MOST_THREADS]),
         ("threads that ask", [workers.MOST_OF_ONE, workers.MOST]),
         ("threads that close", [MOST_CLOSERS_OF_ONE, descriptors._MOST_CLOSERS]),
         ("files that wait", [budget.MOST_UNCLOSED_OF_ONE]),
+        ("open files in restores", [budget.STAGED_OF_ONE, budget.MOST_STAGED]),
+        (
+            "restores that are not",
+            [restoring.MOST_AT_A_TIME, restoring.MOST_NAMES, restoring.MOST_BYTES // MEBIBYTE],
+        ),
+        ("lists in one reply", [lists.MOST_AT_A_TIME, reply.MAX_REPLY // MEBIBYTE]),
+        ("dumps that are not", [dumping.MOST_AT_A_TIME]),
         ("user namespaces held", [kernel_facts.MOST_HELD_OF_ONE, kernel_facts.MOST_HELD]),
         ("a name", [NAME_BYTES, PATH_BYTES]),
         ("names of one", [MOST_NAMES]),
         ("a label", [LABEL_BYTES]),
         ("entries and boxes in a box", [MOST_MOVED]),
         ("the audit log's", [MOST_QUEUED]),
-        ("requests read", [requests.MOST_REQUESTS, requests.MOST_BYTES // MEBIBYTE]),
         ("what waits for an enforcer", [releases.MOST_WAITING, int(releases.LONGEST_SECONDS)]),
     ],
 )
@@ -77,5 +88,6 @@ def test_the_parts_of_a_descriptor_limit() -> None:
 def test_what_is_said_in_words() -> None:
     """Numbers outside of tables."""
     assert 4 == connection.CALLS_AT_ONCE
+    assert f"up to {requests.MOST_REFUSED_AT_ONCE} such answers" in TEXT
     assert "with up to four calls" in TEXT
     assert f"to be accepted: {doorway.BACKLOG}, first come" in TEXT

@@ -1,7 +1,7 @@
 """Dump and Restore: a store that was filled from a dump is as the one that was dumped, or as it was before."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fdstorefs.core.access import Action, Target, mode_bits
 from fdstorefs.core.limits import Limits
-from fdstorefs.core.node import Box, Entry
+from fdstorefs.core.node import Box, Entry, OpenFile
 from fdstorefs.core.store import Store
 from fdstorefs.core.subject import Subject
 from fdstorefs.errors import (
@@ -27,12 +27,16 @@ from fdstorefs.errors import (
     StoreError,
 )
 from fdstorefs.host.boot_clock import boottime
-from fdstorefs.server.varlink import restoring
+from fdstorefs.server import budget
+from fdstorefs.server.varlink import dumping, restoring
+from fdstorefs.server.varlink.activity import Exchange
+from fdstorefs.server.varlink.call import Call
+from fdstorefs.server.varlink.dumping import dump
 from fdstorefs.server.varlink.session import Session
 from fdstorefs.server.varlink.standard import StandardError
 from tests.unit.core.knowing_guard import KnowingGuard, by_path
 from tests.unit.core.people import Files, Person
-from tests.unit.server.dumped import ROOT, Lot, Served
+from tests.unit.server.dumped import ROOT, Lot, Served, Wire
 
 NAMES = ("a", "b", "sp ace", "qu\"o'te", "ünï", "\udcff", "*")
 HOUR = 3600 * 10**9
@@ -498,6 +502,82 @@ def test_a_user_has_only_so_many_under_way() -> None:
 
     served.restore_some(begun, ADA, first=True)
     assert {1000: 1} == served.context.restores
+
+
+def so_many(count: int) -> dict[int, OpenFile]:
+    """Open files, by descriptors from 1 on."""
+    make = Files()
+    return {file.descriptor: file for file in (make() for _ in range(count))}
+
+
+def with_files(served: Served, who: Person, *descriptors: int) -> None:
+    """Begin a restore of these files that nobody ends."""
+    nodes = [
+        {
+            "names": [str(each)],
+            "kind": "pipe",
+            "uid": 0,
+            "gid": 0,
+            "mode": 0o666,
+            "file": each,
+            "fileDescriptor": at,
+        }
+        for at, each in enumerate(descriptors)
+    ]
+    served.session = Session()
+    served.restore_some((nodes, list(descriptors)), who, first=True)
+
+
+def test_files_that_wait_for_the_end_of_restores_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One user has so many in all his restores together, and another one has his own; what is thrown away is free."""
+    monkeypatch.setattr(budget, "STAGED_OF_ONE", 3)
+    served = Served(so_many(10))
+    with_files(served, ADA, 1, 10)
+    first = served.session
+    with pytest.raises(QuotaExceeded, match="uid 1000 has 2 of 3 open files in restores that are not done"):
+        with_files(served, ADA, 2, 3)
+    with_files(served, ADA, 4)
+    with_files(served, ROOT, 5, 6, 7)
+    first.close()
+    with_files(served, ADA, 8, 9)
+
+    assert (3, 3) == tuple(served.context.staged.of(who.subject.uid) for who in (ADA, ROOT))
+
+
+def test_what_is_restored_waits_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The share is free for the next one."""
+    monkeypatch.setattr(budget, "STAGED_OF_ONE", 2)
+    served = Served(so_many(4))
+    for descriptors in ((1, 2), (3, 4)):
+        with_files(served, ADA, *descriptors)
+        served.restore_some(([], []), ADA, last=True)
+
+    assert (4, 0) == (served.store.usage.total, served.context.staged.of(1000))
+
+
+def begun_dump(served: Served, who: Person) -> Exchange:
+    """A dump of which nothing is taken."""
+    wire = Wire(served.turns)
+    wire.full = 1 << 30
+    activity = dump(served.context, Call("Dump", {}, who.subject, [], more=True))
+    wire.exchange = Exchange(wire, cast(Any, served.turns), activity)
+    wire.exchange.start()
+    return wire.exchange
+
+
+def test_a_user_has_only_so_many_dumps_under_way() -> None:
+    """Each remembers what has gone out; of others', nobody keeps him from beginning one."""
+    served = many(600)
+    begun = [begun_dump(served, ROOT) for _ in range(dumping.MOST_AT_A_TIME)]
+    with pytest.raises(Overloaded, match="uid 0 has 8 dumps under way"):
+        begun_dump(served, ROOT)
+    begun_dump(served, ADA)
+    begun[0].stop()
+    begun_dump(served, ROOT)
+    for exchange in begun[1:]:
+        exchange.stop()
+
+    assert {0: 1} == served.context.dumps
 
 
 # What others do while it is weighed

@@ -9,6 +9,7 @@ from fdstorefs.core.subject import Subject
 from fdstorefs.errors import QuotaExceeded
 from fdstorefs.server.fuse import listing
 from fdstorefs.server.fuse.listing import Listing, Listings
+from fdstorefs.server.fuse.own_sockets import OwnSockets
 
 
 @pytest.fixture
@@ -51,3 +52,21 @@ def test_names_count_but_one_directory_can_always_be_read(
     listings.add(opened(store, 1, 5))
 
     assert 5 == len(listings.get(listings.add(opened(store, 1, 5))).items)
+
+
+def test_what_is_listed_again_counts_as_it_is_then(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Directories that were opened before there was much in them hold no more; nor is one kept from being read."""
+    monkeypatch.setattr(listing, "NAMES_PER_UID", 10)
+    listings, root, sockets = Listings(), Subject(0, 0), OwnSockets()
+    numbers = [listings.add(Listing(root, store.root, [])) for _ in range(2)]
+    first, second = map(listings.get, numbers)
+    for number in range(5):
+        store.make_box(root, store.root, str(number))
+    listings.refresh(first, store, sockets)
+    with pytest.raises(QuotaExceeded, match="14 of 10 names"):
+        listings.refresh(second, store, sockets)
+    kept = len(second.items)
+    listings.close(numbers[0])
+    listings.refresh(second, store, sockets)
+
+    assert (0, 7) == (kept, len(second.items))

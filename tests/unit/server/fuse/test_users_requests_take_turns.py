@@ -4,6 +4,7 @@ import errno
 import socket
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -80,13 +81,20 @@ class Mount:
             found[unique] = -error
 
 
-@pytest.fixture
-def mount() -> Iterator[Mount]:
+@contextmanager
+def made_mount() -> Iterator[Mount]:
     """A mount that nobody uses yet."""
     made = Mount()
     yield made
     made.end.close()
     made.device.close()
+
+
+@pytest.fixture
+def mount() -> Iterator[Mount]:
+    """The same, with the limits that there are."""
+    with made_mount() as made:
+        yield made
 
 
 def test_each_turn_serves_one_request_of_each_user(mount: Mount) -> None:
@@ -136,29 +144,64 @@ def test_a_signal_for_who_is_not_served_yet_is_not_lost(mount: Mount) -> None:
     assert ({10: errno.EINTR}, {12: errno.EINTR}) == (first, mount.answers())
 
 
-def test_only_so_much_is_read_ahead(mount: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What more there is stays in the kernel until there is room."""
-    monkeypatch.setattr(requests, "MOST_REQUESTS", 3)
-    for number in range(5):
-        mount.send(number, uid=1)
-    mount.turn()
-    read_ahead = len(mount.requests)
-    for _ in range(4):
+@pytest.mark.parametrize(("what", "most"), [("MOST_REQUESTS", 3), ("MOST_BYTES", 300)])
+def test_only_so_much_is_read_ahead(monkeypatch: pytest.MonkeyPatch, what: str, most: int) -> None:
+    """What more all users together have stays in the kernel until there is room."""
+    monkeypatch.setattr(requests, what, Most(most, most))
+    with made_mount() as mount:
+        for number in range(5):
+            mount.send(number, uid=number, body=bytes(60))
+        mount.requests.readable()
+        read_ahead = len(mount.requests)
+        for _ in range(2):
+            mount.turn()
+
+        assert 3 == read_ahead
+        assert list(range(5)) == mount.served
+
+
+@pytest.mark.parametrize(("what", "most"), [("MOST_REQUESTS", 3), ("MOST_BYTES", 300)])
+def test_what_one_user_has_too_much_is_refused(monkeypatch: pytest.MonkeyPatch, what: str, most: int) -> None:
+    """At once, and all others' is read that comes after it; he goes on when some of his is served."""
+    monkeypatch.setattr(requests, what, Most(most, 4 * most))
+    with made_mount() as mount:
+        for number in range(5):
+            mount.send(number, uid=1, body=bytes(60))
+        mount.send(100, uid=2, body=bytes(60))
         mount.turn()
+        told = mount.answers()
+        mount.send(5, uid=1, body=bytes(60))
+        for _ in range(3):
+            mount.turn()
 
-    assert 2 == read_ahead
-    assert list(range(5)) == mount.served
+        assert {3: errno.EAGAIN, 4: errno.EAGAIN} == {at: told[at] for at in told if at not in (0, 100)}
+        assert [0, 100, 1, 2, 5] == mount.served
 
 
-def test_so_many_bytes_are_read_ahead(mount: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Large writes count for what they are."""
-    monkeypatch.setattr(requests, "MOST_BYTES", 100)
-    for number in range(4):
-        mount.send(number, uid=1, body=bytes(60))
-    mount.turn()
+def test_what_is_small_goes_on_beside_what_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user whose writes fill his share of bytes can still look."""
+    monkeypatch.setattr(requests, "MOST_BYTES", Most(1000, 4000))
+    with made_mount() as mount:
+        for number in range(3):
+            mount.send(number, uid=1, body=bytes(400))
+        mount.send(3, uid=1)
+        for _ in range(3):
+            mount.turn()
 
-    assert 0 == len(mount.requests)
-    assert [0] == mount.served
+        assert [0, 1, 3] == mount.served
+
+
+def test_who_is_refused_again_and_again_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However quickly he asks: after so many the next turn is due."""
+    monkeypatch.setattr(requests, "MOST_REQUESTS", Most(1, 4))
+    monkeypatch.setattr(requests, "MOST_REFUSED_AT_ONCE", 2)
+    with made_mount() as mount:
+        for number in range(6):
+            mount.send(number, uid=1)
+        mount.turn()
+        told = mount.answers()
+
+        assert ([0], {1, 2}) == (mount.served, set(told) - {0})
 
 
 def test_everything_that_was_read_can_be_served_at_once(mount: Mount) -> None:

@@ -1,6 +1,7 @@
 """A list goes on behind what has been said, whatever there is, and wherever it was."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Generator
 from types import SimpleNamespace
 from typing import Any
@@ -83,7 +84,7 @@ def store_of(count: int) -> tuple[Any, list[str]]:
     names = [f"{number:03}" for number in range(count)]
     for name in names:
         store.create(Subject(0, 0), store.root, name)
-    return SimpleNamespace(store=store, records=Records(store)), names
+    return SimpleNamespace(store=store, records=Records(store), lists=Counter()), names
 
 
 @pytest.mark.parametrize("more", [False, True])
