@@ -20,6 +20,9 @@ FORMAT = 1
 _DIRECTORY_MODE, _FILE_MODE = 0o700, 0o600
 _SUFFIX = ".json"
 
+_Mark = tuple[int, int, int]
+"""By which a file is known again: inode, time and size. None is written to, each is replaced."""
+
 
 @dataclass(frozen=True, slots=True)
 class Process:
@@ -82,6 +85,7 @@ class Records:
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
+        self._read: dict[str, tuple[_Mark, Record]] = {}
 
     def prepare(self) -> None:
         """Make the directory, and take away what has ended. Raises OSError."""
@@ -90,11 +94,38 @@ class Records:
             continue
 
     def __iter__(self) -> Iterator[Record]:
+        for record in self._all():
+            if record.is_current:
+                yield record
+            else:
+                self.remove(record.name)
+
+    def _all(self) -> list[Record]:
+        """Those that can be read, current or not. A file that is the one that was read before is not read again."""
+        former, self._read = self._read, {}
         for name in sorted(os.listdir(self.directory)):
             if name.endswith(_SUFFIX):
-                found = self.find(name.removesuffix(_SUFFIX))
-                if found is not None:
-                    yield found
+                self._look_at(name.removesuffix(_SUFFIX), former)
+        return [record for _, record in self._read.values()]
+
+    def _look_at(self, name: str, former: "dict[str, tuple[_Mark, Record]]") -> None:
+        try:
+            found = os.stat(self._path(name))
+        except FileNotFoundError:
+            return
+        mark = (found.st_ino, found.st_mtime_ns, found.st_size)
+        known = former.get(name)
+        if known is not None and known[0] == mark:
+            self._read[name] = known
+            return
+        record = self._load(name)
+        if record is not None:
+            self._read[name] = (mark, record)
+
+    def has_server(self, pid: int) -> bool:
+        """Whether this is the server of an instance."""
+        servers = (record.server for record in self._all())
+        return any(each.is_there for each in servers if each is not None and each.pid == pid)
 
     def count(self) -> int:
         """How many there are, unread: anybody may ask. One whose processes were both killed may be among them."""
@@ -102,18 +133,21 @@ class Records:
 
     def find(self, name: str) -> Record | None:
         """The record of this name, if it is current; one that isn't any more is removed."""
+        found = self._load(name)
+        if found is None or found.is_current:
+            return found
+        self.remove(name)
+        return None
+
+    def _load(self, name: str) -> Record | None:
         try:
             with open(self._path(name), encoding="utf-8") as file:
-                found = understood(json.load(file))
+                return understood(json.load(file))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
             log.error("a record of an instance cannot be read: %s: %s", name, error)
             return None
-        if found.is_current:
-            return found
-        self.remove(name)
-        return None
 
     def write(self, record: Record) -> None:
         """Put it in place of a former one, whole. Raises OSError."""
