@@ -4,21 +4,24 @@ A record is written by each server before it gives up the service's rights, so t
 counts for as long as the instance's keeper or server is there.
 """
 
+import fcntl
 import hashlib
 import json
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from fdstorefs.host import procfs
 from fdstorefs.host.task import Task
 
 log = logging.getLogger(__name__)
 
 FORMAT = 1
 _DIRECTORY_MODE, _FILE_MODE = 0o700, 0o600
-_SUFFIX = ".json"
+_SUFFIX, _MARK_SUFFIX = ".json", ".served"
 
 _Mark = tuple[int, int, int]
 """By which a file is known again: inode, time and size. None is written to, each is replaced."""
@@ -68,6 +71,11 @@ class Record:
     def name(self) -> str:
         """The record's own."""
         return name_of(self.mounts, self.mount)
+
+    @property
+    def container(self) -> int:
+        """By which it is known that two are of one container: a namespace with all that is in it."""
+        return self.outermost if self.outermost not in (0, procfs.own_user_namespace()) else self.mounts
 
     @property
     def is_current(self) -> bool:
@@ -160,13 +168,36 @@ class Records:
 
     def remove(self, name: str) -> None:
         """There is no such instance any more."""
+        for path in (self._path(name), self._mark_path(name)):
+            with suppress(FileNotFoundError):  # somebody else has noticed
+                os.unlink(path)
+
+    def begin_to_serve(self, name: str) -> int:
+        """Say that the instance is served for as long as the descriptor that this gives is open. Raises OSError."""
+        path = self._mark_path(name)
+        mark = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _FILE_MODE)
+        fcntl.flock(mark, fcntl.LOCK_SH)
+        return mark
+
+    def is_served(self, name: str) -> bool:
+        """Whether somebody has said so and not left off since; of one from before that was said nobody knows."""
         try:
-            os.unlink(self._path(name))
+            mark = os.open(self._mark_path(name), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
-            return  # somebody else has noticed
+            return True
+        try:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(mark)
+        return False
 
     def _path(self, name: str) -> str:
         return os.path.join(self.directory, name + _SUFFIX)
+
+    def _mark_path(self, name: str) -> str:
+        return os.path.join(self.directory, name + _MARK_SUFFIX)
 
 
 def understood(told: dict[str, Any]) -> Record:
