@@ -107,7 +107,9 @@ class Instances:
             starting.waiting.append(done)
             return True
         if name in self._ending or not self._goes_on(known):
-            raise HostError(f"the instance at `{known.mount}` is ending, or just lost its server", hint="try again")
+            raise HostError(
+                f"the instance at `{known.mount}` is ending, or just lost its server", hint="try again"
+            )
         done(known)
         return True
 

@@ -3,7 +3,6 @@
 import logging
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -119,7 +118,7 @@ def _lasting(
 def list_all(service: Service, _asker: Asker, call: Call) -> Reply:
     """Those that the caller may end."""
     parameters.only(call.parameters, frozenset())
-    told = [instance(record) for record in service.instances.all() if _may_end(call, record)]
+    told = [instance(record) for record in service.instances.all() if rights.may_end(call.subject, record)]
     return success({"instances": told})
 
 
@@ -223,16 +222,6 @@ def _container(asker: Asker, call: Call) -> Found:
         rights.require_owner(users, mounts)
 
     return hold(pid, pidfd, require)
-
-
-def _may_end(call: Call, record: Record) -> bool:
-    with suppress(OSError):
-        users = procfs.open_namespace("user", record.first.pid)
-        try:
-            return record.first.is_there and rights.may(call.subject, users)
-        finally:
-            os.close(users)
-    return False
 
 
 def _mount(call: Call) -> str:
