@@ -11,7 +11,7 @@ from fdstorefs.host import procfs, syscalls
 from fdstorefs.host.file_kind import Kind, classify
 from fdstorefs.host.readable import becomes_readable
 from fdstorefs.host.task import Task
-from fdstorefs.host.user_namespaces import HeldNamespace
+from fdstorefs.host.user_namespaces import outermost
 from fdstorefs.server.mounting import MountError, open_device
 
 _FIRST = 1
@@ -55,8 +55,7 @@ class Container:
     @property
     def outermost(self) -> int:
         """The number of the user namespace just below our own that its own is, or is in: one for all that it makes."""
-        numbers: tuple[int, ...] = HeldNamespace(os.dup(self.users)).numbers
-        return numbers[-2] if len(numbers) > 1 else numbers[0]
+        return outermost(os.dup(self.users))
 
     @property
     def mount_namespace(self) -> int:

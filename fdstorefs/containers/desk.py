@@ -1,8 +1,10 @@
-"""The desk: who calls on the service's socket, and what each user and all together may use there."""
+"""The desk: who calls on the service's socket, and what each and all together may use there."""
 
 import socket
 from collections.abc import Callable
 
+from fdstorefs.containers.asker import Asker
+from fdstorefs.containers.places import CONNECTIONS, MOST_CONNECTIONS, Places, Standing
 from fdstorefs.containers.replies import failure
 from fdstorefs.host.descriptors import Descriptors
 from fdstorefs.server.loop import Loop
@@ -10,36 +12,44 @@ from fdstorefs.server.shares import Most
 from fdstorefs.server.subjects import Subjects
 from fdstorefs.server.varlink.activity import Activity
 from fdstorefs.server.varlink.framing import Message
-from fdstorefs.server.varlink.maker import Maker
 from fdstorefs.server.varlink.reception import Limits, Reception
 from fdstorefs.server.varlink.reply import Reply
 from fdstorefs.server.varlink.sender import Sender
 
+_ALL = Most(MOST_CONNECTIONS, MOST_CONNECTIONS)
 # Descriptors are received and never sent. A container has more users than there are places, so all together may have
-# what as many users as there are places may: then nothing but places runs out, and there who is idle gives way.
-_PLACES = Most(64, 1024)
+# what as many users as there are places may: then nothing but places runs out, and there who is idle gives way. Who may
+# have how many places is the desk's to say: it knows who belongs together.
 LIMITS = Limits(
-    _PLACES,
-    Most(1 << 16, _PLACES.total << 16),
-    Most(64, _PLACES.total * 64),
+    _ALL,
+    Most(1 << 16, _ALL.total << 16),
+    Most(64, _ALL.total * 64),
     descriptors=0,
     idle_give_way=True,
 )
 MOST_UNCLOSED = 64
 """Of what one user has sent. A file of a FUSE server that does not answer stays open for as long as that likes."""
 
-Answer = Callable[[Message, Sender, Maker], Reply | Activity | None]
+Answer = Callable[[Message, Sender, Asker], Reply | Activity | None]
 
 
 class Desk:
-    """All askers. `answer` carries a message out."""
+    """All askers. `answer` carries a message out, and `is_server` says of a process whether it serves an instance."""
 
     def __init__(
-        self, loop: Loop, listening: socket.socket, descriptors: Descriptors, answer: Answer
+        self,
+        loop: Loop,
+        listening: socket.socket,
+        descriptors: Descriptors,
+        answer: Answer,
+        is_server: Callable[[int], bool],
     ) -> None:
+        self._loop = loop
+        self._is_server = is_server
+        self._places = Places(CONNECTIONS)
         self._descriptors = descriptors
         self._answer = answer
-        self._askers: dict[Sender, Maker] = {}
+        self._askers: dict[Sender, Asker] = {}
         self.failure = failure
         self._reception = Reception(loop, listening, self, Subjects(), LIMITS)
         self._reception.begin()
@@ -56,7 +66,22 @@ class Desk:
 
     def came(self, connected: socket.socket, sender: Sender) -> None:
         """Find out who it is while the connection is fresh."""
-        self._askers[sender] = Maker(connected)
+        asker = self._askers[sender] = Asker(connected, self._is_server)
+        self._places.take(asker.standing)
+        if self._places.over(asker.standing) is not None:
+            # In the next turn: it is not yet among those who may have to go.
+            self._loop.call_soon(lambda: self._make_way(asker.standing))
+
+    def _make_way(self, standing: Standing) -> None:
+        """One too many has come: of those with such a place the first goes; without a call, if there is one."""
+        if self._places.over(standing) is None:
+            return
+        too_many = [
+            client
+            for client in self._reception.clients
+            if self._places.gives_way(standing, self._askers[client.sender].standing)
+        ]
+        min(too_many, key=lambda client: not client.is_idle).close()
 
     def answer(self, message: Message, sender: Sender) -> Reply | Activity | None:
         """Carry out the call in a message; None if it wants no answer. Raises Malformed."""
@@ -72,4 +97,6 @@ class Desk:
 
     def left(self, sender: Sender) -> None:
         """Let go of the asker."""
-        self._askers.pop(sender).close()
+        asker = self._askers.pop(sender)
+        self._places.give_back(asker.standing)
+        asker.close()

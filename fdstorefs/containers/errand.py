@@ -18,11 +18,14 @@ from fdstorefs.containers.container import Container
 from fdstorefs.containers.letting_go import keep_only
 from fdstorefs.host import mount_table, procfs, syscalls
 from fdstorefs.host.mount_table import Mount
-from fdstorefs.host.readable import becomes_readable
+from fdstorefs.host.readable import becomes_readable, wait_until_readable
 from fdstorefs.server.mounting import MountError
 
 SECONDS = 10.0
 """How long it may take."""
+
+_stuck: list[int] = []
+"""Pidfds of those that took too long and were killed: who waits for a file system that is silent can't even die."""
 
 _MOST_BYTES = 65536
 _MOST_DESCRIPTORS = 8
@@ -97,8 +100,10 @@ def send(container: Container, work: Callable[[Inside], Brought], needs: Collect
     its.close()
     with ours:
         if not becomes_readable(ours.fileno(), SECONDS):
-            os.kill(pid, signal.SIGKILL)
-            # Not waited for: whoever waits for a file system that does not answer can't even die.
+            try:
+                _stuck.append(os.pidfd_open(pid))
+            finally:
+                os.kill(pid, signal.SIGKILL)
             raise MountError(
                 f"the container's file systems have not answered within {SECONDS:g} seconds",
                 "what is mounted on the way to the mount point?",
@@ -106,6 +111,21 @@ def send(container: Container, work: Callable[[Inside], Brought], needs: Collect
         message, beside, _, _ = ours.recvmsg(_MOST_BYTES, _SPACE, socket.MSG_CMSG_CLOEXEC)
     os.waitpid(pid, 0)
     return _understood(message, beside)
+
+
+def is_stuck() -> bool:
+    """Whether one has not ended though it was killed."""
+    return not all(becomes_readable(pidfd, 0) for pidfd in _stuck)
+
+
+def wait_for_all() -> None:
+    """Do nothing until all have ended, whatever signal comes: while this process is there, so many are known of."""
+    if not is_stuck():
+        return
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    for pidfd in _stuck:
+        wait_until_readable(pidfd)
 
 
 def _understood(message: bytes, beside: list[tuple[int, int, bytes]]) -> Brought:

@@ -7,12 +7,14 @@ import time
 from functools import partial
 
 from fdstorefs.containers import service
+from fdstorefs.containers.asker import Asker
 from fdstorefs.containers.desk import Desk
 from fdstorefs.containers.door import Door
 from fdstorefs.containers.instances import Instances
 from fdstorefs.containers.keeping import become
 from fdstorefs.containers.nursery import Nursery
 from fdstorefs.containers.options import HostOptions
+from fdstorefs.containers.places import CALLS, Places
 from fdstorefs.containers.record import Records
 from fdstorefs.containers.rehearsal import rehearse
 from fdstorefs.containers.service import Service
@@ -23,7 +25,6 @@ from fdstorefs.server.loop import Loop
 from fdstorefs.server.readiness_notice import announce
 from fdstorefs.server.varlink.activity import Activity
 from fdstorefs.server.varlink.framing import Message
-from fdstorefs.server.varlink.maker import Maker
 from fdstorefs.server.varlink.reply import Reply
 from fdstorefs.server.varlink.sender import Sender
 from fdstorefs.server.warmth import warm_up
@@ -65,12 +66,12 @@ def _run(options: HostOptions, door: Door, nursery: Nursery) -> None:
     instances = Instances(options, loop, nursery)
     instances.begin()
     descriptors = Descriptors()
-    serving = Service(options, instances, time.time_ns())
+    serving = Service(options, instances, time.time_ns(), Places(CALLS))
 
-    def answer(message: Message, sender: Sender, asker: Maker) -> Reply | Activity:
+    def answer(message: Message, sender: Sender, asker: Asker) -> Reply | Activity:
         return service.answer(serving, message, sender, asker)
 
-    desk = Desk(loop, door.listening, descriptors, answer)
+    desk = Desk(loop, door.listening, descriptors, answer, instances.records.has_server)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal(number, loop.stop)
     log.info("instances for containers are started at %s", options.socket)

@@ -10,11 +10,11 @@ from dataclasses import replace
 
 from fdstorefs.containers.container import Container
 from fdstorefs.containers.errors import HostError, NotStarted
-from fdstorefs.containers.keeping import READY, to_keep
+from fdstorefs.containers.keeping import READY, STUCK, to_keep
 from fdstorefs.containers.nursery import Nursery
 from fdstorefs.containers.options import HostOptions
 from fdstorefs.containers.record import Process, Record, Records, name_of
-from fdstorefs.errors import NoInstance, NoSuchProcess, NotPermitted, QuotaExceeded
+from fdstorefs.errors import NoInstance, NoSuchProcess, NotPermitted, Overloaded, QuotaExceeded
 from fdstorefs.server.loop import EPOLLIN, Loop, Timer
 from fdstorefs.server.options import ServeOptions, to_json
 
@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 MOST_OF_ONE_PLACE, MOST_OF_ONE_USER, MOST_OF_OTHERS, MOST = 16, 256, 3840, 4096
 """Instances in one mount namespace, of one user or outermost user namespace, before only root gets more, and ever."""
+MOST_STUCK_OF_ONE, MOST_STUCK = 4, 64
+"""Starts that have failed and cannot end, of one container, and of all before only root starts more."""
 STARTING_SECONDS = 30.0
 ENDING_SECONDS = 10.0
 _MOST_SAID = 65536
@@ -49,6 +51,7 @@ class Instances:
         self._nursery = nursery
         self._starting: dict[str, _Start] = {}
         self._ending: set[str] = set()
+        self._stuck: dict[int, Record] = {}
         self.records = Records(options.records)
 
     def begin(self) -> None:
@@ -78,16 +81,7 @@ class Instances:
 
         One that is there already is told, and so is one that is on its way up. Raises HostError for one that is ending.
         """
-        name = name_of(container.mount_namespace, mount)
-        starting = self._starting.get(name)
-        known = self.records.find(name) if starting is None else starting.record
-        if known is not None:
-            self._require_joinable(known, container)
-        if starting is not None:
-            starting.waiting.append(done)
-            return
-        if known is not None:
-            done(known)
+        if self._join(name_of(container.mount_namespace, mount), container, done):
             return
         record = Record(
             mount,
@@ -102,19 +96,43 @@ class Instances:
         self._require_room(record)
         self._await(self._fork_keeper(record, container, done))
 
-    def _require_joinable(self, known: Record, container: Container) -> None:
+    def _join(self, name: str, container: Container, done: Done) -> bool:
+        starting = self._starting.get(name)
+        known = self.records.find(name) if starting is None else starting.record
+        if known is None:
+            return False
         if known.users != container.user_namespace:
             raise NotPermitted("the instance there is that of another user namespace")
-        if known.name in self._ending:
-            raise HostError(f"the instance at `{known.mount}` is ending", hint="try again")
+        if starting is not None:
+            starting.waiting.append(done)
+            return True
+        if name in self._ending or not self._goes_on(known):
+            raise HostError(
+                f"the instance at `{known.mount}` is ending, or just lost its server", hint="try again"
+            )
+        done(known)
+        return True
+
+    def _goes_on(self, known: Record) -> bool:
+        """Whether it serves, as far as anybody knows: one that ends by itself has a keeper for a moment more."""
+        return known.first.is_there and self.records.is_served(known.name)
 
     def _require_room(self, new: Record) -> None:
+        self._require_few_stuck(new)
         there = [*self.records, *(start.record for start in self._starting.values())]
         full = f"there are {MOST}" if len(there) >= MOST else None
         if new.uid:
             full = full or _full_for(new, there)
         if full is not None:
             raise QuotaExceeded(f"{full}, and there may be no more", hint="end some: `fdstorefs host stop`")
+
+    def _require_few_stuck(self, new: Record) -> None:
+        of_one = sum(each.container == new.container for each in self._stuck.values())
+        if of_one >= MOST_STUCK_OF_ONE or (new.uid and len(self._stuck) >= MOST_STUCK):
+            raise Overloaded(
+                f"{of_one} starts for this container, and {len(self._stuck)} for all, have failed and have not ended",
+                hint="what is mounted there and does not answer? When it does, or is gone, they end",
+            )
 
     def _fork_keeper(self, record: Record, container: Container, done: Done) -> _Start:
         ours, its = os.pipe2(os.O_CLOEXEC)
@@ -141,9 +159,26 @@ class Instances:
         start.said += more
         if start.said == READY:
             self._ended(start, self.records.find(start.record.name))
-        elif not more or len(start.said) > _MOST_SAID:
-            message, _, hint = os.fsdecode(start.said).rstrip("\n").partition("\n")
-            self._ended(start, NotStarted(message or "the server ended before it served", hint=hint or None))
+        elif not more or len(start.said) > _MOST_SAID or start.said.endswith(STUCK):
+            self._failed(start)
+
+    def _failed(self, start: _Start) -> None:
+        told = start.said.removesuffix(STUCK)
+        if told != start.said:
+            self._watch_stuck(start)
+        message, _, hint = os.fsdecode(told).rstrip("\n").partition("\n")
+        self._ended(start, NotStarted(message or "the server ended before it served", hint=hint or None))
+
+    def _watch_stuck(self, start: _Start) -> None:
+        pidfd = os.dup(start.pidfd)
+        self._stuck[pidfd] = start.record
+
+        def over() -> None:
+            self._loop.unregister(pidfd)
+            os.close(pidfd)
+            del self._stuck[pidfd]
+
+        self._loop.register(pidfd, lambda _events: over())
 
     def _give_up(self, start: _Start) -> None:
         """End all of it. When the keeper is dead its server is on record, or ends by itself before it serves."""

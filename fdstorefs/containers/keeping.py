@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import NoReturn
 
 from fdstorefs.audit.opening import AuditError
+from fdstorefs.containers import errand
 from fdstorefs.containers.container import Container
 from fdstorefs.containers.letting_go import keep_only
 from fdstorefs.containers.place import ContainerPlace
@@ -35,6 +36,8 @@ FAILED = 70
 READY = b"ready\n"
 """What is said at the end of the pipe once it serves. Anything else is a message and a hint."""
 
+STUCK = b"\0"
+"""What comes after these if it cannot end: what it has sent into the container waits there."""
 
 _KEEP, _KEEP_ON = b"keep", b"keep on"
 """What a new process can be: keeper of a new instance, or of a server that has lost its own."""
@@ -138,9 +141,11 @@ def _serve(beginning: Beginning, held: Held, pipe: int | None) -> int:
         line.end(0)
         return 0
     code = 0
+    mark = _Mark()
     try:
         record = replace(record, keeper=Process.of(held.keeper), server=Process.of(os.getpid()))
         beginning.records.write(record)
+        mark.set(beginning.records.begin_to_serve(beginning.name))
         if pipe is not None:
             _require_keeper(record)
         _require_no_enforcer(options)
@@ -148,15 +153,36 @@ def _serve(beginning: Beginning, held: Held, pipe: int | None) -> int:
         logging.disable(logging.INFO)
         device = container.enter_users()
         # From here on it has the rights of the container's root, and reads what others have written.
-        instance.serve(options, kept=take_up(held, line), place=ContainerPlace(container, device))
+        instance.serve(
+            options, kept=take_up(held, line), place=ContainerPlace(container, device, mark.leave_off)
+        )
     except PolicyError as error:
         code = _failed(pipe, f"errors in the policies: {in_one_line(error)}", "see `fdstorefs policy check`")
     except (MountError, AuditError) as error:
         code = _failed(pipe, error.message, error.hint)
     except OSError as error:
         code = _failed(pipe, f"the server failed: {error}", None)
+    mark.leave_off()
+    errand.wait_for_all()
     line.end(code)
     return code
+
+
+class _Mark:
+    """That this process serves the instance, for whoever looks at what is on record, until it leaves off."""
+
+    def __init__(self) -> None:
+        self._descriptor = -1
+
+    def set(self, descriptor: int) -> None:
+        """It does, from now on."""
+        self._descriptor = descriptor
+
+    def leave_off(self) -> None:
+        """Not any more. Harmless when it was called before."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor != -1:
+            os.close(descriptor)
 
 
 def _require_keeper(record: Record) -> None:
@@ -187,7 +213,8 @@ def _failed(pipe: int | None, message: str, hint: str | None) -> int:
     sys.stderr.flush()
     try:
         if pipe is not None:
-            os.write(pipe, os.fsencode(f"{message}\n{hint or ''}\n"))
+            stuck = STUCK if errand.is_stuck() else b""
+            os.write(pipe, os.fsencode(f"{message}\n{hint or ''}\n") + stuck)
     except (BrokenPipeError, OSError):
         return FAILED  # it has served before, and nobody listens any more
     return FAILED

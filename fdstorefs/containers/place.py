@@ -1,5 +1,7 @@
 """A container as the place of an instance."""
 
+from collections.abc import Callable
+
 from fdstorefs.containers import errand, mounting
 from fdstorefs.containers.container import Container
 from fdstorefs.host.file_kind import stored_files_are_from
@@ -9,10 +11,11 @@ from fdstorefs.server.mounting import Mounted
 class ContainerPlace:
     """The mount namespace of a container (see `server.place.Place`), once this process is in its user namespace.
 
-    `device` is a connection to FUSE that was opened there.
+    `device` is a connection to FUSE that was opened there, and `leave_off` is called before it is unmounted.
     """
 
-    def __init__(self, container: Container, device: int) -> None:
+    def __init__(self, container: Container, device: int, leave_off: Callable[[], None]) -> None:
+        self._leave_off = leave_off
         self._container = container
         self._device = device
         self._copy = self._table = -1
@@ -35,6 +38,7 @@ class ContainerPlace:
 
     def unmount(self, mounted: Mounted) -> None:
         """As `Place` has it."""
+        self._leave_off()
         errand.send(self._container, lambda inside: mounting.unmount(inside, mounted.device))
 
     def open_root(self, _mounted: Mounted) -> int:

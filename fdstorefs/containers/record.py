@@ -4,21 +4,27 @@ A record is written by each server before it gives up the service's rights, so t
 counts for as long as the instance's keeper or server is there.
 """
 
+import fcntl
 import hashlib
 import json
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from fdstorefs.host import procfs
 from fdstorefs.host.task import Task
 
 log = logging.getLogger(__name__)
 
 FORMAT = 1
 _DIRECTORY_MODE, _FILE_MODE = 0o700, 0o600
-_SUFFIX = ".json"
+_SUFFIX, _MARK_SUFFIX = ".json", ".served"
+
+_Mark = tuple[int, int, int]
+"""By which a file is known again: inode, time and size. None is written to, each is replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,11 @@ class Record:
         return name_of(self.mounts, self.mount)
 
     @property
+    def container(self) -> int:
+        """By which it is known that two are of one container: a namespace with all that is in it."""
+        return self.outermost if self.outermost not in (0, procfs.own_user_namespace()) else self.mounts
+
+    @property
     def is_current(self) -> bool:
         """Whether somebody serves it, or will again."""
         return self.keeper.is_there or (self.server is not None and self.server.is_there)
@@ -82,6 +93,7 @@ class Records:
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
+        self._read: dict[str, tuple[_Mark, Record]] = {}
 
     def prepare(self) -> None:
         """Make the directory, and take away what has ended. Raises OSError."""
@@ -90,11 +102,38 @@ class Records:
             continue
 
     def __iter__(self) -> Iterator[Record]:
+        for record in self._all():
+            if record.is_current:
+                yield record
+            else:
+                self.remove(record.name)
+
+    def _all(self) -> list[Record]:
+        """Those that can be read, current or not. A file that is the one that was read before is not read again."""
+        former, self._read = self._read, {}
         for name in sorted(os.listdir(self.directory)):
             if name.endswith(_SUFFIX):
-                found = self.find(name.removesuffix(_SUFFIX))
-                if found is not None:
-                    yield found
+                self._look_at(name.removesuffix(_SUFFIX), former)
+        return [record for _, record in self._read.values()]
+
+    def _look_at(self, name: str, former: "dict[str, tuple[_Mark, Record]]") -> None:
+        try:
+            found = os.stat(self._path(name))
+        except FileNotFoundError:
+            return
+        mark = (found.st_ino, found.st_mtime_ns, found.st_size)
+        known = former.get(name)
+        if known is not None and known[0] == mark:
+            self._read[name] = known
+            return
+        record = self._load(name)
+        if record is not None:
+            self._read[name] = (mark, record)
+
+    def has_server(self, pid: int) -> bool:
+        """Whether this is the server of an instance."""
+        servers = (record.server for record in self._all())
+        return any(each.is_there for each in servers if each is not None and each.pid == pid)
 
     def count(self) -> int:
         """How many there are, unread: anybody may ask. One whose processes were both killed may be among them."""
@@ -102,18 +141,21 @@ class Records:
 
     def find(self, name: str) -> Record | None:
         """The record of this name, if it is current; one that isn't any more is removed."""
+        found = self._load(name)
+        if found is None or found.is_current:
+            return found
+        self.remove(name)
+        return None
+
+    def _load(self, name: str) -> Record | None:
         try:
             with open(self._path(name), encoding="utf-8") as file:
-                found = understood(json.load(file))
+                return understood(json.load(file))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
             log.error("a record of an instance cannot be read: %s: %s", name, error)
             return None
-        if found.is_current:
-            return found
-        self.remove(name)
-        return None
 
     def write(self, record: Record) -> None:
         """Put it in place of a former one, whole. Raises OSError."""
@@ -126,13 +168,36 @@ class Records:
 
     def remove(self, name: str) -> None:
         """There is no such instance any more."""
+        for path in (self._path(name), self._mark_path(name)):
+            with suppress(FileNotFoundError):  # somebody else has noticed
+                os.unlink(path)
+
+    def begin_to_serve(self, name: str) -> int:
+        """Say that the instance is served for as long as the descriptor that this gives is open. Raises OSError."""
+        path = self._mark_path(name)
+        mark = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _FILE_MODE)
+        fcntl.flock(mark, fcntl.LOCK_SH)
+        return mark
+
+    def is_served(self, name: str) -> bool:
+        """Whether somebody has said so and not left off since; of one from before that was said nobody knows."""
         try:
-            os.unlink(self._path(name))
+            mark = os.open(self._mark_path(name), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
-            return  # somebody else has noticed
+            return True
+        try:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(mark)
+        return False
 
     def _path(self, name: str) -> str:
         return os.path.join(self.directory, name + _SUFFIX)
+
+    def _mark_path(self, name: str) -> str:
+        return os.path.join(self.directory, name + _MARK_SUFFIX)
 
 
 def understood(told: dict[str, Any]) -> Record:

@@ -7,6 +7,7 @@ needs CAP_SYS_ADMIN as well: there are containers whose root is the host's, with
 
 import os
 
+from fdstorefs.containers.record import Process, Record
 from fdstorefs.core.subject import CAP_SYS_ADMIN, Subject, Userns
 from fdstorefs.errors import Denied
 from fdstorefs.host import procfs
@@ -45,6 +46,32 @@ def _owner_of(mounts: int) -> int | None:
         return os.fstat(owner).st_ino
     finally:
         os.close(owner)
+
+
+def may_end(subject: Subject, record: Record) -> bool:
+    """Whether it may end the instance: it may do everything in its user namespace, or in our own and so in all."""
+    processes = [each for each in (record.first, record.server) if each is not None]
+    return any(_may_beside(subject, each, record.users) for each in processes) or _may_here(subject)
+
+
+def _may_beside(subject: Subject, process: Process, number: int) -> bool:
+    """Whether it may in the user namespace of this process, and that is the one with this number."""
+    try:
+        users = procfs.open_namespace("user", process.pid)
+    except OSError:
+        return False
+    try:
+        return process.is_there and os.fstat(users).st_ino == number and may(subject, users)
+    finally:
+        os.close(users)
+
+
+def _may_here(subject: Subject) -> bool:
+    users = procfs.open_namespace("user")
+    try:
+        return may(subject, users)
+    finally:
+        os.close(users)
 
 
 def may(subject: Subject, users: int) -> bool:

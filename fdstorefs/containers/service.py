@@ -3,16 +3,17 @@
 import logging
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from fdstorefs import __version__
 from fdstorefs.containers import rights
+from fdstorefs.containers.asker import Asker
 from fdstorefs.containers.container import Container, Found, hold, require_root_directory
 from fdstorefs.containers.errors import HostError
 from fdstorefs.containers.instances import Instances
 from fdstorefs.containers.options import MOUNT, HostOptions
+from fdstorefs.containers.places import Places
 from fdstorefs.containers.record import Process, Record
 from fdstorefs.containers.replies import failure, instance
 from fdstorefs.errors import BadDescriptor, InvalidArgument, StoreError
@@ -25,11 +26,12 @@ from fdstorefs.server.varlink import parameters, standard
 from fdstorefs.server.varlink.activity import Activity
 from fdstorefs.server.varlink.call import Call, Malformed, parse
 from fdstorefs.server.varlink.framing import Message
-from fdstorefs.server.varlink.later import Later
-from fdstorefs.server.varlink.maker import Maker
+from fdstorefs.server.varlink.later import Done, Later
 from fdstorefs.server.varlink.reply import Reply, success
 from fdstorefs.server.varlink.sender import Sender
 from fdstorefs.server.varlink.standard import STANDARD, StandardError
+
+T = TypeVar("T")
 
 _MOST_PATH_BYTES = 4095
 
@@ -38,18 +40,20 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What a verb works with. `started` in nanoseconds since the epoch."""
+    """What a verb works with. `started` in nanoseconds since the epoch, and `calls` are those that last."""
 
     options: HostOptions
     instances: Instances
     started: int
+    calls: Places
 
 
-Verb = Callable[[Service, Maker, Call], Reply | Activity]
+Verb = Callable[[Service, Asker, Call], Reply | Activity]
 
 
-def start(service: Service, asker: Maker, call: Call) -> Activity:
+def start(service: Service, asker: Asker, call: Call) -> Activity:
     """Have an instance serve."""
+    service.calls.require(asker.standing)
     parameters.only(call.parameters, frozenset({"process", "mount", "root", "entries", "entriesPerUid"}))
     mount, serve = _mount(call), _serve_options(service, call)
     root = None if call.parameters.get("root") is None else _descriptor(call, "root")
@@ -65,11 +69,12 @@ def start(service: Service, asker: Maker, call: Call) -> Activity:
         finally:
             found.container.close()
 
-    return Later(begin, lambda record: success({"instance": instance(record)}), _failed)
+    return _lasting(service, asker, begin, lambda record: success({"instance": instance(record)}))
 
 
-def stop(service: Service, asker: Maker, call: Call) -> Activity:
+def stop(service: Service, asker: Asker, call: Call) -> Activity:
     """End an instance."""
+    service.calls.require(asker.standing)
     parameters.only(call.parameters, frozenset({"process", "mount"}))
     mount = _mount(call)
     found = _container(asker, call)
@@ -77,20 +82,47 @@ def stop(service: Service, asker: Maker, call: Call) -> Activity:
         record = service.instances.find(found.container, mount)
     finally:
         found.container.close()
-    later: Later[None] = Later(
-        lambda done: service.instances.stop(record, done), lambda _none: success({}), _failed
-    )
-    return later
+
+    def begin(done: Callable[[Exception | None], None]) -> None:
+        service.instances.stop(record, done)
+
+    return _lasting(service, asker, begin, lambda _none: success({}))
 
 
-def list_all(service: Service, _asker: Maker, call: Call) -> Reply:
+def _lasting(
+    service: Service, asker: Asker, begin: Callable[[Done[T]], None], reply: Callable[[T], Reply]
+) -> Activity:
+    """A call that counts until what it has begun is done, even if nobody waits for that any more."""
+
+    def counted(done: Done[T]) -> None:
+        counts = [asker.standing]
+
+        def over() -> None:
+            while counts:
+                service.calls.give_back(counts.pop())
+
+        def told(result: T | Exception) -> None:
+            over()
+            done(result)
+
+        service.calls.take(asker.standing)
+        try:
+            begin(told)
+        except BaseException:
+            over()
+            raise
+
+    return Later(counted, reply, _failed)
+
+
+def list_all(service: Service, _asker: Asker, call: Call) -> Reply:
     """Those that the caller may end."""
     parameters.only(call.parameters, frozenset())
-    told = [instance(record) for record in service.instances.all() if _may_end(call, record)]
+    told = [instance(record) for record in service.instances.all() if rights.may_end(call.subject, record)]
     return success({"instances": told})
 
 
-def status(service: Service, _asker: Maker, call: Call) -> Reply:
+def status(service: Service, _asker: Asker, call: Call) -> Reply:
     """What the service is."""
     parameters.only(call.parameters, frozenset())
     return success(
@@ -104,7 +136,7 @@ def status(service: Service, _asker: Maker, call: Call) -> Reply:
     )
 
 
-def keep(service: Service, asker: Maker, call: Call) -> Reply:
+def keep(service: Service, asker: Asker, call: Call) -> Reply:
     """Another keeper for a server."""
     parameters.only(call.parameters, frozenset({"instance", "line", "container"}))
     name, line = parameters.text(call.parameters, "instance"), _descriptor(call, "line")
@@ -120,13 +152,13 @@ def keep(service: Service, asker: Maker, call: Call) -> Reply:
     return success({"keeper": pid})
 
 
-def get_info(_service: Service, _asker: Maker, call: Call) -> Reply:
+def get_info(_service: Service, _asker: Asker, call: Call) -> Reply:
     """What this service is."""
     parameters.only(call.parameters, frozenset())
     return success(standard.info(NAME))
 
 
-def get_interface_description(_service: Service, _asker: Maker, call: Call) -> Reply:
+def get_interface_description(_service: Service, _asker: Asker, call: Call) -> Reply:
     """The definition of an interface."""
     parameters.only(call.parameters, frozenset({"interface"}))
     wanted = parameters.text(call.parameters, "interface")
@@ -146,7 +178,7 @@ VERBS: dict[str, Verb] = {
 WITH_DESCRIPTORS = frozenset({start, stop, keep})
 
 
-def answer(service: Service, message: Message, sender: Sender, asker: Maker) -> Reply | Activity:
+def answer(service: Service, message: Message, sender: Sender, asker: Asker) -> Reply | Activity:
     """Carry out the call in a message. Raises Malformed."""
     if message.credentials is None:
         raise Malformed("the kernel did not say who sent it")
@@ -160,7 +192,7 @@ def answer(service: Service, message: Message, sender: Sender, asker: Maker) -> 
         return _failed(error)
 
 
-def _carry_out(service: Service, asker: Maker, call: Call, message: Message) -> Reply | Activity:
+def _carry_out(service: Service, asker: Asker, call: Call, message: Message) -> Reply | Activity:
     verb = VERBS.get(call.method)
     if verb is None:
         interface, dot, name = call.method.rpartition(".")
@@ -175,7 +207,7 @@ def _carry_out(service: Service, asker: Maker, call: Call, message: Message) -> 
     return verb(service, asker, call)
 
 
-def _container(asker: Maker, call: Call) -> Found:
+def _container(asker: Asker, call: Call) -> Found:
     """The container that a call is about, if the caller has a say there. To be closed."""
     if call.parameters.get("process") is None:
         pidfd, pid = asker.pidfd, asker.pid
@@ -190,16 +222,6 @@ def _container(asker: Maker, call: Call) -> Found:
         rights.require_owner(users, mounts)
 
     return hold(pid, pidfd, require)
-
-
-def _may_end(call: Call, record: Record) -> bool:
-    with suppress(OSError):
-        users = procfs.open_namespace("user", record.first.pid)
-        try:
-            return record.first.is_there and rights.may(call.subject, users)
-        finally:
-            os.close(users)
-    return False
 
 
 def _mount(call: Call) -> str:

@@ -8,3 +8,10 @@ def becomes_readable(fd: int, seconds: float) -> bool:
     waiting = select.poll()
     waiting.register(fd, select.POLLIN)
     return bool(waiting.poll(seconds * 1000))
+
+
+def wait_until_readable(fd: int) -> None:
+    """Wait for the same, for as long as it takes."""
+    waiting = select.poll()
+    waiting.register(fd, select.POLLIN)
+    waiting.poll()

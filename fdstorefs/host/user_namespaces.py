@@ -48,6 +48,15 @@ class HeldChain(tuple[int, ...]):  # noqa: SLOT001  a tuple's subclass cannot ha
         return made
 
 
+def outermost(fd: int) -> int:
+    """The number of the one just below our own that the namespace behind `fd` is, or is in: one for all that it makes.
+
+    Closes `fd`.
+    """
+    numbers: tuple[int, ...] = HeldNamespace(fd).numbers
+    return numbers[-2] if len(numbers) > 1 else numbers[0]
+
+
 def mounts_are_from_above() -> bool:
     """Whether the mount namespace that we are in belongs to a user namespace above ours, and its files are not ours."""
     mounts = procfs.open_namespace("mnt")

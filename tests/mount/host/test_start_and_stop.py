@@ -2,13 +2,15 @@
 
 import json
 import os
+import signal
 from collections.abc import Callable
 
 import pytest
 
 from fdstorefs.client.host import NotStarted
-from fdstorefs.errors import InvalidArgument, NoInstance
+from fdstorefs.errors import InvalidArgument, NoInstance, StoreError
 from fdstorefs.host import procfs
+from fdstorefs.host.task import Task
 from tests.mount.host.container import Container
 from tests.mount.host.service import Service
 
@@ -32,6 +34,25 @@ def test_started_twice_it_is_the_same(
     first = host.start(inside)
 
     assert first == host.start(inside)
+
+
+def test_one_that_has_ended_is_not_told_of(
+    service: Callable[..., Service], container: Callable[..., Container], wait_for: Callable[..., None]
+) -> None:
+    """Who unmounts it ends it, and is not told that it serves while its keeper has not noticed yet."""
+    host, inside = service(), container()
+    former = host.start(inside)
+    os.kill(former.keeper, signal.SIGSTOP)
+    try:
+        inside.run("import ctypes; assert not ctypes.CDLL(None).umount2(b'/run/fdstore', 2)")
+        wait_for(Task(former.server or 0).is_dead, what="the server to end")
+        with pytest.raises(StoreError, match="is ending"):
+            host.start(inside)
+    finally:
+        os.kill(former.keeper, signal.SIGCONT)
+    wait_for(lambda: not host.instances(), what="the instance to end")
+
+    assert former.server != host.start(inside).server
 
 
 def test_two_mount_points_are_two_instances(

@@ -118,8 +118,9 @@ def test_no_child_that_is_not_to_be_had(nursery: Nursery) -> None:
 
 def test_one_that_does_not_answer_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever asks it is told so, and whoever asks next gets a child."""
-    monkeypatch.setattr(nursing, "PATIENCE_SECONDS", 0.1)
-    impatient = Nursery(tell)
+    with monkeypatch.context() as impatience:
+        impatience.setattr(nursing, "PATIENCE_SECONDS", 0.1)
+        impatient = Nursery(tell)
     try:
         former = impatient.pid
         os.kill(former, signal.SIGSTOP)

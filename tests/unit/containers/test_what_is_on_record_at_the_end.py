@@ -137,6 +137,47 @@ def test_one_that_is_ending_is_not_told_of(stage: Stage, process: Make) -> None:
     assert [None] == stage.told
 
 
+def test_one_that_nobody_serves_any_more_is_not_told_of(stage: Stage) -> None:
+    """It ends by itself, and its keeper is there for a moment more."""
+    stage.records.write(stage.record)
+    serves = stage.records.begin_to_serve(stage.record.name)
+    made = stage.instances()
+    stage.start(made)
+    os.close(serves)
+
+    with pytest.raises(HostError, match="is ending"):
+        stage.start(made)
+    assert [stage.record] == stage.told
+
+
+def test_nor_is_one_whose_container_has_ended(stage: Stage, process: Make) -> None:
+    """Which its server has still to notice."""
+    first = process()
+    stage.records.write(replace(stage.record, first=first))
+    os.kill(first.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, first.pid, os.WEXITED | os.WNOWAIT)
+
+    with pytest.raises(HostError, match="is ending"):
+        stage.start(stage.instances())
+
+
+def test_one_of_a_former_service_is_told_of(stage: Stage) -> None:
+    """Its server has never said that it serves, and nor does it say when it leaves off."""
+    stage.records.write(stage.record)
+    stage.start(stage.instances())
+
+    assert [stage.record] == stage.told
+
+
+def test_nothing_is_left_of_who_has_served(stage: Stage) -> None:
+    """Neither the record nor the mark."""
+    stage.records.write(stage.record)
+    os.close(stage.records.begin_to_serve(stage.record.name))
+    stage.records.remove(stage.record.name)
+
+    assert [] == os.listdir(stage.records.directory)
+
+
 def test_a_newer_record_stays(stage: Stage, process: Make) -> None:
     """A keeper that was about to be killed may have started another server, which is the one from then on."""
     former, newer = (replace(stage.record, server=process()) for _ in range(2))
