@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import fdstorefs
-from tests.mount.keeper.torture import connect
 from tests.mount.lapsing.conftest import Scene
+from tests.mount.tortured import connect
 from tests.mount.waiting import wait_for
 from tests.unit.audit.schema_check import faults
 

@@ -16,7 +16,7 @@ from fdstorefs.server.keeping import frames
 from fdstorefs.server.keeping.frames import Contents
 from fdstorefs.server.mounting import unmount
 from tests.mount.cast import REPOSITORY, mounted_below
-from tests.mount.keeper.torture import connect, repeat
+from tests.mount.tortured import connect, repeat
 from tests.mount.waiting import wait_for
 
 SECONDS = 30

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import fdstorefs
-from tests.mount.keeper.torture import connect, repeat
+from tests.mount.tortured import connect, repeat
 from tests.mount.upgrade.programs import SECONDS, Changes, Installed, is_same
 from tests.mount.waiting import wait_for
 

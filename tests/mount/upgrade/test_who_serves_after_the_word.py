@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from fdstorefs.client.store import Store
-from tests.mount.keeper.torture import connect, repeat
+from tests.mount.tortured import connect, repeat
 from tests.mount.upgrade.programs import SECONDS, Changes, Installed, is_same
 from tests.mount.upgrade.test_kill_9_during_an_upgrade import (
     SUCCEEDING,
