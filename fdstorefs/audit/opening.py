@@ -4,7 +4,7 @@ import errno
 import os
 
 from fdstorefs import __version__
-from fdstorefs.audit.format import Formatter
+from fdstorefs.audit.format import EventValue, Formatter
 from fdstorefs.audit.log import AuditLog
 from fdstorefs.audit.memory import RECORD, SETTLED, Memory
 from fdstorefs.audit.options import AuditOptions, Fsync
@@ -65,8 +65,7 @@ def begin(
         uid=os.geteuid(),
         enforcement=enforcement,
         enforcement_reason=why,
-        targets=tuple(map(str, options.targets)),
-        fsync=str(options.fsync),
+        **_places(options),
     )
 
 
@@ -83,7 +82,6 @@ def note_restart(
     cause: str | None = None,
 ) -> None:
     """Put on record that this server goes on where another one was killed; `away` is in ns. The rest as of `begin`."""
-    first, last = memory.numbers[SETTLED] + 1, memory.numbers[RECORD]
     log.event(
         Event.RESTART,
         version=__version__,
@@ -92,13 +90,11 @@ def note_restart(
         away=away,
         entries=entries,
         descriptors=descriptors,
-        first_seq=first if first <= last else None,
-        last_seq=last if first <= last else None,
+        **_unsettled(memory),
         cause=cause,
         enforcement=enforcement,
         enforcement_reason=why,
-        targets=tuple(map(str, options.targets)),
-        fsync=str(options.fsync),
+        **_places(options),
     )
 
 
@@ -113,7 +109,6 @@ def note_upgrade(
     descriptors: int,
 ) -> None:
     """Put on record that this server goes on for one of version `former`, which has ended; `away` is in ns."""
-    first, last = memory.numbers[SETTLED] + 1, memory.numbers[RECORD]
     log.event(
         Event.UPGRADE,
         version=__version__,
@@ -123,11 +118,19 @@ def note_upgrade(
         away=away,
         entries=entries,
         descriptors=descriptors,
-        first_seq=first if first <= last else None,
-        last_seq=last if first <= last else None,
-        targets=tuple(map(str, options.targets)),
-        fsync=str(options.fsync),
+        **_unsettled(memory),
+        **_places(options),
     )
+
+
+def _places(options: AuditOptions) -> dict[str, EventValue]:
+    return {"targets": tuple(map(str, options.targets)), "fsync": str(options.fsync)}
+
+
+def _unsettled(memory: Memory) -> dict[str, EventValue]:
+    """Numbers of the records that the former server may not have written."""
+    first, last = memory.numbers[SETTLED] + 1, memory.numbers[RECORD]
+    return {"first_seq": first, "last_seq": last} if first <= last else {}
 
 
 def open_feeds(options: AuditOptions) -> list[Feed]:

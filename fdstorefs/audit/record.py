@@ -314,6 +314,20 @@ VERDICT_FIELDS = (
     ),
 )
 
+_PLACES = (
+    _string("targets", "where records go", "command line", many=True),
+    _string("fsync", "when a file is told to disk", "command line"),
+)
+_UNSETTLED = (
+    _integer(
+        "first_seq",
+        "number of the first record that the former server may not have written",
+        _LOG,
+        always=False,
+    ),
+    _integer("last_seq", "number of the last of them", _LOG, always=False),
+)
+
 EVENT_FIELDS: dict[Event, tuple[Field, ...]] = {
     Event.START: (
         _string("version", "of fdstorefs", _SERVER),
@@ -328,8 +342,7 @@ EVENT_FIELDS: dict[Event, tuple[Field, ...]] = {
             always=False,
         ),
         _string("enforcement_reason", "why it is so", _SERVER, always=False),
-        _string("targets", "where records go", "command line", many=True),
-        _string("fsync", "when a file is told to disk", "command line"),
+        *_PLACES,
     ),
     Event.RESTART: (
         _string("version", "of fdstorefs", _SERVER),
@@ -338,18 +351,11 @@ EVENT_FIELDS: dict[Event, tuple[Field, ...]] = {
         _integer("away", "how long there was no server", _KERNEL, "ns"),
         _integer("entries", "entries and boxes that are there again", _SERVER),
         _integer("descriptors", "open files that are there again", _SERVER),
-        _integer(
-            "first_seq",
-            "number of the first record that the former server may not have written",
-            _LOG,
-            always=False,
-        ),
-        _integer("last_seq", "number of the last of them", _LOG, always=False),
+        *_UNSETTLED,
         _string("cause", "how the former server ended", _KERNEL, always=False),
         _word("enforcement", ENFORCEMENT, "who enforces the policy now, as in `start`", _SERVER),
         _string("enforcement_reason", "why it is so", _SERVER),
-        _string("targets", "where records go", "command line", many=True),
-        _string("fsync", "when a file is told to disk", "command line"),
+        *_PLACES,
     ),
     Event.UPGRADE: (
         _string("version", "of fdstorefs", _SERVER),
@@ -359,15 +365,8 @@ EVENT_FIELDS: dict[Event, tuple[Field, ...]] = {
         _integer("away", "how long nobody was served", _KERNEL, "ns"),
         _integer("entries", "entries and boxes that were handed over", _SERVER),
         _integer("descriptors", "open files that were handed over", _SERVER),
-        _integer(
-            "first_seq",
-            "number of the first record that the former server may not have written",
-            _LOG,
-            always=False,
-        ),
-        _integer("last_seq", "number of the last of them", _LOG, always=False),
-        _string("targets", "where records go", "command line", many=True),
-        _string("fsync", "when a file is told to disk", "command line"),
+        *_UNSETTLED,
+        *_PLACES,
     ),
     Event.STOP: (
         _string("cause", "why the server ends", _SERVER, always=False),

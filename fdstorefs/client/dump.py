@@ -1,12 +1,12 @@
 """A dump: everything in a store that matches, with its open files, a lot at a time."""
 
 import errno
-from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from fdstorefs.client import calls
 from fdstorefs.client.address import open_socket
 from fdstorefs.client.channel import Channel, Disconnected
+from fdstorefs.client.closing import Closing
 from fdstorefs.client.forked import abandon_in_children
 from fdstorefs.client.reply import gone, table_is_full
 from fdstorefs.client.retrieved import close_all
@@ -24,7 +24,7 @@ class LeftOut(NamedTuple):
     why: str
 
 
-class Lot:
+class Lot(Closing):
     """Some nodes and the descriptors that came with them, which it owns; a context manager."""
 
     __slots__ = ("descriptors", "nodes")
@@ -38,16 +38,8 @@ class Lot:
         descriptors, self.descriptors = self.descriptors, []
         close_all(descriptors)
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class Dump:
+class Dump(Closing):
     """Yields lots; has a connection of its own. A context manager.
 
     Boxes come before what is in them, and an open file with the first entry that holds it. Whoever takes a lot closes
@@ -108,14 +100,6 @@ class Dump:
 
     def abandon(self) -> None:
         """In a forked child: leave it to the parent."""
-        self.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
         self.close()
 
 

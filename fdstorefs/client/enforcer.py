@@ -1,22 +1,16 @@
 """The host's enforcer as its administrators see it: what it enforces, and telling it what to enforce."""
 
 import errno
-import json
 import os
-import socket
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
 
-from fdstorefs.client.channel import Channel, Disconnected
+from fdstorefs.client.service import ABSENT, Service
 from fdstorefs.client.wire import Parameters
-from fdstorefs.errors import BY_IDENTIFIER, Denied, ProtocolError, StoreError
+from fdstorefs.errors import Denied, StoreError
 from fdstorefs.interface.enforcer import NAME as INTERFACE
 from fdstorefs.interface.enforcer import SOCKET
 
-Record = TypeVar("Record")
-
-_SUN_PATH = 107
-_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ECONNREFUSED)
 _PATIENCE_SECONDS = 10.0
 _PATIENCE_FOR_LOADING_SECONDS = 300.0
 """New programs may have to be compiled and verified, which a slow machine takes its time over."""
@@ -43,12 +37,6 @@ class NoSuchPolicy(StoreError):
 
     code = errno.ENOENT
     identifier = "NoSuchPolicy"
-
-
-_KINDS: dict[str, type[StoreError]] = {
-    **BY_IDENTIFIER,
-    **{kind.identifier: kind for kind in (BadPolicy, NoSuchPolicy)},
-}
 
 
 class PolicyState(NamedTuple):
@@ -124,7 +112,8 @@ class ModeSet(NamedTuple):
 
 def status(path: str = SOCKET) -> HostStatus:
     """What the enforcer at this socket has in force. Raises StoreError."""
-    return _read(_host_status, _call(path, "Status", {}, _PATIENCE_SECONDS))
+    reply = _ENFORCER.call(path, "Status", {}, patience=_PATIENCE_SECONDS)
+    return _ENFORCER.understand(_host_status, reply)
 
 
 def load(files: Sequence[str], path: str = SOCKET) -> Loaded:
@@ -132,105 +121,47 @@ def load(files: Sequence[str], path: str = SOCKET) -> Loaded:
 
     Raises BadPolicy and other StoreErrors; then what was in force stays.
     """
-    return _read(_loaded, _call(path, "Load", {"files": list(files)}, _PATIENCE_FOR_LOADING_SECONDS))
+    parameters = {"files": list(files)}
+    reply = _ENFORCER.call(path, "Load", parameters, patience=_PATIENCE_FOR_LOADING_SECONDS)
+    return _ENFORCER.understand(_loaded, reply)
 
 
 def set_mode(policy: str, mode: str, path: str = SOCKET) -> ModeSet:
     """Switch a policy to `enforce` or `monitor`. Raises StoreError."""
     parameters = {"policy": policy, "mode": mode}
-    return _read(_mode_set, _call(path, "SetMode", parameters, _PATIENCE_FOR_LOADING_SECONDS))
+    reply = _ENFORCER.call(path, "SetMode", parameters, patience=_PATIENCE_FOR_LOADING_SECONDS)
+    return _ENFORCER.understand(_mode_set, reply)
 
 
-def _call(path: str, method: str, parameters: Parameters, patience: float) -> Parameters:
-    """One call on a connection of its own. Raises StoreError."""
-    call = json.dumps({"method": f"{INTERFACE}.{method}", "parameters": parameters}).encode() + b"\0"
-    channel = Channel(_connect(path, patience))
-    try:
-        channel.send_all(call)
-        message, *_ = channel.receive()
-    except Disconnected:
-        hint = "`journalctl -u fdstorefs-enforcer` may say why"
-        raise NoEnforcer(
-            f"the enforcer at `{path}` ended the connection without an answer", hint=hint
-        ) from None
-    except TimeoutError:
-        raise ProtocolError(
-            f"the enforcer at `{path}` has not answered for {patience:g} seconds",
-            hint="`journalctl -u fdstorefs-enforcer` may say why",
-        ) from None
-    finally:
-        channel.close()
-    return _parameters(message)
+class _Enforcer(Service):
+    name = "the enforcer"
+    interface = INTERFACE
+    kinds: ClassVar = {kind.identifier: kind for kind in (BadPolicy, NoSuchPolicy)}
+    absent = NoEnforcer
+    hint_if_it_ended = hint_if_it_is_slow = "`journalctl -u fdstorefs-enforcer` may say why"
+
+    def unreachable(self, error: OSError, path: str) -> StoreError:
+        if error.errno in (errno.EACCES, errno.EPERM):
+            return Denied(f"the enforcer at `{path}` is closed to you: {_reason(error)}")
+        reason = "" if error.errno in ABSENT else f": {_reason(error)}"
+        return NoEnforcer(
+            f"no enforcer listens at `{path}`{reason}",
+            hint="start it with `systemctl start fdstorefs-enforcer`; "
+            "`fdstorefs doctor` says what is in force without it",
+        )
+
+    def error(self, error: str, told: Parameters) -> StoreError:
+        found = super().error(error, told)
+        if isinstance(found, BadPolicy):
+            found.errors = tuple(map(str, told.get("errors") or ()))
+        return found
 
 
-def _connect(path: str, patience: float) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.settimeout(patience)
-        connection.connect(_fitting(path))
-    except OSError as error:
-        connection.close()
-        raise _explained(error, path) from None
-    return connection
-
-
-def _fitting(path: str) -> bytes:
-    name = os.fsencode(path)
-    if len(name) > _SUN_PATH:
-        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
-    return name
-
-
-def _explained(error: OSError, path: str) -> StoreError:
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return Denied(f"the enforcer at `{path}` is closed to you: {_reason(error)}")
-    reason = "" if error.errno in _ABSENT else f": {_reason(error)}"
-    return NoEnforcer(
-        f"no enforcer listens at `{path}`{reason}",
-        hint="start it with `systemctl start fdstorefs-enforcer`; `fdstorefs doctor` says what is in force without it",
-    )
+_ENFORCER = _Enforcer()
 
 
 def _reason(error: OSError) -> str:
     return os.strerror(error.errno).lower() if error.errno else str(error)
-
-
-def _parameters(message: bytes) -> Parameters:
-    """What a reply holds. Raises the error that it is."""
-    try:
-        reply = json.loads(message)
-    except (ValueError, RecursionError) as error:
-        raise ProtocolError(f"the enforcer sent what is no message: {error}") from None
-    parameters = reply.get("parameters", {}) if isinstance(reply, dict) else None
-    if not isinstance(parameters, dict):
-        raise ProtocolError("the enforcer sent a message that is no reply")
-    if "error" in reply:
-        raise _error(str(reply["error"]), parameters)
-    return parameters
-
-
-def _error(error: str, parameters: Parameters) -> StoreError:
-    interface, _, identifier = error.rpartition(".")
-    kind = _KINDS.get(identifier, StoreError) if interface == INTERFACE else StoreError
-    message = _text(parameters.get("message")) or f"the enforcer answered `{error}`"
-    found = kind(message, name=_text(parameters.get("name")), hint=_text(parameters.get("hint")))
-    if isinstance(found, BadPolicy):
-        found.errors = tuple(map(str, parameters.get("errors") or ()))
-    return found
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _read(make: Callable[[Parameters], Record], reply: Parameters) -> Record:
-    try:
-        return make(reply)
-    except (AttributeError, KeyError, TypeError) as error:
-        raise ProtocolError(
-            f"the enforcer sent an answer that makes no sense: {error!r}",
-            hint="it may be another version: `fdstorefs --version`, and restart it",
-        ) from None
 
 
 def _host_status(reply: Parameters) -> HostStatus:

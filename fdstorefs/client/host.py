@@ -1,20 +1,15 @@
 """The service that starts instances for containers, as those see it who ask for one."""
 
 import errno
-import json
-import os
-import socket
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-from fdstorefs.client.channel import Channel, Disconnected
+from fdstorefs.client.service import ABSENT, Service
 from fdstorefs.client.wire import Parameters
-from fdstorefs.errors import BY_IDENTIFIER, Denied, ProtocolError, StoreError
+from fdstorefs.errors import Denied, StoreError
 from fdstorefs.interface.host import NAME as INTERFACE
 
-_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ECONNREFUSED)
 _PATIENCE_SECONDS = 60.0
-_SUN_PATH = 107
 
 
 class NoService(StoreError, ConnectionError):
@@ -99,20 +94,7 @@ def call(
 ) -> Parameters:
     """One call on a connection of its own. Raises StoreError."""
     told = {key: value for key, value in parameters.items() if value is not None}
-    message = json.dumps({"method": f"{INTERFACE}.{method}", "parameters": told}).encode() + b"\0"
-    channel = Channel(_connect(path, patience))
-    try:
-        channel.send_all(message, descriptors)
-        reply, *_ = channel.receive()
-    except Disconnected:
-        raise NoService(
-            f"the service at `{path}` ended the connection without an answer", hint="its log may say why"
-        ) from None
-    except TimeoutError:
-        raise ProtocolError(f"the service at `{path}` has not answered for {patience:g} seconds") from None
-    finally:
-        channel.close()
-    return _parameters(reply)
+    return _SERVICE.call(path, method, told, descriptors, patience=patience)
 
 
 def _with_descriptors(
@@ -123,59 +105,27 @@ def _with_descriptors(
     return {**parameters, **{key: index for index, key in enumerate(given)}}, list(given.values())
 
 
-def _connect(path: str, patience: float) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    try:
-        connection.settimeout(patience)
-        connection.connect(os.fsencode(path))
-    except OSError as error:
-        connection.close()
-        raise _explained(error, path) from None
-    return connection
+class _HostService(Service):
+    name = "the service"
+    interface = INTERFACE
+    kinds: ClassVar = {NotStarted.identifier: NotStarted}
+    absent = NoService
+    hint_if_it_ended = "its log may say why"
+
+    def unreachable(self, error: OSError, path: str) -> StoreError:
+        if error.errno in (errno.EACCES, errno.EPERM):
+            return Denied(f"the service at `{path}` is closed to you")
+        if error.errno == errno.ENAMETOOLONG:
+            return NoService(f"`{path}` is too long for the name of a socket")
+        reason = "" if error.errno in ABSENT else f": {error.strerror or error}"
+        return NoService(
+            f"no service for containers listens at `{path}`{reason}",
+            hint="start it with `systemctl start fdstorefs-host`, or `systemctl --user start fdstorefs-host`",
+        )
 
 
-def _explained(error: OSError, path: str) -> StoreError:
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return Denied(f"the service at `{path}` is closed to you")
-    if len(os.fsencode(path)) > _SUN_PATH:
-        return NoService(f"`{path}` is too long for the name of a socket")
-    reason = "" if error.errno in _ABSENT else f": {error.strerror or error}"
-    return NoService(
-        f"no service for containers listens at `{path}`{reason}",
-        hint="start it with `systemctl start fdstorefs-host`, or `systemctl --user start fdstorefs-host`",
-    )
-
-
-def _parameters(message: bytes) -> Parameters:
-    try:
-        reply = json.loads(message)
-    except (ValueError, RecursionError) as error:
-        raise ProtocolError(f"the service sent what is no message: {error}") from None
-    parameters = reply.get("parameters", {}) if isinstance(reply, dict) else None
-    if not isinstance(parameters, dict):
-        raise ProtocolError("the service sent a message that is no reply")
-    if "error" in reply:
-        raise _error(str(reply["error"]), parameters)
-    return parameters
-
-
-def _error(error: str, parameters: Parameters) -> StoreError:
-    interface, _, identifier = error.rpartition(".")
-    kinds = {**BY_IDENTIFIER, NotStarted.identifier: NotStarted}
-    kind: type[StoreError] = kinds.get(identifier, StoreError) if interface == INTERFACE else StoreError
-    message = _text(parameters.get("message")) or f"the service answered `{error}`"
-    return kind(message, hint=_text(parameters.get("hint")))
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+_SERVICE = _HostService()
 
 
 def _started(record: Parameters) -> Started:
-    try:
-        return Started(*[record[field] for field in Started._fields])
-    except (KeyError, TypeError) as error:
-        raise ProtocolError(
-            f"the service sent an answer that makes no sense: {error!r}",
-            hint="it may be another version: `fdstorefs --version`, and restart it",
-        ) from None
+    return _SERVICE.understand(lambda told: Started(*[told[field] for field in Started._fields]), record)

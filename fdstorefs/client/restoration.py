@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Sequence
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from fdstorefs.client import calls
 from fdstorefs.client.address import open_socket
 from fdstorefs.client.calls import Call
 from fdstorefs.client.channel import Channel, Disconnected
+from fdstorefs.client.closing import Closing
 from fdstorefs.client.connection import Connection
 from fdstorefs.client.dump import Lot, Node
 from fdstorefs.client.forked import abandon_in_children
@@ -33,7 +33,7 @@ class Restored(NamedTuple):
     files: int
 
 
-class Restoration:
+class Restoration(Closing):
     """Takes lots, and stores nothing of them until `commit`; has a connection of its own. A context manager.
 
     `close` before that, or the end of this process, leaves the store as it was. For one thread, and not for a forked
@@ -138,14 +138,6 @@ class Restoration:
 
     def abandon(self) -> None:
         """In a forked child: leave it to the parent."""
-        self.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
         self.close()
 
 

@@ -1,9 +1,9 @@
 """A retrieved descriptor and who closes it."""
 
 import os
-from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any
 
+from fdstorefs.client.closing import Closing
 from fdstorefs.client.wire import Parameters
 from fdstorefs.errors import ProtocolError
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import socket
 
 
-class Retrieved:
+class Retrieved(Closing):
     """Owns one retrieved descriptor until `close`, or until `detach`, `socket` or `file` gives it away.
 
     A context manager. Collected unclosed it closes the descriptor with a ResourceWarning, as a file does.
@@ -81,14 +81,6 @@ class Retrieved:
         except OSError:
             return False
         return True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __del__(self) -> None:
         if self._descriptor >= 0:

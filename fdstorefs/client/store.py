@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from fdstorefs.client import calls
 from fdstorefs.client.address import default_mount
 from fdstorefs.client.calls import Call, Stashable
 from fdstorefs.client.channel import Channel
+from fdstorefs.client.closing import Closing
 from fdstorefs.client.connection import Connection
 from fdstorefs.client.records import Description, Entry, Status, Upgraded
 from fdstorefs.client.reply import part_of
@@ -33,7 +33,7 @@ def connect(mount: str | os.PathLike[str] | None = None) -> "Store":
     return Store(default_mount() if mount is None else os.fspath(mount))
 
 
-class Store:
+class Store(Closing):
     """A connection to one instance; a context manager.
 
     May be used by several threads, one call at a time, and by forked children, which connect anew. All
@@ -223,14 +223,6 @@ class Store:
     def close(self) -> None:
         """End the connection. Retrieved descriptors stay open."""
         self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<store at {self.mount!r}>"

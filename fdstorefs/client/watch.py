@@ -2,19 +2,19 @@
 
 import select
 import time
-from types import TracebackType
 from typing import Self
 
 from fdstorefs.client import calls
 from fdstorefs.client.address import open_socket
 from fdstorefs.client.channel import Channel, Disconnected
+from fdstorefs.client.closing import Closing
 from fdstorefs.client.forked import abandon_in_children
 from fdstorefs.client.records import Change
 from fdstorefs.client.reply import gone, part_of
 from fdstorefs.errors import ProtocolError
 
 
-class Watch:
+class Watch(Closing):
     """Yields every change to a matching name from the moment it is made; has a connection of its own.
 
     For one thread, and not for a forked child. To wait for other things too: select on `fileno`, then call
@@ -94,11 +94,3 @@ class Watch:
         if change is None:
             raise StopIteration
         return change
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

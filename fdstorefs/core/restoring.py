@@ -7,7 +7,7 @@ everything in the moment in which it is done.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from fdstorefs.core.access import Action, Coming, Target
 from fdstorefs.core.agreement import Put
@@ -18,6 +18,8 @@ from fdstorefs.core.node import Box, Entry, OpenFile, Stasher
 from fdstorefs.core.stashing import REPLACE_HINT, Stashing
 from fdstorefs.core.subject import CAP_CHOWN, Subject
 from fdstorefs.errors import Busy, InvalidArgument, IsABox, NoSuchEntry, NotABox, StoreError
+
+Made = TypeVar("Made", Entry, Box)
 
 
 class Arriving(NamedTuple):
@@ -283,32 +285,25 @@ class Restoring(Stashing):
     # What it will be
 
     def _new_box(self, subject: Subject, target: Target, arriving: Arriving) -> Box:
-        uid, gid, mode = _owned(subject, arriving, target.box)
-        now = self._clock()
-        return Box(
-            ino=arriving.number,
-            uid=uid,
-            gid=gid,
-            mode=mode,
-            created=min(arriving.created, now),
-            changed=min(arriving.changed, now),
-            parent=target.box,
-            name=target.name,
-        )
+        box = self._new(Box, subject, target.box, arriving)
+        box.parent, box.name = target.box, target.name
+        return box
 
     def _arrived(self, subject: Subject, box: Box, arriving: Arriving) -> Entry:
+        entry = self._new(Entry, subject, box, arriving)
+        entry.label, entry.expires, entry.polled = arriving.label, arriving.expires, arriving.polled
+        return entry
+
+    def _new(self, kind: type[Made], subject: Subject, box: Box, arriving: Arriving) -> Made:
         uid, gid, mode = _owned(subject, arriving, box)
         now = self._clock()
-        return Entry(
+        return kind(
             ino=arriving.number,
             uid=uid,
             gid=gid,
             mode=mode,
             created=min(arriving.created, now),
             changed=min(arriving.changed, now),
-            label=arriving.label,
-            expires=arriving.expires,
-            polled=arriving.polled,
         )
 
     # Doing it

@@ -68,24 +68,24 @@ def registered(host: Host, caller: Caller, instance: Instance) -> Reply:
 
 def protect(host: Host, caller: Caller, call: Call) -> Reply:
     """Guard a keeper."""
-    parameters.only(call.parameters, frozenset({"process"}))
-    pidfd = descriptor(call, "process")
-    instance = host.registry.of_server(caller)
-    if classify(pidfd).kind is not Kind.PIDFD:
-        raise BadDescriptor("the descriptor is not a pidfd", hint="make one with pidfd_open(2)")
-    host.registration.protect(instance, pidfd)
+    host.registration.protect(*_instance_and_process(host, caller, call))
     return success({})
 
 
 def succeed(host: Host, caller: Caller, call: Call) -> Reply:
     """Another process serves the instance."""
+    host.registration.succeed(*_instance_and_process(host, caller, call))
+    return success({})
+
+
+def _instance_and_process(host: Host, caller: Caller, call: Call) -> tuple[Instance, int]:
+    """The caller's instance, and a pidfd of the process that the call is about."""
     parameters.only(call.parameters, frozenset({"process"}))
     pidfd = descriptor(call, "process")
     instance = host.registry.of_server(caller)
     if classify(pidfd).kind is not Kind.PIDFD:
         raise BadDescriptor("the descriptor is not a pidfd", hint="make one with pidfd_open(2)")
-    host.registration.succeed(instance, pidfd)
-    return success({})
+    return instance, pidfd
 
 
 def guard(host: Host, caller: Caller, call: Call) -> Activity:

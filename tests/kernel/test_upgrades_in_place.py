@@ -20,6 +20,7 @@ from tests.kernel.attack_fixtures import ControlGroups
 from tests.kernel.attackers import NAME, SECRET
 from tests.kernel.command_process import CommandProcess
 from tests.kernel.enforcer_process import EnforcerProcess
+from tests.kernel.kept_instance import ask_status
 from tests.kernel.people import ALICE
 from tests.kernel.policies import ATTACKED, ELSEWHERE, MODE_BITS_DECIDE, SERVICE
 from tests.mount.cast import mounted_below
@@ -39,15 +40,6 @@ def upgrade(mount: str) -> dict[str, Any]:
     """What the new server says."""
     with fdstorefs.connect(mount) as store:
         return store.upgrade()._asdict()
-
-
-def status(mount: str) -> dict[str, Any] | None:
-    """What the server says of itself."""
-    try:
-        with fdstorefs.connect(mount) as store:
-            return store.status()._asdict()
-    except (fdstorefs.NoInstance, fdstorefs.ProtocolError):
-        return None
 
 
 class Upgraded:
@@ -77,7 +69,7 @@ class Upgraded:
 
     def status(self) -> dict[str, Any]:
         """What the server says."""
-        return wait_for(lambda: self.service.call(status, self.mount), SECONDS, "a server")
+        return wait_for(lambda: self.service.call(ask_status, self.mount), SECONDS, "a server")
 
     def could_stash(self, name: str) -> bool:
         """Whether the service could. Nobody can while the enforcer has too much else to do, as in a machine so slow."""
@@ -134,7 +126,7 @@ def test_the_new_server_is_guarded_and_guards(upgraded: Upgraded, actor: Callabl
     again = wait_for(
         lambda: (
             now
-            if (now := upgraded.service.call(status, upgraded.mount)) and now["pid"] != said["pid"]
+            if (now := upgraded.service.call(ask_status, upgraded.mount)) and now["pid"] != said["pid"]
             else None
         ),
         SECONDS,

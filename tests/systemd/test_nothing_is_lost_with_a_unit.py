@@ -12,7 +12,7 @@ import pytest
 
 import fdstorefs
 from fdstorefs.host.syscalls import SAME_FILE, same_file_order
-from tests.mount.keeper.torture import connect, repeat
+from tests.mount.tortured import connect, repeat
 from tests.mount.waiting import wait_for
 from tests.systemd.unit import Unit
 

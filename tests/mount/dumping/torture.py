@@ -21,7 +21,7 @@ from fdstorefs.client.store import Store
 from fdstorefs.host.descriptors import raise_limit
 from fdstorefs.host.syscalls import SAME_FILE, same_file_order
 from tests.mount.dumping.filling import fill_with
-from tests.mount.keeper.torture import connect, repeat
+from tests.mount.tortured import connect, repeat
 
 COMMAND = (sys.executable, "-m", "fdstorefs")
 VICTIMS = ("the server it comes from", "the server it goes to", "transfer", "dump", "restore")

@@ -138,18 +138,24 @@ class MountedStore:
 
 def start(root: str, *arguments: object) -> MountedStore:
     """Serve a mount at `root` in a new process."""
+    return MountedStore(root, serving("tests.mount.fuse.serving", root, *arguments))
+
+
+def serving(program: str, root: str, *arguments: object, **popen: Any) -> subprocess.Popen[str]:
+    """A new process of a module that serves a mount at `root`, as soon as it is ready."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.mount.fuse.serving", root, *map(str, arguments)],
+        [sys.executable, "-m", program, root, *map(str, arguments)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         cwd=REPOSITORY,
+        **popen,
     )
     assert process.stdout is not None
     readable, _, _ = select.select([process.stdout], [], [], START_SECONDS)
     said = process.stdout.readline() if readable else ""
     assert said == "ready\n"
-    return MountedStore(root, process)
+    return process
 
 
 def close_streams(process: subprocess.Popen[str]) -> None:

@@ -11,7 +11,7 @@ import pytest
 import fdstorefs
 from tests.mount.guarding.conftest import Serve
 from tests.mount.guarding.fake_enforcer import FakeEnforcer
-from tests.mount.keeper.torture import connect, repeat
+from tests.mount.tortured import connect, repeat
 from tests.mount.waiting import wait_for
 
 

@@ -1,12 +1,10 @@
 """A mount, as its clients see it, whose server can be followed by another."""
 
-import select
 import subprocess
-import sys
 from typing import Any
 
 from fdstorefs.host import procfs
-from tests.mount.fuse.mounted_store import REPOSITORY, START_SECONDS, Client, MountedStore
+from tests.mount.fuse.mounted_store import Client, MountedStore, serving
 from tests.mount.waiting import wait_for
 
 
@@ -47,16 +45,4 @@ class Succession(MountedStore):
 
 def start(root: str, *arguments: object, **popen: Any) -> Succession:
     """Serve a mount at `root` in a new process."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.mount.handover.serving", root, *map(str, arguments)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=REPOSITORY,
-        **popen,
-    )
-    assert process.stdout is not None
-    readable, _, _ = select.select([process.stdout], [], [], START_SECONDS)
-    said = process.stdout.readline() if readable else ""
-    assert said == "ready\n"
-    return Succession(root, process)
+    return Succession(root, serving("tests.mount.handover.serving", root, *arguments, **popen))

@@ -2,6 +2,8 @@
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tests.mount.fuse.mounted_store import Client, next_line
 from tests.mount.fuse.test_fuse_stalled_files import stalled
@@ -22,21 +24,22 @@ READER = (
 )
 
 
-def reader(store: Succession) -> Client:
-    """A process that reads one byte, and is held up."""
-    before = store.holds()["threads"]
-    client = store.client(READER)
-    assert "open" == next_line(client)
-    wait_for(lambda: store.holds()["threads"] > before, what="a thread that reads")
-    return client
+@contextmanager
+def held_up(store: Succession, pipe: Pipe, inside: bytes) -> Iterator[Client]:
+    """A process that reads one byte of a pipe with this inside, and is held up in the kernel."""
+    store.stash("x", pipe[0])
+    os.write(pipe[1], inside)
+    with stalled(pipe[0]):
+        before = store.holds()["threads"]
+        client = store.client(READER)
+        assert "open" == next_line(client)
+        wait_for(lambda: store.holds()["threads"] > before, what="a thread that reads")
+        yield client
 
 
 def test_it_is_answered_by_the_former_server(store: Succession, pipe: Pipe) -> None:
     """Which ends then; whoever comes later is served by the other one."""
-    store.stash("x", pipe[0])
-    os.write(pipe[1], MORE_THAN_A_PAGE)
-    with stalled(pipe[0]):
-        client = reader(store)
+    with held_up(store, pipe, MORE_THAN_A_PAGE) as client:
         store.succeed()
         elsewhere, is_there = store.holds()["elsewhere"], os.path.exists(f"/proc/{store.pid}")
 
@@ -49,10 +52,7 @@ def test_it_is_answered_by_the_former_server(store: Succession, pipe: Pipe) -> N
 
 def test_what_would_wait_is_given_back(store: Succession, pipe: Pipe) -> None:
     """There was nothing to read after all: the former server ends, and the other one waits for more."""
-    store.stash("x", pipe[0])
-    os.write(pipe[1], b"for whoever holds it up")
-    with stalled(pipe[0]):
-        client = reader(store)
+    with held_up(store, pipe, b"for whoever holds it up") as client:
         store.succeed()
     status = store.wait()
     store.wait_until_holds(elsewhere=0)
@@ -63,10 +63,7 @@ def test_what_would_wait_is_given_back(store: Succession, pipe: Pipe) -> None:
 
 def test_who_waits_for_it_can_be_killed(store: Succession, pipe: Pipe) -> None:
     """The signal reaches the former server through the other one."""
-    store.stash("x", pipe[0])
-    os.write(pipe[1], MORE_THAN_A_PAGE)
-    with stalled(pipe[0]):
-        client = reader(store)
+    with held_up(store, pipe, MORE_THAN_A_PAGE) as client:
         store.succeed()
         client.send_signal(signal.SIGKILL)
         status = client.wait(5)
@@ -77,10 +74,7 @@ def test_who_waits_for_it_can_be_killed(store: Succession, pipe: Pipe) -> None:
 
 def test_it_fails_if_the_former_server_dies(store: Succession, pipe: Pipe) -> None:
     """The other one says so."""
-    store.stash("x", pipe[0])
-    os.write(pipe[1], MORE_THAN_A_PAGE)
-    with stalled(pipe[0]):
-        client = reader(store)
+    with held_up(store, pipe, MORE_THAN_A_PAGE) as client:
         store.succeed()
         os.kill(store.pid, signal.SIGKILL)
 
@@ -90,10 +84,7 @@ def test_it_fails_if_the_former_server_dies(store: Succession, pipe: Pipe) -> No
 
 def test_it_is_answered_if_nobody_takes_over(store: Succession, pipe: Pipe) -> None:
     """As if nothing had happened."""
-    store.stash("x", pipe[0])
-    os.write(pipe[1], MORE_THAN_A_PAGE)
-    with stalled(pipe[0]):
-        client = reader(store)
+    with held_up(store, pipe, MORE_THAN_A_PAGE) as client:
         store.fail()
 
     assert "b'2'" == next_line(client)

@@ -16,8 +16,9 @@ import fdstorefs
 from fdstorefs.host.syscalls import SAME_FILE, same_file_order
 from tests.mount.cast import ORDINARY_USER, REPOSITORY, Cast, mounted_below
 from tests.mount.instance import Instance
-from tests.mount.keeper.torture import connect, repeat, torture
+from tests.mount.keeper.torture import torture
 from tests.mount.test_mounting import needs_root
+from tests.mount.tortured import connect, repeat
 from tests.mount.waiting import wait_for
 from tests.unit.host.hostile_fuse import hostile_mount
 

@@ -10,7 +10,7 @@ import pytest
 import fdstorefs
 from tests.mount.instance import Instance
 from tests.mount.keeper.test_kill_9 import kill
-from tests.mount.keeper.torture import connect
+from tests.mount.tortured import connect
 
 Start = Callable[..., Instance]
 SECONDS = 20

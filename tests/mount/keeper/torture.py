@@ -5,34 +5,24 @@ Nothing that was acknowledged may be lost or be another open file (kcmp). What w
 whole: several entries of one call are there together or not at all. In the end nothing is left over.
 """
 
-import argparse
 import json
-import multiprocessing
 import os
 import random
 import signal
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 import fdstorefs
-from fdstorefs.client.store import Store
 from fdstorefs.host.descriptors import raise_limit
 from fdstorefs.host.syscalls import SAME_FILE, same_file_order
-from fdstorefs.server.mounting import unmount
-from tests.mount.cast import mounted_below
+from tests.mount.tortured import PATIENCE_SECONDS, Client, Tortured, connect, repeat, run_as_told, taken_away
 
-PATIENCE_SECONDS = 30
 MOST_ENTRIES = 64
 """Of one client."""
-
-OWN_DESCRIPTORS = 24
-"""What a keeper has open for itself, at most."""
 
 
 class Outcome(NamedTuple):
@@ -51,43 +41,12 @@ class Outcome(NamedTuple):
         return max(self.outages)
 
 
-def connect(mount: str) -> Store:
-    """As soon as there is somebody to connect to."""
-    until = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            return fdstorefs.connect(mount)
-        except fdstorefs.NoInstance:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.001)
-
-
-def repeat(store: Store, what: Callable[[Store], Any]) -> Any:
-    """Do what can be done twice until it is done."""
-    until = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            return what(store)
-        except (fdstorefs.NoInstance, fdstorefs.ProtocolError, fdstorefs.Overloaded):
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.001)
-
-
 @dataclass
-class Client:
-    """One process. `sure` are its entries as they must be: name to our own descriptor of the open file."""
+class KilledClient(Client):
+    """One that is answered, or refused, or not answered at all, and then finds out what has become of it."""
 
-    mount: str
-    number: int
-    seed: int
-    sure: dict[str, int] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-    operations: int = 0
     unanswered: int = 0
     refused: int = 0
-    _counter: int = 0
 
     def run(self, told: Connection) -> None:
         """Until there is something to receive."""
@@ -114,8 +73,8 @@ class Client:
             self._expect(name, [self.sure[name]])
 
     def _new(self) -> int:
-        self._counter += 1
-        return os.memfd_create(f"{self.number}-{self._counter}")
+        self.counter += 1
+        return os.memfd_create(f"{self.number}-{self.counter}")
 
     def _try(self, what: Callable[[], Any]) -> bool | None:
         """True if it was acknowledged, False if it was refused, None if nobody knows."""
@@ -133,7 +92,7 @@ class Client:
         files = {}
         for _ in range(count):
             descriptor = self._new()
-            files[f"c{self.number}-{self._counter}"] = descriptor
+            files[f"c{self.number}-{self.counter}"] = descriptor
         done = self._try(lambda: self.store.stash_many(files))
         if done is None:
             done = self._find_out(files)
@@ -194,47 +153,14 @@ def _close(descriptors: Any) -> None:
         os.close(descriptor)
 
 
-class Torturer:
-    """Starts an instance, fills it, starts clients, and kills."""
+class Torturer(Tortured):
+    """Kills."""
+
+    client = KilledClient
 
     def __init__(self, mount: str, clients: int, entries: int, seed: int) -> None:
-        self.mount = mount
-        self.random = random.Random(seed)
-        self.seed = seed
+        super().__init__(mount, clients, entries, seed)
         self.outages: list[float] = []
-        self.problems: list[str] = []
-        self.log = tempfile.TemporaryFile("w+")
-        self._start()
-        self.store = connect(mount)
-        self.files = self._fill(entries)
-        self.clients = [self._client(number) for number in range(clients)]
-
-    def _start(self) -> None:
-        argv = [
-            sys.executable,
-            "-m",
-            "fdstorefs",
-            "mount",
-            "--log",
-            f"/proc/self/fd/{self.log.fileno()}",
-            self.mount,
-        ]
-        subprocess.run(argv, check=True, pass_fds=[self.log.fileno()], timeout=PATIENCE_SECONDS)
-
-    def _fill(self, entries: int) -> dict[str, int]:
-        files = {f"e{number}": os.memfd_create(f"e{number}") for number in range(entries)}
-        names = list(files)
-        for start in range(0, entries, 64):
-            self.store.stash_many({name: files[name] for name in names[start : start + 64]})
-        return files
-
-    def _client(self, number: int) -> tuple[Any, Connection]:
-        ours, its = multiprocessing.Pipe()
-        client = Client(self.mount, number, self.seed * 1000 + number)
-        process = multiprocessing.get_context("fork").Process(target=client.run, args=(its,), daemon=True)
-        process.start()
-        its.close()
-        return process, ours
 
     def kill(self, who: str) -> None:
         """Kill one, at a random moment, and wait until there is another."""
@@ -255,68 +181,30 @@ class Torturer:
         """Let the clients look at everything, look ourselves, and end the instance."""
         operations = unanswered = refused = 0
         names: set[str] = set(self.files)
-        for process, connection in self.clients:
-            connection.send("enough")
-            done, open_questions, denied, left, problems = connection.recv()
-            process.join()
+        for done, open_questions, denied, left, problems in self.last_words():
             operations, unanswered, refused = operations + done, unanswered + open_questions, refused + denied
             names |= set(left)
             self.problems += problems
-        for name, descriptor in self.files.items():
-            with self.store.retrieve(name) as found:
-                if same_file_order(found.fileno(), descriptor) != SAME_FILE:
-                    self.problems.append(f"{name} is another open file")
-        self._check_that_nothing_is_left(names)
-        subprocess.run([sys.executable, "-m", "fdstorefs", "umount", self.mount], check=True)
+        status = self.check_entries(names)
+        self.check_descriptors("keeper", status.keeper, len(names))
+        self.end()
         return Outcome(kills, operations, unanswered, refused, self.outages, self.problems)
-
-    def _check_that_nothing_is_left(self, names: set[str]) -> None:
-        there = {entry.name for entry in self.store.list()}
-        if there != names:
-            self.problems.append(f"left over: {sorted(there - names)}, lost: {sorted(names - there)}")
-        status = self.store.status()
-        if status.descriptors != len(names):
-            self.problems.append(f"{status.descriptors} descriptors for {len(names)} entries")
-        assert status.keeper is not None
-        kept = len(os.listdir(f"/proc/{status.keeper}/fd"))
-        if not len(names) <= kept <= len(names) + OWN_DESCRIPTORS:
-            self.problems.append(f"the keeper has {kept} descriptors for {len(names)} entries")
-
-    def said(self) -> str:
-        """The log of all servers and keepers."""
-        self.log.seek(0)
-        return self.log.read()
 
 
 def torture(mount: str, *, kills: int, clients: int, entries: int, seed: int) -> tuple[Outcome, str]:
     """Do it, and return what came of it with the log."""
     raise_limit()
-    torturer = Torturer(mount, clients, entries, seed)
-    try:
-        for number in range(kills):
-            torturer.kill("pid" if number % 2 == 0 else "keeper")
-        return torturer.finish(kills), torturer.said()
-    except BaseException:
-        print(torturer.said()[-4000:], file=sys.stderr)
-        raise
-    finally:
-        for left in mounted_below(mount):
-            unmount(left, lazy=True)
+    with taken_away(mount):
+        torturer = Torturer(mount, clients, entries, seed)
+        with torturer.telling_of_failure():
+            for number in range(kills):
+                torturer.kill("pid" if number % 2 == 0 else "keeper")
+            return torturer.finish(kills), torturer.said()
 
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=500)
-    parser.add_argument("--clients", type=int, default=8)
-    parser.add_argument("--entries", type=int, default=5000)
-    parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
-    options = parser.parse_args()
-    print(f"seed {options.seed}", flush=True)
-    with tempfile.TemporaryDirectory() as directory:
-        mount = os.path.join(directory, "store")
-        os.mkdir(mount)
-        outcome, _ = torture(mount, **vars(options))
+    outcome, _ = run_as_told(torture, __doc__, kills=500, clients=8, entries=5000)
     ordered = sorted(outcome.outages)
     told = outcome._asdict() | {
         "outages": len(ordered),

@@ -8,7 +8,7 @@ import pytest
 
 from fdstorefs.server.mounting import unmount
 from tests.mount.cast import Cast, mounted_below
-from tests.mount.service.manager import Make, Manager
+from tests.mount.service.systemd_stand_in import Make, Manager
 
 
 @pytest.fixture

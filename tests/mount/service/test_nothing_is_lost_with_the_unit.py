@@ -10,7 +10,7 @@ import pytest
 
 import fdstorefs
 from tests.mount.keeper.test_kill_9 import another, is_same, kill, stash_in_a_child
-from tests.mount.service.manager import Make, Manager
+from tests.mount.service.systemd_stand_in import Make, Manager
 from tests.mount.test_mounting import needs_root
 from tests.mount.waiting import wait_for
 from tests.unit.host.hostile_fuse import hostile_mount

@@ -13,7 +13,7 @@ from fdstorefs.server.keeper_line import KeeperLine
 from fdstorefs.server.loop import Loop
 from fdstorefs.server.options import UnitOptions
 from fdstorefs.server.unit_keeping import UnitKeeping
-from tests.mount.service.manager import Manager
+from tests.mount.service.systemd_stand_in import Manager
 
 NO_LINE = -1
 

@@ -16,7 +16,7 @@ from fdstorefs.server.keeping import frames
 from fdstorefs.server.keeping.frames import Contents
 from fdstorefs.server.mounting import unmount
 from tests.mount.cast import REPOSITORY, mounted_below
-from tests.mount.keeper.torture import connect, repeat
+from tests.mount.tortured import connect, repeat
 from tests.mount.waiting import wait_for
 
 SECONDS = 30
@@ -36,6 +36,9 @@ class Installed:
         self.mount = str(directory / "mount")
         self.log = directory / "log"
         self._told: set[int] = set()
+        self._gate = str(directory / "gate")
+        os.mkfifo(self._gate)
+        self._through = os.open(self._gate, os.O_RDWR)
         os.mkdir(self.mount)
         self.log.touch()
 
@@ -83,6 +86,15 @@ class Installed:
         """Until the log has them."""
         wait_for(lambda: words in self.said(), SECONDS, f"`{words}` in the log:\n{self.said()}")
 
+    def stopping_before(self, line: str) -> str:
+        """A line of a program: before it the program says that it is there, and waits to be let through."""
+        indent = line[: len(line) - len(line.lstrip())]
+        return f'{indent}log.warning("it is there")\n{indent}open({self._gate!r}, "rb", 0).read(1)\n{line}'
+
+    def let_through(self) -> None:
+        """Whoever waits, or comes there first."""
+        os.write(self._through, b"!")
+
     def journal(self) -> Contents:
         """What the keeper has of a journal."""
         with connect(self.mount) as store:
@@ -98,6 +110,7 @@ class Installed:
 
     def end(self) -> None:
         """End the instance, whatever became of it."""
+        os.close(self._through)
         try:
             wait_for(self._ends, SECONDS, "the end")
         finally:

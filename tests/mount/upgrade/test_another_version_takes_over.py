@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import fdstorefs
-from tests.mount.keeper.torture import connect, repeat
+from tests.mount.tortured import connect, repeat
 from tests.mount.upgrade.programs import FORMAT, SECONDS, Installed, facts, is_same
 from tests.mount.waiting import wait_for
 

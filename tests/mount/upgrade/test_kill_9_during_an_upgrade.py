@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import fdstorefs
-from tests.mount.keeper.torture import connect, repeat
+from tests.mount.tortured import connect, repeat
 from tests.mount.upgrade.programs import SECONDS, Changes, Installed, is_same
 from tests.mount.waiting import wait_for
 
@@ -19,14 +19,12 @@ STEPS = {
     "before it waits for the word": "    if not line.await_word(",
     "before it serves": "    made.go_on(introduced, upgraded)",
 }
-"""Where the new server stops for a while."""
+"""Where the new server stops."""
 
 
-def stopping(at: str) -> Changes:
-    """A new program whose server says where it is, and stops there."""
-    line = STEPS[at]
-    indent = line[: len(line) - len(line.lstrip())]
-    return {SUCCEEDING: (line, f'{indent}log.warning("it is there")\n{indent}time.sleep(1)\n{line}')}
+def stopping(installed: Installed, at: str) -> Changes:
+    """A new program whose server says that it is there, and stops until it is let through."""
+    return {SUCCEEDING: (STEPS[at], installed.stopping_before(STEPS[at]))}
 
 
 def child_but(keeper: int, known: set[int]) -> int:
@@ -48,13 +46,14 @@ def test_nothing_is_lost(installed: Installed, at: str, who: str) -> None:
     store.stash("a", descriptor, label="kept")
     status = store.status()
     assert status.keeper is not None
-    installed.install("2.0", stopping(at))
+    installed.install("2.0", stopping(installed, at))
     known = children_of(status.keeper)
     asking = threading.Thread(target=installed.upgrade)
     asking.start()
     installed.await_words("it is there")
     new = child_but(status.keeper, known)
     os.kill({"old server": status.pid, "new server": new, "keeper": status.keeper}[who], signal.SIGKILL)
+    installed.let_through()
     asking.join()
 
     with connect(installed.mount) as anew:
@@ -94,12 +93,13 @@ def test_it_is_told_to_end_meanwhile(installed: Installed) -> None:
     """SIGTERM in the middle of an upgrade ends the instance, whoever serves by then."""
     store = installed.start()
     keeper = store.status().keeper
-    installed.install("2.0", stopping("while it takes up"))
+    installed.install("2.0", stopping(installed, "while it takes up"))
     asking = threading.Thread(target=installed.upgrade)
     asking.start()
     installed.await_words("it is there")
     assert keeper is not None
     os.kill(keeper, signal.SIGTERM)
+    installed.let_through()
     asking.join()
 
     wait_for(lambda: not os.path.ismount(installed.mount), SECONDS, "the end")

@@ -182,12 +182,13 @@ def test_an_audit_log_that_cannot_be_kept(installed: Installed) -> None:
 def test_one_at_a_time(installed: Installed) -> None:
     """Who asks while an upgrade is under way is told so."""
     store = installed.start()
-    installed.install("2.0", {SUCCEEDING: (PREPARED, f"    time.sleep(3)\n{PREPARED}")})
+    installed.install("2.0", {SUCCEEDING: (PREPARED, installed.stopping_before(PREPARED))})
     first = threading.Thread(target=installed.upgrade)
     first.start()
     installed.await_words("a new program has been started")
     with pytest.raises(fdstorefs.Busy, match="under way already"):
         store.upgrade()
+    installed.let_through()
     first.join()
 
     assert "2.0" == store.status().version

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from fdstorefs.client.store import Store
-from tests.mount.keeper.torture import connect, repeat
+from tests.mount.tortured import connect, repeat
 from tests.mount.upgrade.programs import SECONDS, Changes, Installed, is_same
 from tests.mount.upgrade.test_kill_9_during_an_upgrade import (
     SUCCEEDING,
@@ -22,6 +22,7 @@ from tests.mount.waiting import wait_for
 
 GO_ON = "    made.go_on(introduced, upgraded)"
 TOLD = "    return former.relieve()"
+UNSETTLED = "who is to serve now is not settled yet"
 IMPATIENT: Changes = {
     "server/upgrading/outgoing.py": ("TAKING_SECONDS = 5.0", "TAKING_SECONDS = 2.0"),
 }
@@ -80,12 +81,11 @@ def test_a_server_that_fails_is_followed_by_another(installed: Installed) -> Non
 
 def test_one_that_was_told_serves_although_it_is_slow(installed: Installed) -> None:
     """The keeper is killed when it has told it, and the old server has waited longer than it wanted to."""
-    changes = {
-        SUCCEEDING: (TOLD, f'    log.warning("it is there")\n    time.sleep(4)\n{TOLD}'),
-    }
-    upgrade = Upgrade(installed, changes, IMPATIENT)
+    upgrade = Upgrade(installed, {SUCCEEDING: (TOLD, installed.stopping_before(TOLD))}, IMPATIENT)
     upgrade.arrive()
     upgrade.kill(upgrade.keeper)
+    installed.await_words(UNSETTLED)
+    installed.let_through()
 
     assert (upgrade.new, "2.0", True) == upgrade.outcome()
     assert "no upgrade" not in installed.said()
@@ -104,10 +104,11 @@ def test_a_keeper_that_has_not_heard_of_it_is_killed(
     installed: Installed, who: str, then: Callable[[Upgrade], tuple[int, str]]
 ) -> None:
     """The old server goes on; if that is killed, too, the new one does, for it has everything."""
-    upgrade = Upgrade(installed, stopping("while it takes up"), IMPATIENT)
+    upgrade = Upgrade(installed, stopping(installed, "while it takes up"), IMPATIENT)
     upgrade.arrive()
     os.kill(upgrade.keeper, signal.SIGSTOP)
-    installed.await_words("who is to serve now is not settled yet")
+    installed.let_through()
+    installed.await_words(UNSETTLED)
     upgrade.kill(*([upgrade.old] if "old" in who else []), upgrade.keeper)
 
     assert (*then(upgrade), True) == upgrade.outcome()
@@ -115,9 +116,10 @@ def test_a_keeper_that_has_not_heard_of_it_is_killed(
 
 def test_a_keeper_that_is_killed_while_it_prepares(installed: Installed) -> None:
     """The upgrade fails, and the old server goes on: the next keeper knows nothing of the new one."""
-    upgrade = Upgrade(installed, stopping("while it prepares"))
+    upgrade = Upgrade(installed, stopping(installed, "while it prepares"))
     upgrade.arrive()
     upgrade.kill(upgrade.keeper)
+    installed.let_through()
 
     assert (upgrade.old, "1.0", True) == upgrade.outcome()
     assert upgrade.result is not None

@@ -5,20 +5,15 @@ may fail, of any client, by socket or mount; what is stored stays the same open 
 waiting and is answered; a watch misses nothing; and in the end nothing is left over.
 """
 
-import argparse
-import contextlib
 import json
-import multiprocessing
 import os
 import random
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
@@ -26,15 +21,11 @@ import fdstorefs
 from fdstorefs.client.store import Store
 from fdstorefs.host.descriptors import raise_limit
 from fdstorefs.host.syscalls import SAME_FILE, same_file_order
-from fdstorefs.server.mounting import unmount
-from tests.mount.cast import mounted_below
+from tests.mount.tortured import Client, Tortured, run_as_told, taken_away
 
 PATIENCE_SECONDS = 60
 MOST_ENTRIES = 32
 """Of one client."""
-
-OWN_DESCRIPTORS = 24
-"""What a keeper has open for itself, at most."""
 
 PROBLEMS_SHOWN = 10
 
@@ -66,18 +57,11 @@ class Told(NamedTuple):
 
 
 @dataclass
-class Client:
-    """One process. `sure` are its entries: name to our own descriptor of the open file."""
+class ServedClient(Client):
+    """One that is always answered."""
 
-    mount: str
-    number: int
-    seed: int
-    sure: dict[str, int] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-    operations: int = 0
     waited: int = 0
     longest: float = 0.0
-    _counter: int = 0
 
     def run(self, told: Connection) -> None:
         """Until there is something to receive."""
@@ -133,8 +117,8 @@ class Client:
             self._expect(name, self.sure[name])
 
     def _new(self) -> tuple[str, int]:
-        self._counter += 1
-        name = f"c{self.number}-{self._counter}"
+        self.counter += 1
+        name = f"c{self.number}-{self.counter}"
         descriptor = os.memfd_create(name)
         os.write(descriptor, name.encode())
         return name, descriptor
@@ -166,8 +150,8 @@ class Client:
 
     def _rename(self) -> None:
         name = self.random.choice(list(self.sure))
-        self._counter += 1
-        goal = f"c{self.number}-{self._counter}"
+        self.counter += 1
+        goal = f"c{self.number}-{self.counter}"
         if self.random.random() < 0.5:
             self.store.rename(name, goal)
         else:
@@ -263,45 +247,15 @@ class Watcher:
             self._problems.append(traceback.format_exc(limit=-3))
 
 
-class Torturer:
-    """Starts an instance, fills it, starts clients, and upgrades."""
+class Torturer(Tortured):
+    """Upgrades."""
+
+    client = ServedClient
 
     def __init__(self, mount: str, clients: int, entries: int, seed: int) -> None:
-        self.mount = mount
-        self.seed = seed
-        self.random = random.Random(seed)
+        super().__init__(mount, clients, entries, seed)
         self.pauses: list[float] = []
-        self.problems: list[str] = []
-        self.log = tempfile.TemporaryFile("w+")
-        argv = [
-            sys.executable,
-            "-m",
-            "fdstorefs",
-            "mount",
-            "--log",
-            f"/proc/self/fd/{self.log.fileno()}",
-            mount,
-        ]
-        subprocess.run(argv, check=True, pass_fds=[self.log.fileno()], timeout=PATIENCE_SECONDS)
-        self.store = fdstorefs.connect(mount)
         self.keeper = self.store.status().keeper
-        self.files = self._fill(entries)
-        self.clients = [self._client(number) for number in range(clients)]
-
-    def _fill(self, entries: int) -> dict[str, int]:
-        files = {f"e{number}": os.memfd_create(f"e{number}") for number in range(entries)}
-        names = list(files)
-        for start in range(0, entries, 64):
-            self.store.stash_many({name: files[name] for name in names[start : start + 64]})
-        return files
-
-    def _client(self, number: int) -> tuple[Any, Connection]:
-        ours, its = multiprocessing.Pipe()
-        client = Client(self.mount, number, self.seed * 1000 + number)
-        process = multiprocessing.get_context("fork").Process(target=client.run, args=(its,), daemon=True)
-        process.start()
-        its.close()
-        return process, ours
 
     def upgrade(self) -> None:
         """Once, after a while."""
@@ -310,22 +264,11 @@ class Torturer:
 
     def finish(self, upgrades: int) -> Outcome:
         """Let the clients look at everything, look ourselves, and end the instance."""
-        told: list[Told] = []
-        for process, connection in self.clients:
-            connection.send("enough")
-            if not connection.poll(2 * PATIENCE_SECONDS):
-                self.problems.append("a client never came back")
-                continue
-            told.append(connection.recv())
-            process.join()
+        told: list[Told] = list(self.last_words())
         names = set(self.files).union(*(each.names for each in told))
         failures = [problem for each in told for problem in each.problems]
-        for name, descriptor in self.files.items():
-            with self.store.retrieve(name) as found:
-                if same_file_order(found.fileno(), descriptor) != SAME_FILE:
-                    self.problems.append(f"{name} is another open file")
         self._check_that_nothing_is_left(names)
-        subprocess.run([sys.executable, "-m", "fdstorefs", "umount", self.mount], check=True)
+        self.end()
         return Outcome(
             upgrades,
             sum(each.operations for each in told),
@@ -338,35 +281,13 @@ class Torturer:
         )
 
     def _check_that_nothing_is_left(self, names: set[str]) -> None:
-        there = {entry.name for entry in self.store.list()}
-        if there != names:
-            self.problems.append(f"left over: {sorted(there - names)}, lost: {sorted(names - there)}")
-        status = self.store.status()
-        if status.descriptors != len(names):
-            self.problems.append(f"{status.descriptors} descriptors for {len(names)} entries")
+        status = self.check_entries(names)
         if status.keeper != self.keeper:
             self.problems.append(f"the keeper was {self.keeper} and is {status.keeper}")
         if status.restarts:
             self.problems.append(f"the server died {status.restarts} times")
         for who, pid in (("keeper", status.keeper), ("server", status.pid)):
-            has = len(os.listdir(f"/proc/{pid}/fd"))
-            if not len(names) <= has <= len(names) + OWN_DESCRIPTORS + 2 * len(self.clients):
-                self.problems.append(f"the {who} has {has} descriptors for {len(names)} entries")
-
-    def said(self) -> str:
-        """The log of all servers and keepers."""
-        self.log.seek(0)
-        return self.log.read()
-
-
-@contextlib.contextmanager
-def taken_away(mount: str) -> Iterator[None]:
-    """Whatever happens, nothing is mounted there afterwards."""
-    try:
-        yield
-    finally:
-        for left in mounted_below(mount):
-            unmount(left, lazy=True)
+            self.check_descriptors(who, pid, len(names), 2 * len(self.clients))
 
 
 def torture(mount: str, *, upgrades: int, clients: int, entries: int, seed: int) -> tuple[Outcome, str]:
@@ -374,28 +295,15 @@ def torture(mount: str, *, upgrades: int, clients: int, entries: int, seed: int)
     raise_limit()
     with taken_away(mount):
         torturer = Torturer(mount, clients, entries, seed)
-        try:
+        with torturer.telling_of_failure():
             for _ in range(upgrades):
                 torturer.upgrade()
             return torturer.finish(upgrades), torturer.said()
-        except BaseException:
-            print(torturer.said()[-4000:], file=sys.stderr)
-            raise
 
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--upgrades", type=int, default=100)
-    parser.add_argument("--clients", type=int, default=8)
-    parser.add_argument("--entries", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
-    options = parser.parse_args()
-    print(f"seed {options.seed}", flush=True)
-    with tempfile.TemporaryDirectory() as directory:
-        mount = os.path.join(directory, "store")
-        os.mkdir(mount)
-        outcome, said = torture(mount, **vars(options))
+    outcome, said = run_as_told(torture, __doc__, upgrades=100, clients=8, entries=1000)
     ordered = sorted(outcome.pauses)
     told = outcome._asdict() | {
         "pauses": {"median": ordered[len(ordered) // 2], "longest": ordered[-1]} if ordered else {}

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from fdstorefs.enforcer.instance import Instance
 from tests.unit.enforcer.enforced import Enforced
 from tests.unit.enforcer.fake_kernel import FakeKernel
+from tests.unit.enforcer.relatives import Relative
 
 OTHER = 4242
 
@@ -54,6 +56,20 @@ def enforced(kernel: FakeKernel) -> Iterator[Enforced]:
     made = Enforced(kernel)
     yield made
     made.close()
+
+
+@pytest.fixture
+def instance(enforced: Enforced) -> Instance:
+    """An instance of this process."""
+    return enforced.admit()
+
+
+@pytest.fixture
+def relative() -> Iterator[Relative]:
+    """A child."""
+    made = Relative()
+    yield made
+    made.end()
 
 
 @pytest.fixture

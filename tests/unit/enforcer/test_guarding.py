@@ -14,12 +14,6 @@ from fdstorefs.enforcer.room import Cost, Room
 from tests.unit.enforcer.enforced import ELSEWHERE, HERE, POLICY, Enforced, name
 
 
-@pytest.fixture
-def instance(enforced: Enforced) -> Instance:
-    """An instance."""
-    return enforced.admit()
-
-
 def gone(enforced: Enforced, instance: Instance, fd: int) -> None:
     """A file is closed everywhere, and it has been seen that no tag is left of it."""
     made = enforced.set_of(instance, fd)

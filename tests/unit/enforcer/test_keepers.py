@@ -1,7 +1,6 @@
 """A keeper has what its instance keeps, so it is a relative of its server's, and nobody else ever is."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -12,20 +11,6 @@ from fdstorefs.enforcer.served_mount import Seen
 from fdstorefs.errors import NotPermitted
 from tests.unit.enforcer.enforced import Enforced, standing, this_process
 from tests.unit.enforcer.relatives import Relative
-
-
-@pytest.fixture
-def relative() -> Iterator[Relative]:
-    """A child."""
-    made = Relative()
-    yield made
-    made.end()
-
-
-@pytest.fixture
-def instance(enforced: Enforced) -> Instance:
-    """An instance of this process."""
-    return enforced.admit()
 
 
 def served_by(enforced: Enforced, relative: Relative, mount: str = "/m", device: int = 77) -> Instance:

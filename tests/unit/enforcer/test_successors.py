@@ -1,7 +1,6 @@
 """A server gives its instance to a process that the keeper has started, and to nobody else."""
 
 import os
-from collections.abc import Iterator
 
 import pytest
 
@@ -12,20 +11,6 @@ from fdstorefs.errors import NotPermitted
 from tests.unit.enforcer.enforced import Enforced
 from tests.unit.enforcer.fake_kernel import FakeKernel
 from tests.unit.enforcer.relatives import Relative
-
-
-@pytest.fixture
-def relative() -> Iterator[Relative]:
-    """A child."""
-    made = Relative()
-    yield made
-    made.end()
-
-
-@pytest.fixture
-def instance(enforced: Enforced) -> Instance:
-    """An instance of this process."""
-    return enforced.admit()
 
 
 def test_who_has_the_keepers_role_can_be_one(

@@ -17,12 +17,6 @@ from tests.unit.enforcer.enforced import Enforced, name
 NOBODYS = 1 << 22
 
 
-@pytest.fixture
-def instance(enforced: Enforced) -> Instance:
-    """An instance of this process."""
-    return enforced.admit()
-
-
 def taken_over(enforced: Enforced, instance: Instance, *, knows: bool = True) -> Enforced:
     """The next enforcer."""
     later = Enforced(enforced.kernel)

@@ -16,7 +16,7 @@ import fdstorefs
 from fdstorefs.host.descriptors import raise_limit
 from tests.mount.keeper.soak.files import WITH_PEER, new_item
 from tests.mount.keeper.soak.model import Item, Model, State, now
-from tests.mount.keeper.torture import PATIENCE_SECONDS, connect, repeat
+from tests.mount.tortured import PATIENCE_SECONDS, connect, repeat
 
 FEW, MANY = 24, 160
 """Entries of one client: it stashes below, and takes away above."""

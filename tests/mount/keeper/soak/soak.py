@@ -17,7 +17,7 @@ from fdstorefs.server.mounting import unmount
 from tests.mount.cast import mounted_below
 from tests.mount.keeper.soak.client import Client
 from tests.mount.keeper.soak.samples import Sample, take
-from tests.mount.keeper.torture import PATIENCE_SECONDS, connect, repeat
+from tests.mount.tortured import PATIENCE_SECONDS, connect, repeat
 
 QUIET = 0.5, 0.75
 """The part of a run in which nobody is killed: one server has so much to do."""

@@ -11,21 +11,15 @@ from fdstorefs.core.node import OpenFile
 from fdstorefs.server.fuse import lane
 from fdstorefs.server.fuse.call import Call, Payload
 from fdstorefs.server.fuse.caller import Caller
-from fdstorefs.server.fuse.lane import Lanes
-from fdstorefs.server.fuse.readiness import Readiness
 from fdstorefs.server.fuse.transfer import Read, Write
-from fdstorefs.server.loop import Loop
+from tests.unit.server.fuse.piped_lanes import PipedLanes
 
 
-class Bench:
-    """A loop, a stored pipe, and calls whose answers are noted in the order they come."""
+class Bench(PipedLanes):
+    """Calls whose answers are noted in the order they come."""
 
     def __init__(self) -> None:
-        self.loop = Loop()
-        self.readiness = Readiness(self.loop)
-        self.lanes = Lanes(self.loop, self.readiness)
-        self.reader, self.writer = os.pipe()
-        self.stored = {end: OpenFile(end, "pipe").hold() for end in (self.reader, self.writer)}
+        super().__init__()
         self.answers: list[tuple[int, int, bytes]] = []
         self.exhausted = 0
 
@@ -69,13 +63,6 @@ class Bench:
         """Run until somebody waits for readiness."""
         while not len(self.readiness):
             self.settle()
-
-    def close(self) -> None:
-        """Give all back."""
-        self.lanes.close()
-        self.loop.close()
-        for end in (self.reader, self.writer):
-            os.close(end)
 
 
 @pytest.fixture

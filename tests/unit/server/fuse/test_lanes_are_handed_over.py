@@ -10,14 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from fdstorefs.core.node import OpenFile
 from fdstorefs.server.fuse import lane
 from fdstorefs.server.fuse.call import Call, Payload
 from fdstorefs.server.fuse.caller import Caller
-from fdstorefs.server.fuse.lane import Lanes
-from fdstorefs.server.fuse.readiness import Readiness
 from fdstorefs.server.fuse.transfer import Read, Write
-from fdstorefs.server.loop import Loop
+from tests.unit.server.fuse.piped_lanes import PipedLanes
 
 ROOM = 4096 * 16
 
@@ -33,14 +30,11 @@ class Held(Read):
         return super().attempt()
 
 
-class Bench:
-    """A loop, and a pipe that calls read and write. What is noted is told in order."""
+class Bench(PipedLanes):
+    """Calls that read and write the pipe. What is noted is told in order."""
 
     def __init__(self) -> None:
-        self.loop = Loop()
-        self.lanes = Lanes(self.loop, Readiness(self.loop))
-        self.reader, self.writer = os.pipe()
-        self.stored = {end: OpenFile(end, "pipe").hold() for end in (self.reader, self.writer)}
+        super().__init__()
         self.noted: list[object] = []
 
     def note(self, *what: object) -> None:
@@ -95,13 +89,6 @@ class Bench:
         """Until so many threads are at it."""
         while len(self.lanes.active) != count:
             self.settle(0.001)
-
-    def close(self) -> None:
-        """Give all back."""
-        self.lanes.close()
-        self.loop.close()
-        for end in (self.reader, self.writer):
-            os.close(end)
 
 
 @pytest.fixture
