@@ -10,9 +10,11 @@ from collections.abc import Callable
 from fdstorefs.keeper import wire
 from fdstorefs.keeper.adoption import Adoption
 from fdstorefs.keeper.children import Children
-from fdstorefs.keeper.ending import exit_code, how, is_dying, status_of
+from fdstorefs.keeper.dying import is_dying
+from fdstorefs.keeper.ending import exit_code, how, status_of
 from fdstorefs.keeper.fork import Succession, fork
 from fdstorefs.keeper.holding import Held, Holding
+from fdstorefs.keeper.pauses import Pauses
 from fdstorefs.keeper.program import HowToStart, become
 from fdstorefs.keeper.room import fill_standard_streams, raise_limit
 from fdstorefs.keeper.saying import say
@@ -23,9 +25,6 @@ from fdstorefs.keeper.started_again import Life
 from fdstorefs.keeper.upgrade import OF_AN_UPGRADE, Upgrade
 from fdstorefs.keeper.warming import Warming
 from fdstorefs.keeper.wire import Message, NotUnderstood, Verb
-
-_PAUSES = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
-"""Seconds before the next start, after so many in a row that came to nothing."""
 
 _LOOK_MILLISECONDS = 1000
 
@@ -70,11 +69,11 @@ class Keeper:
         self._serves = adopted is not None
         self._has_served = adopted is not None or before is not None
         self._ending: int | None = None
-        self._failures = 0
         self._told_to_end = adopted is not None and adopted.is_told_to_end
         self._looks = adopted is not None and adopted.is_looked_after
         self._warming, self._is_cold = Warming(warm), warm is not None
         self._signals = Signals()
+        self._pauses = Pauses(self._signals)
         self._children = Children(adopted.children if adopted is not None else ())
         self._has_spare, self._spare = has_spare, Spare(self._holding, self._signals)
         self._upgrade = Upgrade(self._holding, self._children, self._fork_server, is_allowed=may_upgrade)
@@ -98,9 +97,7 @@ class Keeper:
         if self._server is not None:
             self._have_spare()
         while True:
-            code = self._start() if self._server is None else None
-            if self._server is not None:
-                code = self._attend(self._server)
+            code = self._start() if self._server is None else self._attend(self._server)
             if code is not None:
                 self._upgrade.dismiss()
                 return code
@@ -114,8 +111,8 @@ class Keeper:
         except OSError as error:
             if not self._has_served:
                 raise
-            self._failures += 1
-            return self._pause(f"no server can be started: {error.strerror}")
+            self._pauses.note(has_served=False)
+            return self._pauses.wait(f"no server can be started: {error.strerror}", len(self._holding.files))
         self._serves, self._ending = False, None
         self._spare.introduce_to(self._server)
         return None
@@ -215,7 +212,8 @@ class Keeper:
             say("some of what the server sent did not arrive, and is not held")
 
     def _note_that_it_serves(self) -> None:
-        self._serves, self._failures, self._has_served = True, 0, True
+        self._serves = self._has_served = True
+        self._pauses.note(has_served=True)
         announce, self._announce = self._announce, None
         try:
             if announce is not None:
@@ -233,7 +231,8 @@ class Keeper:
         if successor is None:
             return
         self._server = successor
-        self._serves, self._ending, self._failures = True, None, 0
+        self._serves, self._ending = True, None
+        self._pauses.note(has_served=True)
         if self._upgrade.is_stale:
             if self._told_to_end:
                 successor.signal(signal.SIGTERM)
@@ -262,16 +261,6 @@ class Keeper:
             return exit_code(status, self._ending)
         if self._serves:
             self._before = self._before._replace(died=died, cause=how(status))
-        self._failures = 0 if self._serves else self._failures + 1
+        self._pauses.note(has_served=self._serves)
         self._before = self._before._replace(restarts=self._before.restarts + 1)
-        return self._pause(f"the server (pid {server.pid}) {how(status)}")
-
-    def _pause(self, why: str) -> int | None:
-        """Wait before the next start. Returns an exit code if told to end."""
-        seconds = _PAUSES[min(self._failures, len(_PAUSES) - 1)]
-        when = f" in {seconds} s" if seconds else ""
-        say(f"{why}; {len(self._holding.files)} descriptors are held, and another server starts{when}")
-        if not self._signals.heard_to_end(seconds):
-            return None
-        say("told to end while there is no server")
-        return 128 + signal.SIGTERM
+        return self._pauses.wait(f"the server (pid {server.pid}) {how(status)}", len(self._holding.files))
