@@ -76,7 +76,9 @@ class Keeper:
         self._pauses = Pauses(self._signals)
         self._children = Children(adopted.children if adopted is not None else ())
         self._has_spare, self._spare = has_spare, Spare(self._holding, self._signals)
-        self._upgrade = Upgrade(self._holding, self._children, self._fork_server, is_allowed=may_upgrade)
+        self._upgrade = Upgrade(
+            self._holding, self._children, self._signals, self._fork_server, is_allowed=may_upgrade
+        )
 
     def run(self) -> int:
         """Keep until the end, and return the server's exit code. Call it once.

@@ -41,6 +41,13 @@ class Signals:
         for end in (self.pipe, self.wake):
             os.close(end)
 
+    @property
+    def is_ringing(self) -> bool:
+        """Whether there is something to hear."""
+        waiting = select.poll()
+        waiting.register(self.pipe, select.POLLIN)
+        return bool(waiting.poll(0))
+
     def heard(self) -> list[int]:
         """What has come: SIGTERM or SIGINT, the instance is to end; SIGHUP, an upgrade is wanted."""
         came = [number for number in dict.fromkeys(self._drained()) if number in _CAUGHT]

@@ -14,7 +14,7 @@ from fdstorefs.keeper.holding import Held, Holding
 from fdstorefs.keeper.program import HowToStart, become
 from fdstorefs.keeper.saying import say
 from fdstorefs.keeper.server import Server
-from fdstorefs.keeper.signals import held_back
+from fdstorefs.keeper.signals import Signals, held_back
 from fdstorefs.keeper.wire import Message, Verb
 
 OF_AN_UPGRADE = frozenset({Verb.UPGRADE, Verb.SUCCEEDED, Verb.STAY})
@@ -33,11 +33,12 @@ class Upgrade:
         self,
         holding: Holding,
         children: Children,
+        signals: Signals,
         start: Callable[[HowToStart, int], Server],
         *,
         is_allowed: bool,
     ) -> None:
-        self._holding, self._children = holding, children
+        self._holding, self._children, self._signals = holding, children, signals
         self._start = start
         self._is_allowed = is_allowed
         self._candidate: Server | None = None
@@ -85,6 +86,8 @@ class Upgrade:
         if self._holding.is_closing:
             return  # what takes for ever would keep a process from executing anything
         with held_back():
+            if self._signals.is_ringing:
+                return  # what is in our pipe would be lost; what comes from here on waits for the new program
             facts = {
                 "server": server.pid,
                 "pidfd": server.pidfd,
