@@ -20,8 +20,9 @@ from fdstorefs.containers.record import Process, Record, Records, understood
 from fdstorefs.containers.request import ask_for_keeper
 from fdstorefs.host import procfs
 from fdstorefs.host.syscalls import set_dumpable
+from fdstorefs.keeper.adoption import Appointment, await_adoption
 from fdstorefs.keeper.holding import Held, Holding
-from fdstorefs.keeper.keeper import Appointment, Keeper, adopt
+from fdstorefs.keeper.keeper import Keeper
 from fdstorefs.policy.diagnostic import PolicyError
 from fdstorefs.server import instance
 from fdstorefs.server.enforcement.keeping import in_one_line
@@ -104,7 +105,12 @@ def _adopt(beginning: Beginning, container: Container, server: int, line: int) -
     appointment = Appointment(procfs.number_behind(server), server, container.descriptors)
     with socket.socket(fileno=line) as its:
         its.setblocking(True)
-        return adopt(its, lambda held: _serve(beginning, held, None), appointment=appointment)
+        adopted = await_adoption(its, appointment)
+    if adopted is None:
+        return None
+    return Keeper(
+        lambda held: _serve(beginning, held, None), adopted=adopted, has_spare=False, may_upgrade=False
+    )
 
 
 def _live(

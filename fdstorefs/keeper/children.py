@@ -1,7 +1,7 @@
 """Processes that the keeper has started and that are not its server, or no longer: their end is awaited."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from fdstorefs.keeper.ending import status_of
 
@@ -9,8 +9,8 @@ from fdstorefs.keeper.ending import status_of
 class Children:
     """By their pidfds, which are ours."""
 
-    def __init__(self) -> None:
-        self._pids: dict[int, int] = {}
+    def __init__(self, told: Iterable[tuple[int, int]] = ()) -> None:
+        self._pids: dict[int, int] = {pidfd: pid for pid, pidfd in told}
 
     @property
     def pidfds(self) -> list[int]:

@@ -1,12 +1,10 @@
-"""How a server has ended, or why it has not although it does nothing any more."""
+"""How a server has ended."""
 
 import os
 import signal
 
 FAILED = 70
 """The exit code where there is no other."""
-
-_HAS_MEMORY = b"\nVmSize:"
 
 
 def status_of(pid: int) -> int | None:
@@ -16,19 +14,6 @@ def status_of(pid: int) -> int | None:
     except ChildProcessError:
         return None
     return os.waitstatus_to_exitcode(status) if ended else None
-
-
-def is_dying(pid: int) -> bool:
-    """Whether it will do nothing any more, but is not dead: the close of one of its files may take for ever.
-
-    It has let go of its memory by then. (The flags in /proc/PID/stat say so, too, but to read that is to look into it,
-    and where the kernel guards it, each time is on record.)
-    """
-    try:
-        with open(f"/proc/{pid}/status", "rb") as status:
-            return _HAS_MEMORY not in status.read()
-    except OSError:
-        return False
 
 
 def exit_code(status: int | None, told: int | None) -> int:

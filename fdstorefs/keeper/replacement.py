@@ -14,8 +14,10 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from fdstorefs.keeper import wire
-from fdstorefs.keeper.keeper import adopt, raise_limit
+from fdstorefs.keeper.adoption import await_adoption
+from fdstorefs.keeper.keeper import Keeper
 from fdstorefs.keeper.program import HowToStart, find, start
+from fdstorefs.keeper.room import raise_limit
 from fdstorefs.keeper.wire import Verb
 
 _PROGRAM = (
@@ -113,6 +115,10 @@ def main(number: int) -> None:
     how = HowToStart(*json.loads(sys.argv[3]))
     line = socket.socket(fileno=number)
     line.setblocking(True)
-    keeper = adopt(line, lambda held: start(how, held, how.options), warm=lambda: find(how))
+    adopted = await_adoption(line)
     line.close()
-    sys.exit(keeper.run() if keeper is not None else 0)
+    if adopted is None:
+        sys.exit(0)
+    sys.exit(
+        Keeper(lambda held: start(how, held, how.options), adopted=adopted, warm=lambda: find(how)).run()
+    )

@@ -7,9 +7,12 @@ import sys
 from typing import Any, NoReturn
 
 from fdstorefs.keeper import program
+from fdstorefs.keeper.adoption import Adoption
 from fdstorefs.keeper.holding import Held, Holding
-from fdstorefs.keeper.keeper import Keeper, Server, raise_limit
+from fdstorefs.keeper.keeper import Keeper
 from fdstorefs.keeper.program import HowToStart
+from fdstorefs.keeper.room import raise_limit
+from fdstorefs.keeper.server import Server
 
 
 def main(told: dict[str, Any]) -> NoReturn:
@@ -60,13 +63,14 @@ def _behind(descriptor: int) -> object:
 def _keeper(how: HowToStart, held: Held, facts: dict[str, Any]) -> Keeper:
     line = socket.socket(fileno=held.line)
     line.setblocking(False)
-    keeper = Keeper(
-        lambda held: program.start(how, held, how.options),
-        lambda: None,
-        holding=Holding(held.inherited, held.files, held.journal, held.note),
-        server=Server(facts["server"], facts["pidfd"], line),
-        restarts=held.restarts,
-        warm=lambda: program.find(how),
+    adopted = Adoption(
+        Server(facts["server"], facts["pidfd"], line),
+        Holding(held.inherited, held.files, held.journal, held.note),
+        held.restarts,
+        children=facts["children"],
+        is_looked_after=held.is_looked_after,
+        is_told_to_end=facts["told_to_end"],
     )
-    keeper.remember(children=facts["children"], looks=held.is_looked_after, told_to_end=facts["told_to_end"])
-    return keeper
+    return Keeper(
+        lambda held: program.start(how, held, how.options), adopted=adopted, warm=lambda: program.find(how)
+    )

@@ -14,7 +14,7 @@ from typing import Any
 
 from fdstorefs.errors import NotSupported, Overloaded, QuotaExceeded
 from fdstorefs.keeper import wire
-from fdstorefs.keeper.ending import is_dying
+from fdstorefs.keeper.dying import is_dying
 from fdstorefs.keeper.holding import Held
 from fdstorefs.keeper.program import HowToStart
 from fdstorefs.keeper.replacement import Replacement, Spare, make_keeper, start_cold

@@ -4,7 +4,7 @@ import logging
 import os
 import select
 
-from fdstorefs.keeper.ending import is_dying
+from fdstorefs.keeper.dying import is_dying
 from fdstorefs.server.fuse import MountServer
 from fdstorefs.server.loop import Loop
 from fdstorefs.server.upgrading.talk import Talk, TalkEnded

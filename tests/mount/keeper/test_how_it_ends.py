@@ -3,11 +3,25 @@
 import os
 import select
 import signal
+import subprocess
+import sys
 
 import pytest
 
 from tests.mount.keeper.conftest import SECONDS, StandIn
 from tests.mount.waiting import wait_for
+
+_CANNOT_FORK = """
+import errno, os, sys
+from fdstorefs.keeper.keeper import Keeper
+from fdstorefs.keeper.started_again import Life
+
+def fork():
+    raise OSError(errno.EAGAIN, "there are too many processes")
+
+os.fork = fork
+sys.exit(Keeper(lambda held: 0, lambda: None, before=Life(1, 0.0)).run())
+"""
 
 
 @pytest.mark.parametrize("killed_before", [[], ["server"]])
@@ -61,3 +75,19 @@ def test_a_replaced_keeper_ends_with_the_server(stand_in: StandIn) -> None:
     ended.register(pidfd, select.POLLIN)
     assert ended.poll(1000 * SECONDS)
     os.close(pidfd)
+
+
+def test_it_can_be_told_to_end_while_no_server_can_be_forked() -> None:
+    """A fork that failed leaves no signal held back."""
+    command = [sys.executable, "-c", _CANNOT_FORK]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as keeper:
+        assert keeper.stderr is not None
+        said = keeper.stderr.readline()
+        keeper.terminate()
+        try:
+            code = keeper.wait(SECONDS)
+        finally:
+            keeper.kill()
+
+    assert "no server can be started: there are too many processes" in said
+    assert 128 + signal.SIGTERM == code

@@ -14,7 +14,7 @@ from tests.unit.house.source import Source, parse, sources
 READS_PROC = {
     "host/procfs.py": "the one",
     "client/address.py": "reaches a socket whose path is too long through a descriptor of its directory",
-    "keeper/ending.py": "looks whether its server is stuck in its end, without the rest of fdstorefs",
+    "keeper/dying.py": "looks whether its server is stuck in its end, without the rest of fdstorefs",
     "server/mount_holders.py": "looks for who keeps a mount busy, after the kernel has said so",
     "server/namespaces.py": "writes its own id maps, and mounts from its own descriptors",
 }

@@ -3,7 +3,7 @@
 import os
 import signal
 
-from fdstorefs.keeper.ending import is_dying
+from fdstorefs.keeper.dying import is_dying
 
 
 def test_one_that_lives() -> None:
