@@ -53,6 +53,7 @@ def tell(result: Result, said: str) -> None:
         "crashes": len(result.crashes),
         "unanswered": result.unanswered,
         "refused": result.refused,
+        "still_there": result.still_there,
         "growth_kib": result.growth,
         "before": result.before._asdict(),
         "after": result.after._asdict(),

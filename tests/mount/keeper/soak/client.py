@@ -27,9 +27,22 @@ TOLD_EVERY = 250
 CHECKED_EVERY = 1000
 """Operations, after which it looks at the names of all its entries."""
 
+MOST_TAKEN = 8
+"""Entries that a client takes in one call."""
+
 _LOST = (fdstorefs.NoInstance, fdstorefs.ProtocolError)
-_AWAY = frozenset({errno.ENOTCONN, errno.ECONNABORTED, errno.ENOENT, errno.ENOTDIR, errno.EIO, errno.EINTR})
-"""What a mount answers whose server is dead, and what is beneath it."""
+_AWAY = frozenset(
+    {
+        errno.ENOTCONN,
+        errno.ECONNABORTED,
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EIO,
+        errno.EINTR,
+        errno.EXDEV,
+    }
+)
+"""What a mount answers whose server is dead, and what is beneath it; or one of two names is there and one beneath."""
 
 
 class _MountAway(Exception):
@@ -45,6 +58,8 @@ class Client:
         self.random = random.Random(seed)
         self.model = Model()
         self.sealed: list[tuple[str, dict[str, Item]]] = []
+        self.taken: set[str] = set()
+        self.still_there = 0
         self.problems: list[str] = []
         self.unanswered = 0
         self.refused = 0
@@ -68,7 +83,7 @@ class Client:
                 checked = 0
         self._check_all()
         self._clear()
-        told.send((since, self.calls, self.unanswered, self.refused, self.problems))
+        told.send((since, self.calls, self.unanswered, self.refused, self.still_there, self.problems))
 
     def _step(self) -> int:
         """Do something; how many operations that was: one for each entry that was dealt with."""
@@ -129,16 +144,18 @@ class Client:
     def _take(self) -> int:
         name = self._some()
         self._change(lambda: self.store.take(name).close(), {name: None})
+        self.taken.add(name)
         return 1
 
     def _take_many(self) -> int:
-        names = self.random.sample(self.model.firm(), 8)
+        names = self.random.sample(self.model.firm(), MOST_TAKEN)
 
         def take() -> None:
             for file in self.store.take_many(names).values():
                 file.close()
 
         self._change(take, dict.fromkeys(names))
+        self.taken.update(names)
         return len(names)
 
     def _discard(self) -> int:
@@ -282,9 +299,9 @@ class Client:
             happened = True
         if happened:
             model.apply(after)
-        for item in after.values():
-            if item is not None and not item.links:
-                item.close()
+        # One that replaces another comes under all the names that this has.
+        for item in {item for item in after.values() if item is not None and not item.links}:
+            item.close()
 
     def _has_happened(self, model: Model, after: State) -> bool:
         before = model.before(after)
@@ -339,26 +356,40 @@ class Client:
                 self.problems.append(f"{name} is there after its time")
 
     def _check_all(self) -> None:
-        self._check(f"{self.prefix}*", self.model, {name for name, _ in self.sealed})
+        there = self._check(f"{self.prefix}*", self.model, self.taken | {name for name, _ in self.sealed})
+        self._give_back((there & self.taken) - set(self.model.names))
+        self.taken.clear()
 
-    def _check(self, pattern: str, model: Model, others: frozenset[str] | set[str] = frozenset()) -> None:
-        """There is what must be there, and nothing else; and wait until what has hung up is gone."""
+    def _give_back(self, names: set[str]) -> None:
+        """What was taken may be there still if the server died as soon as it had been sent; see docs/keeper.md."""
+        self.still_there += len(names)
+        for name in names:
+            self._until_done(lambda name=name: self.store.discard(name), fdstorefs.NoSuchEntry)
+
+    def _check(self, pattern: str, model: Model, others: frozenset[str] | set[str] = frozenset()) -> set[str]:
+        """There is what must be there, and nothing else but `others`; and wait until what has hung up is gone.
+
+        Returns what is there.
+        """
         until = time.monotonic() + PATIENCE_SECONDS
         while True:
             asked = now()
             there = {
                 entry.name for entry in repeat(self.store, lambda store: store.list(pattern, details=False))
             }
-            wrong = self._wrong(model, there - others, asked)
+            wrong = self._wrong(model, there, others, asked)
             if not wrong or time.monotonic() > until:
                 break
             time.sleep(0.01)
         self.problems += wrong
         gone = [name for name in model.names if name not in there]
         model.apply(dict.fromkeys(gone))
+        return there
 
-    def _wrong(self, model: Model, there: set[str], asked: float) -> list[str]:
-        stray = [f"left over: {name}" for name in sorted(there - set(model.names))]
+    def _wrong(
+        self, model: Model, there: set[str], others: frozenset[str] | set[str], asked: float
+    ) -> list[str]:
+        stray = [f"left over: {name}" for name in sorted(there - others - set(model.names))]
         lost = [
             f"lost: {name}"
             for name, item in model.names.items()

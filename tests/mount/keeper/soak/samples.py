@@ -38,6 +38,10 @@ class Sample(NamedTuple):
         """Of each process."""
         return self.server_descriptors, self.keeper_descriptors, self.spare_descriptors
 
+    def has_no_more_than(self, before: "Sample") -> bool:
+        """Whether no process has more descriptors. It may have fewer: one more may have been about to be closed."""
+        return all(now <= then for now, then in zip(self.descriptors, before.descriptors, strict=True))
+
 
 def take(status: fdstorefs.Status, operations: int, seconds: float, crashes: int) -> Sample | None:
     """A sample, None if a process ended meanwhile or there is no spare at this moment."""

@@ -37,7 +37,10 @@ class Plan(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What came of it. `before` and `after` are samples with the same entries, when nobody did anything."""
+    """What came of it. `before` and `after` are samples with the same entries, when nobody did anything.
+
+    `still_there` are entries that were taken as the server died, and found again.
+    """
 
     plan: Plan
     samples: list[Sample]
@@ -46,6 +49,7 @@ class Result(NamedTuple):
     calls: int
     unanswered: int
     refused: int
+    still_there: int
     crashes: list[int]
     problems: list[str]
 
@@ -72,7 +76,7 @@ class Soak:
         self._files: list[int] = []
         self._samples: list[Sample] = []
         self._crashes: list[int] = []
-        self._outcome = [0, 0, 0]
+        self._outcome = [0, 0, 0, 0]
         self._problems: list[str] = []
         self._operations = 0
         self._beneath = os.open(mount, os.O_RDONLY | os.O_DIRECTORY)
@@ -173,7 +177,7 @@ class Soak:
         until = time.monotonic() + PATIENCE_SECONDS
         while True:
             sample = self._sample()
-            if sample.descriptors == before.descriptors or time.monotonic() > until:
+            if sample.has_no_more_than(before) or time.monotonic() > until:
                 return sample
             time.sleep(0.05)
 
