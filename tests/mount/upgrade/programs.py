@@ -128,7 +128,17 @@ class Installed:
                 os.kill(pid, signal.SIGTERM)
         except (fdstorefs.StoreError, ProcessLookupError):
             pass
-        return not mounted_below(self.mount)
+        return not mounted_below(self.mount) and not self._processes()
+
+    def _processes(self) -> list[str]:
+        """Of what is installed: they are in nobody's way, but may be writing what Python compiles."""
+        return [pid for pid in os.listdir("/proc") if pid.isdigit() and self._is_ours(pid)]
+
+    def _is_ours(self, pid: str) -> bool:
+        try:
+            return os.fsencode(self.directory) in Path(f"/proc/{pid}/cmdline").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            return False
 
 
 def _link(path: str) -> str:
