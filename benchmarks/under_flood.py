@@ -6,6 +6,7 @@ of the same stash while nobody else asks: the ratios are what to compare, the mi
 
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -21,6 +22,7 @@ from contextlib import contextmanager
 from statistics import median, quantiles
 
 import fdstorefs
+from fdstorefs.server.budget import budget
 
 FLOODING_UID, MEASURED_UID = 60_001, 60_002
 CONNECTIONS, THREADS = 256, 64
@@ -35,7 +37,11 @@ def main() -> None:
         alone = {door: _measured(mount, door) for door in ("socket", "mount")}
         print("| flood | stash through | median | 99 of 100 | median to alone |")
         print("| --- | --- | ---: | ---: | ---: |")
-        for name, flood in (("none", None), ("256 connections", _connections), ("64 threads", _threads)):
+        for name, flood in (
+            ("none", None),
+            (f"{_share()} connections", _connections),
+            ("64 threads", _threads),
+        ):
             with _flooding(mount, flood):
                 for door in ("socket", "mount"):
                     times = _measured(mount, door)
@@ -141,7 +147,7 @@ def _connections(mount: str) -> None:
     file = os.memfd_create("flood")
     waiting = select.epoll()
     connections = {}
-    for number in range(CONNECTIONS):
+    for number in range(_share()):
         connected = socket.socket(socket.AF_UNIX)
         connected.connect(f"{mount}/.fdstore")
         call = {
@@ -158,6 +164,11 @@ def _connections(mount: str) -> None:
             connected, call_bytes = connections[fd]
             connected.recv(4096)
             connected.sendmsg([call_bytes], beside)
+
+
+def _share() -> int:
+    """As many connections as one user may have at the limit of descriptors that the instance has, too."""
+    return min(CONNECTIONS, budget(resource.getrlimit(resource.RLIMIT_NOFILE)[1]).connections.per_uid)
 
 
 def _threads(mount: str) -> None:

@@ -19,6 +19,7 @@ from fdstorefs.server.varlink.flight import Flight, bounds
 from fdstorefs.server.varlink.outbox import SEND_FLAGS, Outbox
 from fdstorefs.server.varlink.peer import HeldPeer
 from fdstorefs.server.varlink.sender import Sender
+from fdstorefs.server.varlink.turned_away import TurnedAway
 
 ACCEPTED_AT_ONCE = 16
 PAUSE_SECONDS = 0.1
@@ -67,6 +68,7 @@ class Reception:
         self._subjects = subjects
         self._clients: dict[Connection, None] = {}
         self._turns: dict[int, UserTurns] = {}
+        self._turned_away = TurnedAway()
         self._connections = Shares(*limits.connections)
         self._memory = Shares(*limits.memory)
         self._held = Shares(*limits.held)
@@ -251,7 +253,7 @@ class Reception:
         return self._turns[uid]
 
     def _turn_away(self, connected: socket.socket, uid: int, error: StoreError) -> None:
-        log.warning("a further connection of uid %d is refused: %s", uid, error.message)
+        self._turned_away.tell(uid, error.message)
         with connected:
             try:
                 connected.send(self.failure(error).data, SEND_FLAGS)
