@@ -46,7 +46,8 @@ class Installed:
         """Have this version installed from now on."""
         copy = self.directory / f"program-{version}-{len(list(self.directory.iterdir()))}"
         package = copy / "fdstorefs"
-        shutil.copytree(f"{REPOSITORY}/fdstorefs", package)
+        # Another test may be having something compiled, which is renamed when it is whole.
+        shutil.copytree(f"{REPOSITORY}/fdstorefs", package, ignore=shutil.ignore_patterns("*.pyc.*"))
         all_changes = {"__init__.py": (f'"{fdstorefs.__version__}"', f'"{version}"'), **(changes or {})}
         for name, (former, new) in all_changes.items():
             text = (package / name).read_text()
