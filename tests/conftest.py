@@ -1,10 +1,18 @@
-"""What holds for every test: where CI is set, a test that can't run has failed."""
+"""What holds for every test: where CI is set, a test that can't run has failed; and nobody's signals are ignored."""
 
 import os
+import signal
 from collections.abc import Generator
 from typing import Any
 
 import pytest
+
+
+def pytest_configure() -> None:
+    """What a shell runs in the background inherits that signals are ignored, and so would all that tests start."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 def _skips_count_as_failures() -> bool:
