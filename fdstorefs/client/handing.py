@@ -184,15 +184,30 @@ class Handing:
             time.sleep(_AGAIN_SECONDS)
 
     def _raise_last_words(self, error: OSError) -> None:
-        """Whoever is gone may have said why."""
+        """Whoever is gone may have said why, after all that it said before."""
         if isinstance(error, BrokenPipeError | ConnectionResetError):
-            self._receive()
+            until = time.monotonic() + self._patience
+            while time.monotonic() < until:
+                close_all(self._receive_any()[0].descriptors)
         raise _lost(error) from None
 
     # Frames in
 
     def _receive(self, *expected: int) -> Frame:
         """The next frame, which is one of the expected; raises what the other side refuses for."""
+        frame, count = self._receive_any()
+        try:
+            if frame.kind not in expected:
+                raise ProtocolError(f"the other side sent a frame of kind {frame.kind} that nobody expected")
+            if count != len(frame.descriptors):
+                raise self._missing(frame.payload, len(frame.descriptors))
+        except BaseException:
+            close_all(frame.descriptors)
+            raise
+        return frame
+
+    def _receive_any(self) -> tuple[Frame, int]:
+        """The next frame, and how many descriptors were sent with it; raises what the other side refuses for."""
         header, descriptors = self._receive_header()
         try:
             magic, kind, count, _, length, checksum = _HEADER.unpack(header)
@@ -204,14 +219,10 @@ class Handing:
             payload = _load(data)
             if kind == REFUSED:
                 raise _refusal(payload)
-            if kind not in expected:
-                raise ProtocolError(f"the other side sent a frame of kind {kind} that nobody expected")
-            if count != len(descriptors):
-                raise self._missing(payload, len(descriptors))
         except BaseException:
             close_all(descriptors)
             raise
-        return Frame(kind, payload, data, descriptors)
+        return Frame(kind, payload, data, descriptors), count
 
     def _receive_header(self) -> tuple[bytes, list[int]]:
         header, descriptors = b"", array.array("i")

@@ -154,6 +154,28 @@ def test_a_source_that_goes_away_has_given_nothing(pair: tuple[socket.socket, so
     assert not shelf.is_done
 
 
+@pytest.mark.parametrize("takes", [False, True])
+def test_one_who_greets_and_goes_away_is_lost(pair: tuple[socket.socket, socket.socket], takes: bool) -> None:
+    """Before it is greeted: what it has said until then is no answer."""
+    with pair[1]:
+        pair[1].sendall(greeting() + (frame(LOT, {"nodes": []}) if takes else b""))
+    handing = Handing(pair[0])
+    error = outcome(lambda: handing.take(Shelf()) if takes else handing.give(lots(1)))
+
+    assert isinstance(error, Lost)
+
+
+def test_the_last_words_of_one_who_goes_away_are_heard(pair: tuple[socket.socket, socket.socket]) -> None:
+    """Why it refuses comes after what it has said before; the files among that are closed."""
+    with pair[1]:
+        pair[1].sendall(greeting())
+        socket.send_fds(pair[1], [frame(LOT, {"nodes": []}, count=1)], [0])
+        pair[1].sendall(frame(REFUSED, {"error": Denied.identifier, "message": "no"}))
+    error = outcome(lambda: Handing(pair[0]).take(Shelf()))
+
+    assert (Denied, "the other side: no") == (type(error), str(error.message))
+
+
 def test_a_taker_that_goes_away_has_done_who_knows_what(pair: tuple[socket.socket, socket.socket]) -> None:
     """Whoever gives is told, and does not take it for done."""
 
