@@ -74,9 +74,7 @@ class KeeperLine:
         self._again_at = 0.0
         self._loop: Loop | None = None
         self._spare: Spare | None = None
-        self._pidfd = -1
-        self.pid = 0
-        self._belongs_to(held.keeper, os.pidfd_open(held.keeper))
+        self.pid, self._pidfd = held.keeper, os.pidfd_open(held.keeper)
         self.everything: Callable[[], Pairs] = tuple
         self.journal_descriptor: Callable[[], int | None] = lambda: None
         self.may_keep: Callable[[int], bool] = lambda _pid: True
@@ -205,9 +203,8 @@ class KeeperLine:
     def stay(self) -> None:
         """Nobody takes over."""
         self._is_left = False
-        if self._loop is not None:
-            self._loop.unregister(self._socket.fileno())
-            self._loop.register(self._socket.fileno(), self._on_event)
+        self._stop_listening()
+        self._start_listening()
         try:
             self._send(Verb.STAY)
         except (_KeeperGone, Overloaded):
@@ -216,9 +213,13 @@ class KeeperLine:
     @property
     def has_keeper(self) -> bool:
         """Whether the keeper lives, and can still do anything."""
+        return not self._is_dead and not is_dying(self.pid)
+
+    @property
+    def _is_dead(self) -> bool:
         waiting = select.poll()
         waiting.register(self._pidfd, select.POLLIN)
-        return not waiting.poll(0) and not is_dying(self.pid)
+        return bool(waiting.poll(0))
 
     @property
     def is_dismissed(self) -> bool:
@@ -274,39 +275,51 @@ class KeeperLine:
     def watch(self, loop: Loop) -> None:
         """Notice in this loop when the keeper is gone."""
         self._loop = loop
-        loop.register(self._socket.fileno(), self._on_event)
+        self._start_listening()
         if self.unit is not None and not self._waits:
             self.unit.watch(loop, self.journal_descriptor())
 
     def unwatch(self) -> None:
         """Let the keeper go, whatever becomes of it."""
-        if self._loop is not None:
-            self._loop.unregister(self._socket.fileno())
-            self._loop = None
+        self._stop_listening()
+        self._loop = None
         if self.unit is not None:
             self.unit.unwatch()
 
-    def _on_event(self, _events: int) -> None:
-        if self._is_left and self._loop is not None:
-            # The new server looks for another keeper, or we do if we stay.
+    def _start_listening(self) -> None:
+        """To its end of the line, which tells first, and to its process: a fork may have that end, and be stuck."""
+        if self._loop is not None:
+            self._loop.register(self._socket.fileno(), self._on_event)
+            self._loop.register(self._pidfd, self._on_event)
+
+    def _stop_listening(self) -> None:
+        if self._loop is not None:
             self._loop.unregister(self._socket.fileno())
-        elif not self._listen():
+            self._loop.unregister(self._pidfd)
+
+    def _on_event(self, _events: int) -> None:
+        if self._is_left:
+            # The new server looks for another keeper, or we do if we stay.
+            self._stop_listening()
+        elif not self._listen() or self._is_dead:
             self._is_lost = True
             self._look_for_another()
 
     def _listen(self) -> bool:
-        """Hear of a spare, or that an upgrade is wanted: all that a keeper says. False at the end of the line."""
+        """Hear all that a keeper has said: of a spare, or that an upgrade is wanted. False at the end of the line."""
         try:
-            message = wire.receive(self._socket)
+            while (message := wire.receive(self._socket)) is not None:
+                if message.verb is Verb.SPARE:
+                    line = socket.socket(fileno=message.descriptors[0])
+                    self._set_spare(Spare(message.numbers[0], line))
+                elif message.verb is Verb.UPGRADE and self._loop is not None:
+                    # Later, for it says something itself, and this keeper may be about to be replaced.
+                    self._loop.call_soon(self.upgrade_wanted)
         except BlockingIOError:
             return True
         except (OSError, NotUnderstood):
             return False
-        if message is not None and message.verb is Verb.SPARE:
-            self._set_spare(Spare(message.numbers[0], socket.socket(fileno=message.descriptors[0])))
-        elif message is not None and message.verb is Verb.UPGRADE:
-            self.upgrade_wanted()
-        return message is not None
+        return False
 
     def _set_spare(self, spare: Spare | None) -> None:
         if self._spare is not None:
@@ -320,7 +333,7 @@ class KeeperLine:
             self._replace()
         except Overloaded as error:
             log.error("%s", error.message)
-            self._loop.unregister(self._socket.fileno())
+            self._stop_listening()
             self._loop.call_at(self._again_at, self._look_for_another)
 
     def _replace(self) -> None:
@@ -373,13 +386,7 @@ class KeeperLine:
     def _begin_with(self, new: Replacement) -> None:
         if self.unit is not None:
             self.unit.main_process(new.pid)
-        if self._loop is not None:
-            self._loop.unregister(self._socket.fileno())
-        self._socket.close()
-        self._socket = new.line
-        self._belongs_to(new.pid, os.pidfd_open(new.pid))
-        if self._loop is not None:
-            self._loop.register(self._socket.fileno(), self._on_event)
+        self._belongs_to(new.pid, os.pidfd_open(new.pid), new.line)
 
     def _hand_over(self) -> int:
         journal = self.journal_descriptor()
@@ -426,10 +433,14 @@ class KeeperLine:
         except ChildProcessError:
             return  # we are its child, or were
 
-    def _belongs_to(self, pid: int, pidfd: int) -> None:
-        if self._pidfd >= 0:
-            os.close(self._pidfd)
+    def _belongs_to(self, pid: int, pidfd: int, line: socket.socket | None = None) -> None:
+        self._stop_listening()
+        os.close(self._pidfd)
         self.pid, self._pidfd = pid, pidfd
+        if line is not None:
+            self._socket.close()
+            self._socket = line
+        self._start_listening()
 
     # Sending
 

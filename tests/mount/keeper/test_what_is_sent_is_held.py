@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from fdstorefs.host.syscalls import pidfd_getfd
 from tests.mount.keeper.conftest import StandIn, held_by
 from tests.mount.waiting import wait_for
 
@@ -122,6 +123,20 @@ def test_a_spare_that_does_not_say_that_it_keeps_is_passed_over(
     assert [True] * 3 == [stand_in.is_same(n, fd) for n, fd in zip([1, 2, 3], files, strict=True)]
 
 
+def test_its_end_is_noticed_though_another_has_its_end_of_the_line(
+    stand_in: StandIn, files: list[int]
+) -> None:
+    """As a spare that is being forked does until it is scheduled."""
+    stand_in.ask("keep", files, numbers=[1, 2, 3])
+    copies = sockets_of(stand_in.ask("who")["keeper"])
+    try:
+        stand_in.kill("keeper")
+        assert [1, 2, 3] == stand_in.kill("server")["numbers"]
+    finally:
+        for each in copies:
+            os.close(each)
+
+
 def test_a_spare_of_one_that_was_started_late_holds_nothing(stand_in: StandIn, files: list[int]) -> None:
     """What its keeper has by then it lets go of."""
     stand_in.ask("keep", files, numbers=[1, 2, 3])
@@ -198,3 +213,13 @@ def test_the_spare_is_forked_once(stand_in: StandIn) -> None:
 
     assert spare == wait_for(lambda: stand_in.ask("who")["spare"])
     assert held_by(spare) < held_by(stand_in.ask("who")["keeper"])
+
+
+def sockets_of(pid: int) -> list[int]:
+    """Copies of all that a process has."""
+    pidfd = os.pidfd_open(pid)
+    numbers = [int(name) for name in os.listdir(f"/proc/{pid}/fd")]
+    sockets = [each for each in numbers if os.readlink(f"/proc/{pid}/fd/{each}").startswith("socket:")]
+    copies = [pidfd_getfd(pidfd, each) for each in sockets]
+    os.close(pidfd)
+    return copies
