@@ -18,7 +18,7 @@ from fdstorefs.containers.container import Container
 from fdstorefs.containers.letting_go import keep_only
 from fdstorefs.host import mount_table, procfs, syscalls
 from fdstorefs.host.mount_table import Mount
-from fdstorefs.host.readable import becomes_readable, wait_until_readable
+from fdstorefs.host.readable import becomes_readable
 from fdstorefs.server.mounting import MountError
 
 SECONDS = 10.0
@@ -125,7 +125,7 @@ def wait_for_all() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     for pidfd in _stuck:
-        wait_until_readable(pidfd)
+        becomes_readable(pidfd, None)
 
 
 def _understood(message: bytes, beside: list[tuple[int, int, bytes]]) -> Brought:

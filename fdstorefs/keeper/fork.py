@@ -32,7 +32,7 @@ def fork(live: Callable[[socket.socket], int]) -> tuple[int, socket.socket]:
     pid = os.fork()
     if pid == 0:
         ours.close()
-        _end(_outcome(live, its))
+        end(_outcome(live, its))
     its.close()
     return pid, ours
 
@@ -47,7 +47,8 @@ def _outcome(live: Callable[[socket.socket], int], line: socket.socket) -> int:
         return FAILED
 
 
-def _end(code: int) -> NoReturn:
+def end(code: int) -> NoReturn:
+    """End this process at once: what was said is said, and nothing else is done any more."""
     try:
         flush()
     finally:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from fdstorefs.keeper import program
 from fdstorefs.keeper.adoption import Adoption
+from fdstorefs.keeper.fork import end
 from fdstorefs.keeper.holding import Held, Holding
 from fdstorefs.keeper.keeper import Keeper
 from fdstorefs.keeper.program import HowToStart
@@ -25,18 +26,11 @@ def main(told: dict[str, Any]) -> NoReturn:
             raise ValueError(f"the table of what is held has format {told['format']}, not {program.FORMAT}")
         how, held = HowToStart(*told["how"]), program.read_held(told)
         if told["keeper"] is None:
-            _end(program.start(how, held, how.options))
+            end(program.start(how, held, how.options))
     except Exception as error:
         _tell_former(line, f"{type(error).__name__}: {error}")
         raise
     sys.exit(_keeper(how, held, told["keeper"]).run())
-
-
-def _end(code: int) -> NoReturn:
-    """At once, as a server does that was forked."""
-    for stream in filter(None, (sys.stdout, sys.stderr)):
-        stream.flush()
-    os._exit(code)
 
 
 def _tell_former(line: tuple[int, object] | None, why: str) -> None:

@@ -1,6 +1,5 @@
 """What the two doors of an instance, the mount and the socket, share."""
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +10,7 @@ from fdstorefs.server.budget import budget
 from fdstorefs.server.intake import Intake
 from fdstorefs.server.loop import Loop
 from fdstorefs.server.record import Records
-from fdstorefs.server.shares import Shares
+from fdstorefs.server.shares import Counts, Shares
 from fdstorefs.server.subjects import Subjects
 
 
@@ -29,11 +28,11 @@ class Context:
     status: Callable[[], dict[str, Any]]
     upgrade: Callable[[Callable[[StoreError], None]], None] | None = None
     upgraded: dict[str, Any] | None = None
-    restores: Counter[int] = field(default_factory=Counter)
+    restores: Counts = field(default_factory=Counts)
     """How many restores each user has begun and not done."""
-    dumps: Counter[int] = field(default_factory=Counter)
+    dumps: Counts = field(default_factory=Counts)
     """How many dumps each user has under way."""
-    lists: Counter[int] = field(default_factory=Counter)
+    lists: Counts = field(default_factory=Counts)
     """How many lists each user has under way that are one reply."""
     staged: Shares = field(init=False)
     """Open files that have come with those."""

@@ -1,6 +1,5 @@
 """Shares: how much of something scarce each user may have, so that one cannot use up what all need. Pure."""
 
-from collections import Counter
 from typing import NamedTuple
 
 
@@ -9,6 +8,24 @@ class Most(NamedTuple):
 
     per_uid: int
     total: int
+
+
+class Counts(dict[int, int]):
+    """How many of something each user has; who has none is not in it."""
+
+    __slots__ = ()
+
+    def of(self, uid: int) -> int:
+        """What this user has."""
+        return self.get(uid, 0)
+
+    def add(self, uid: int, more: int) -> None:
+        """Give the user more; a negative number takes it back."""
+        count = self.get(uid, 0) + more
+        if count:
+            self[uid] = count
+        else:
+            self.pop(uid, None)
 
 
 class Shares:
@@ -20,24 +37,22 @@ class Shares:
         self.per_uid = per_uid
         self.total = total
         self.used = 0
-        self._by_uid: Counter[int] = Counter()
+        self._by_uid = Counts()
 
     def of(self, uid: int) -> int:
         """What this user has."""
-        return self._by_uid[uid]
+        return self._by_uid.of(uid)
 
     def fits(self, uid: int, amount: int) -> bool:
         """Whether the user could have `amount` more."""
-        return self._by_uid[uid] + amount <= self.per_uid and self.used + amount <= self.total
+        return self._by_uid.of(uid) + amount <= self.per_uid and self.used + amount <= self.total
 
     def take(self, uid: int, amount: int) -> None:
         """Give the user more, whether it fits or not; a negative amount takes it back."""
         if not amount:
             return
         self.used += amount
-        self._by_uid[uid] += amount
-        if not self._by_uid[uid]:
-            del self._by_uid[uid]
+        self._by_uid.add(uid, amount)
 
 
 class Share:

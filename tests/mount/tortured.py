@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -54,7 +55,7 @@ def repeat(store: Store, what: Callable[[Store], Any]) -> Any:
 
 
 @dataclass
-class Client:
+class Client(ABC):
     """One process. `sure` are its entries as they must be: name to our own descriptor of the open file."""
 
     mount: str
@@ -66,9 +67,9 @@ class Client:
     counter: int = 0
     """Of names that it has given."""
 
+    @abstractmethod
     def run(self, told: Connection) -> None:
         """Until there is something to receive; then send what came of it."""
-        raise NotImplementedError
 
 
 class Tortured:

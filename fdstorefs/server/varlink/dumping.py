@@ -6,7 +6,7 @@ it goes out, as it is then. What does not get out of the door is judged again wh
 
 import re
 import time
-from collections import Counter, deque
+from collections import deque
 from typing import Any
 
 from fdstorefs.core.access import Target
@@ -49,7 +49,7 @@ def dump(context: Context, call: Call) -> "Dump":
         raise expected_more()
     leaves_out = parameters.flag(call.parameters, "leaveOut")
     uid = call.subject.uid
-    if context.dumps[uid] >= MOST_AT_A_TIME:
+    if context.dumps.of(uid) >= MOST_AT_A_TIME:
         raise Overloaded(f"uid {uid} has {MOST_AT_A_TIME} dumps under way", hint="wait until one is done")
     return Dump(context, call.subject, pattern(call.parameters), leaves_out=leaves_out)
 
@@ -77,7 +77,7 @@ class Dump:
     def start(self, exchange: Exchange) -> None:
         """Begin."""
         self._exchange = exchange
-        self._context.dumps[self._subject.uid] += 1
+        self._context.dumps.add(self._subject.uid, 1)
         self._end_subscription = self._context.store.events.subscribe(self._subject.uid, self._heard)
         self._go_on()
 
@@ -106,8 +106,7 @@ class Dump:
     def stop(self) -> None:
         """Forget everything."""
         self._end_subscription()
-        self._context.dumps[self._subject.uid] -= 1
-        self._context.dumps += Counter()  # without those that have none
+        self._context.dumps.add(self._subject.uid, -1)
         self._walk.close()
         if self._timer is not None:
             self._timer.cancel()

@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections import Counter
 from collections.abc import Generator
 from typing import Any
 
@@ -31,7 +30,7 @@ def list_entries(context: Context, call: Call) -> "Listing":
     parameters.only(call.parameters, PARAMETERS)
     wanted, details = pattern(call.parameters), parameters.flag(call.parameters, "details")
     uid = call.subject.uid
-    if not call.more and context.lists[uid] >= MOST_AT_A_TIME:
+    if not call.more and context.lists.of(uid) >= MOST_AT_A_TIME:
         raise Overloaded(
             f"uid {uid} has {MOST_AT_A_TIME} lists in one reply under way", hint="call with `more`"
         )
@@ -65,8 +64,7 @@ class Listing:
 
     def _count(self, times: int) -> None:
         if not self._more:
-            self._context.lists[self._subject.uid] += times
-            self._context.lists += Counter()  # without those that have none
+            self._context.lists.add(self._subject.uid, times)
 
     def told(self) -> dict[str, Any]:
         """How far it has come. In one reply nothing has been said yet, and another server begins anew."""

@@ -79,12 +79,11 @@ class Staging:
         self._names = self._bytes = 0
         self._is_open = True
         self._staged = Share(context.staged, subject.uid)
-        restores = context.restores
-        if restores[subject.uid] >= MOST_AT_A_TIME:
+        if context.restores.of(subject.uid) >= MOST_AT_A_TIME:
             raise Overloaded(
                 f"uid {subject.uid} has {MOST_AT_A_TIME} restores under way", hint="wait until one is done"
             )
-        restores[subject.uid] += 1
+        context.restores.add(subject.uid, 1)
 
     def require_same(self, subject: Subject) -> None:
         """Raise InvalidArgument if somebody else goes on with it."""
@@ -190,8 +189,7 @@ class Staging:
         """Let go of everything; what is stored by now is held by its entries."""
         if self._is_open:
             self._is_open = False
-            self._context.restores[self._who[0]] -= 1
-            self._context.restores += Counter()  # without those that have none
+            self._context.restores.add(self._who[0], -1)
         self._take_back()
         self._staged.set(0)
         files, self._files = self._files, {}

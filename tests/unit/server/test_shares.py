@@ -1,6 +1,6 @@
 """Shares: one user cannot use up what all need."""
 
-from fdstorefs.server.shares import Share, Shares
+from fdstorefs.server.shares import Counts, Share, Shares
 
 
 def test_a_user_is_bounded_and_others_are_not_concerned() -> None:
@@ -43,3 +43,15 @@ def test_what_is_given_back_is_forgotten() -> None:
     assert shares.of(1) == 0
     assert shares.fits(1, 10)
     assert not shares.fits(1, 11)
+
+
+def test_who_has_none_is_not_counted() -> None:
+    """Users who come and go leave no trace, also if they had none to begin with."""
+    counts = Counts()
+    counts.add(1, 2)
+    counts.add(2, 1)
+    counts.add(3, 0)
+    counts.add(2, -1)
+
+    assert {1: 2} == counts
+    assert [2, 0, 0] == [counts.of(uid) for uid in (1, 2, 3)]

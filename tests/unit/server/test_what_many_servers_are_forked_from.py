@@ -28,15 +28,15 @@ def test_new_objects_lie_among_themselves() -> None:
 
 
 def test_code_that_servers_execute_lies_together() -> None:
-    """Of all functions of a module every tenth, on no more pages than they fill; and it does what it did."""
+    """Of all functions every tenth, on at most four times the pages that they fill; and they do what they did."""
     found = _output_of(
         """
-import argparse, sys, types
+import argparse, gc, sys, types
 from fdstorefs.server import warmth
 
-functions = [each for each in vars(argparse.ArgumentParser).values() if type(each) is types.FunctionType][::10]
+functions = [each for each in gc.get_objects() if type(each) is types.FunctionType][::10]
 warmth.warm_up({id(function.__code__) for function in functions})
-codes = [function.__code__ for function in functions]
+codes = {id(function.__code__): function.__code__ for function in functions}.values()
 pages = {(id(code) + at) // 4096 for code in codes for at in range(0, sys.getsizeof(code), 512)}
 print(len(pages) <= 2 + sum(map(sys.getsizeof, codes)) // 1024, argparse.ArgumentParser(prog="ours").prog)
 """

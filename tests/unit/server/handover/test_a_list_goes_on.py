@@ -1,7 +1,6 @@
 """A list goes on behind what has been said, whatever there is, and wherever it was."""
 
 import json
-from collections import Counter
 from collections.abc import Callable, Generator
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +14,7 @@ from fdstorefs.core.node import Box
 from fdstorefs.core.store import Store
 from fdstorefs.core.subject import Subject
 from fdstorefs.server.record import Records
+from fdstorefs.server.shares import Counts
 from fdstorefs.server.varlink import listing
 from fdstorefs.server.varlink.listing import Listing, rest_of
 from fdstorefs.server.varlink.reply import Reply
@@ -84,7 +84,7 @@ def store_of(count: int) -> tuple[Any, list[str]]:
     names = [f"{number:03}" for number in range(count)]
     for name in names:
         store.create(Subject(0, 0), store.root, name)
-    return SimpleNamespace(store=store, records=Records(store), lists=Counter()), names
+    return SimpleNamespace(store=store, records=Records(store), lists=Counts()), names
 
 
 @pytest.mark.parametrize("more", [False, True])
