@@ -69,6 +69,10 @@ def mount_of(options: "argparse.Namespace") -> str | None:
 
 def serve(options: "argparse.Namespace") -> None:
     """Serve until told to end. Raises Failure, or the StoreError that kept it from starting."""
+    from fdstorefs.containers.scouting import scout
+
+    executed = scout()  # before all else is loaded
+
     import logging
 
     from fdstorefs.containers.host import run
@@ -77,7 +81,7 @@ def serve(options: "argparse.Namespace") -> None:
     logging.basicConfig(level=logging.INFO, format="fdstorefs: %(message)s")
     told = HostOptions(_for_each(options), socket_of(options), options.ready_fd)
     serving.check_policies(told.serve)
-    run(told)
+    run(told, executed)
 
 
 def _for_each(options: "argparse.Namespace") -> "ServeOptions":

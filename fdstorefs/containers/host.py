@@ -16,7 +16,6 @@ from fdstorefs.containers.nursery import Nursery
 from fdstorefs.containers.options import HostOptions
 from fdstorefs.containers.places import CALLS, Places
 from fdstorefs.containers.record import Records
-from fdstorefs.containers.rehearsal import rehearse
 from fdstorefs.containers.service import Service
 from fdstorefs.host.descriptors import Descriptors, raise_limit
 from fdstorefs.host.syscalls import set_dumpable
@@ -42,8 +41,11 @@ _WARM = (
 """What a server may come to need. It has the rights of a container's root by then, who may not be able to read it."""
 
 
-def run(options: HostOptions) -> None:
-    """Serve until told to end; what was started goes on. Raises HostError, and PolicyError, with nothing changed."""
+def run(options: HostOptions, executed: frozenset[int] = frozenset()) -> None:
+    """Serve until told to end; what was started goes on. Raises HostError, and PolicyError, with nothing changed.
+
+    `executed` is what the processes of an instance are known to execute (see `scouting`).
+    """
     set_dumpable(False)
     raise_limit()
     for name in _WARM:
@@ -51,7 +53,7 @@ def run(options: HostOptions) -> None:
     interface.description()
     records = Records(options.records)
     records.prepare()
-    warm_up(rehearse(records, options.socket))
+    warm_up(executed)
     nursery = Nursery(partial(become, records, options.socket))
     door = Door(options.socket)
     try:

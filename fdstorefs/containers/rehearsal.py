@@ -1,20 +1,21 @@
-"""An instance that nobody asked for, started and ended before all others: it shows which code they will execute."""
+"""An instance that nobody asked for, started and ended before all others: it shows what they will execute."""
 
 import logging
 import os
 import select
 import signal
-import struct
 import sys
+import tempfile
 import threading
-from collections.abc import Callable
-from types import FrameType
+from collections.abc import Callable, Iterator
+from types import CodeType, FrameType
 from typing import Any, NoReturn
 
 from fdstorefs.containers.container import Container
 from fdstorefs.containers.keeping import READY, become, to_keep
 from fdstorefs.containers.options import MOUNT
 from fdstorefs.containers.record import Process, Record, Records
+from fdstorefs.containers.scouting import Report, add_code, add_names
 from fdstorefs.host import procfs, syscalls
 from fdstorefs.server.namespaces import enter_new_user_namespace
 from fdstorefs.server.options import ServeOptions, to_json
@@ -24,35 +25,35 @@ log = logging.getLogger(__name__)
 SECONDS = 5.0
 """How long it may take to serve, and to end."""
 
-_ADDRESS = struct.Struct("Q")
-_STDIN, _STDERR = 0, 2
+_CODES, _NAMES, _STDERR = range(3)
+"""Standard streams, and what they lead to."""
+
+_NOBODY = "/nowhere"
+"""Where its server would ask for another keeper."""
 
 
-def rehearse(records: Records, socket: str) -> frozenset[int]:
-    """The ids of the code objects that keeper and server of an instance execute. None where none can be started here.
+def rehearse(report: Report) -> None:
+    """Write down what keeper and server of an instance execute; nothing where none can be started.
 
-    Whoever calls it has one thread, and has loaded all that they need.
+    Whoever calls it has one thread.
     """
     try:
-        return _rehearse(records, socket)
+        with tempfile.TemporaryDirectory(prefix="fdstorefs-") as scratch:
+            records = Records(f"{scratch}/records")
+            records.prepare()
+            _rehearse(records, report)
     except OSError as error:
         log.debug("no instance can be rehearsed: %s", error)
-        return frozenset()
 
 
-def _rehearse(records: Records, socket: str) -> frozenset[int]:
+def _rehearse(records: Records, report: Report) -> None:
     inside = _fork(_be_container)
     try:
         _await(inside.pipe, b"ready\n")
         held = _hold(inside.pid, inside.pidfd)
-        report, its_report = os.pipe()
         try:
-            keeper = _fork(lambda pipe: _be_keeper(records, socket, inside.pid, held, its_report, pipe))
-            os.close(its_report)
-            _follow(keeper, inside)
-            return _reported(report)
+            _follow(_fork(lambda pipe: _be_keeper(records, inside.pid, held, report, pipe)), inside)
         finally:
-            os.close(report)
             held.close()
     finally:
         inside.end()
@@ -102,8 +103,11 @@ def _be_container(pipe: int) -> NoReturn:
     # So that the mount point is made nowhere else.
     syscalls.mount("tmpfs", os.path.dirname(MOUNT), "tmpfs")
     os.write(pipe, b"ready\n")
-    while True:
-        signal.pause()
+    # Until who has forked this ends it, or is no more.
+    reader = select.poll()
+    reader.register(pipe, 0)
+    reader.poll()
+    os._exit(0)
 
 
 def _hold(pid: int, pidfd: int) -> Container:
@@ -111,27 +115,39 @@ def _hold(pid: int, pidfd: int) -> Container:
     return Container(os.dup(pidfd), users, mounts, procfs.open_root(pid))
 
 
-def _be_keeper(
-    records: Records, socket: str, first: int, held: Container, report: int, pipe: int
-) -> NoReturn:
+def _be_keeper(records: Records, first: int, held: Container, report: Report, pipe: int) -> NoReturn:
     # A keeper closes all but the standard streams; and what it says is of no interest.
-    os.dup2(report, _STDIN)
+    os.dup2(report.codes, _CODES)
+    os.dup2(report.names, _NAMES)
     os.dup2(os.open(os.devnull, os.O_WRONLY), _STDERR)
     options = to_json(ServeOptions(MOUNT, enforcement="daemon"))
     numbers = held.user_namespace, held.mount_namespace
     itself = Process.of(os.getpid())
     message = to_keep(Record(MOUNT, os.geteuid(), *numbers, Process.of(first), options, itself))
-    seen: set[int] = set()
+    codes: set[int] = set()
+    names: set[str] = set()
 
     def note(frame: FrameType, event: str, _argument: Any) -> None:
-        address = id(frame.f_code)
-        if event == "call" and address not in seen:
-            seen.add(address)
-            os.write(_STDIN, _ADDRESS.pack(address))
+        code = frame.f_code
+        if event == "call" and id(code) not in codes:
+            codes.add(id(code))
+            add_code(_CODES, hash(code))
+            new = [name for name in dict.fromkeys(_names(code)) if name not in names]
+            names.update(new)
+            add_names(_NAMES, new)
 
     threading.setprofile(note)
     sys.setprofile(note)
-    become(records, socket, message, (*held.descriptors, pipe))
+    become(records, _NOBODY, message, (*held.descriptors, pipe))
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """Those that CPython has once for all code: of variables and attributes, and constants that look like them."""
+    yield from (*code.co_names, *code.co_varnames, *code.co_freevars, *code.co_cellvars)
+    for constant in code.co_consts:
+        for each in constant if type(constant) is tuple else (constant,):
+            if type(each) is str and each.isascii() and each.isidentifier():
+                yield each
 
 
 def _follow(keeper: _Child, inside: _Child) -> None:
@@ -143,10 +159,3 @@ def _follow(keeper: _Child, inside: _Child) -> None:
             raise OSError("the instance does not end")
     finally:
         keeper.end()
-
-
-def _reported(pipe: int) -> frozenset[int]:
-    said = b""
-    while part := os.read(pipe, 65536):
-        said += part
-    return frozenset(address for (address,) in _ADDRESS.iter_unpack(said))

@@ -29,7 +29,7 @@ _kept: list[object] = []
 def warm_up(executed: Collection[int] = ()) -> None:
     """Make this process one to fork servers from. It should have loaded all that they need, and have one thread.
 
-    `executed` are the ids of code objects of which it is known that servers will execute them.
+    `executed` are the hashes of code objects of which it is known that servers will execute them.
     """
     make_ready(load_policies((), "/"), instance.FIRST_GENERATION)
     gc.collect()
@@ -53,7 +53,7 @@ def _lay_together(executed: frozenset[int]) -> None:
 
 def _is_in(code: CodeType, executed: frozenset[int]) -> bool:
     inner = (each for each in code.co_consts if type(each) is CodeType)
-    return id(code) in executed or any(_is_in(each, executed) for each in inner)
+    return hash(code) in executed or any(_is_in(each, executed) for each in inner)
 
 
 def _copied(code: CodeType, executed: frozenset[int], copies: dict[int, CodeType]) -> CodeType:

@@ -35,7 +35,7 @@ import argparse, gc, sys, types
 from fdstorefs.server import warmth
 
 functions = [each for each in gc.get_objects() if type(each) is types.FunctionType][::10]
-warmth.warm_up({id(function.__code__) for function in functions})
+warmth.warm_up({hash(function.__code__) for function in functions})
 codes = {id(function.__code__): function.__code__ for function in functions}.values()
 pages = {(id(code) + at) // 4096 for code in codes for at in range(0, sys.getsizeof(code), 512)}
 print(len(pages) <= 2 + sum(map(sys.getsizeof, codes)) // 1024, argparse.ArgumentParser(prog="ours").prog)
@@ -56,7 +56,7 @@ def outer(numbers):
 
 former = outer.__code__
 inner = next(each for each in former.co_consts if hasattr(each, "co_code"))
-warmth.warm_up({id(inner)})
+warmth.warm_up({hash(inner)})
 print(outer.__code__ is not former, inner not in map(id, outer.__code__.co_consts), outer([1, 2]))
 """
     )
