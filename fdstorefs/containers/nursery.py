@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple, NoReturn
 
 from fdstorefs.containers.letting_go import keep_only
@@ -106,8 +107,6 @@ def _nurse(number: int, become: Become) -> NoReturn:
         signal.set_wakeup_fd(-1)
         for name in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
             signal.signal(name, signal.SIG_DFL)
-        # Nobody waits for our children: the service watches those that matter to it.
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         keep_only({number})
         line = socket.socket(fileno=number)
         while True:
@@ -123,17 +122,21 @@ def _nurse(number: int, become: Become) -> NoReturn:
 
 def _have_child(line: socket.socket, message: bytes, descriptors: list[int], become: Become) -> None:
     held: list[int] = []
+    # It may be over at once, and has to be there until it is held.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         pid = os.fork()
         if pid == 0:
             # With it open, nobody would notice that our parent is gone.
             line.close()
             _grow_up(message, descriptors, become)
-        # It may be over already, and since nobody waits for it, gone.
         held.append(os.pidfd_open(pid))
         told = pid
     except OSError as error:
         told = -(error.errno or 1)
+    # Nobody waits for our children: the service watches those that matter to it.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    _leave_none_behind()
     line.sendmsg(
         [str(told).encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", held))] if held else []
     )
@@ -142,9 +145,15 @@ def _have_child(line: socket.socket, message: bytes, descriptors: list[int], bec
         os.close(descriptor)
 
 
+def _leave_none_behind() -> None:
+    """Those that have ended while one was forked."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
+
+
 def _grow_up(message: bytes, descriptors: list[int], become: Become) -> NoReturn:
     try:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         become(message, tuple(descriptors))
     except BaseException as error:  # noqa: BLE001  nothing may get past the fork
         sys.excepthook(type(error), error, error.__traceback__)

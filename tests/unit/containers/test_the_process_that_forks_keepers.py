@@ -6,12 +6,14 @@ import select
 import signal
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
 from fdstorefs.containers import nursery as nursing
 from fdstorefs.containers.nursery import Nursery
+from tests.mount.waiting import wait_for
 
 _PATIENCE = 10
 
@@ -71,8 +73,8 @@ def test_children_that_end_leave_nothing(nursery: Nursery) -> None:
     child = Child(nursery)
     child.end()
 
-    with pytest.raises(ProcessLookupError):
-        os.kill(child.pid, 0)
+    # Its end is told a moment before it is gone.
+    wait_for(lambda: not os.path.exists(f"/proc/{child.pid}"))
 
 
 def test_one_that_was_killed_is_replaced(nursery: Nursery) -> None:
@@ -133,30 +135,35 @@ def test_one_that_does_not_answer_is_replaced(monkeypatch: pytest.MonkeyPatch) -
         impatient.close()
 
 
-def test_a_child_that_is_over_at_once_costs_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor does it end the process that has had it."""
-    real, armed = os.pidfd_open, [True]
+def test_a_child_that_is_over_at_once_was_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whoever asked for it sees its end as that of any other; and nothing is left of it, nor of one that ends then."""
+    real, victims = os.pidfd_open, tmp_path / "victims"
 
-    def too_late(pid: int) -> int:
-        if armed:
-            armed.clear()
-            os.kill(pid, signal.SIGKILL)
+    def late(pid: int) -> int:
+        for each in map(int, victims.read_text().split()):
+            os.kill(each or pid, signal.SIGKILL)
             with suppress(ChildProcessError):
-                os.waitpid(pid, 0)
+                os.waitid(os.P_PID, each or pid, os.WEXITED | os.WNOWAIT)
         return real(pid)
 
-    monkeypatch.setattr(os, "pidfd_open", too_late)
-    one = Nursery(tell)
+    monkeypatch.setattr(os, "pidfd_open", late)
+    one, (reader, writer), out = Nursery(tell), os.pipe(), os.open(os.devnull, os.O_WRONLY)
     monkeypatch.undo()
     try:
-        former = one.pid
-        with pytest.raises(ProcessLookupError):
-            one.fork(b"words", (0,))
+        victims.write_text("")
+        before = one.fork(b"words", (out, reader))
+        victims.write_text(f"{before.pid} 0")
+        over = one.fork(b"words", (out, reader))
 
-        assert Child(one).end()
-        assert former == one.pid
+        assert is_over(over.pidfd)
+        assert is_over(before.pidfd)
+        for pid in (over.pid, before.pid):
+            with pytest.raises(ProcessLookupError):
+                os.kill(pid, 0)
     finally:
         one.close()
+        for each in (reader, writer, out):
+            os.close(each)
 
 
 def test_a_child_that_cannot_be_had_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
