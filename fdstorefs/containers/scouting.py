@@ -70,6 +70,8 @@ def _explore(report: Report) -> None:
         from fdstorefs.containers.rehearsal import rehearse
 
         rehearse(report)
+    except Exception as error:  # noqa: BLE001  nothing may get past the fork
+        sys.excepthook(type(error), error, error.__traceback__)
     finally:
         os._exit(0)
 

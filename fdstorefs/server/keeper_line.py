@@ -70,7 +70,7 @@ class KeeperLine:
         self._is_lost = False
         self._is_left = False
         self._waits = held.former is not None
-        self._unwanted: list[tuple[Sequence[int], bool]] = []
+        self._unsaid: list[Callable[[], None]] = []
         self._again_at = 0.0
         self._loop: Loop | None = None
         self._spare: Spare | None = None
@@ -120,7 +120,7 @@ class KeeperLine:
     def drop(self, numbers: Sequence[int], slow: bool = False) -> None:
         """Have them held no longer; `slow` if closing one of them may block. Never raises and never waits."""
         if self._waits:
-            self._unwanted.append((numbers, slow))
+            self._unsaid.append(lambda: self.drop(numbers, slow))
         elif self.unit is None:
             self._let_go(numbers, slow)
         else:
@@ -151,6 +151,9 @@ class KeeperLine:
 
     def settled(self, *, guarded: bool) -> None:
         """Whether the kernel guards the keeper is settled, before anything of a client's is kept. Raises Overloaded."""
+        if self._waits:
+            self._unsaid.append(lambda: self.settled(guarded=guarded))
+            return
         if guarded and self.unit is not None:
             log.warning(
                 "systemd keeps nothing of this instance, for the kernel gives it nothing that is guarded"
@@ -256,13 +259,13 @@ class KeeperLine:
         return False
 
     def go_on(self) -> None:
-        """This is the server from now on, in the place of another: say what has waited for that."""
+        """This is the server from now on, in the place of another: say what has waited for that. Raises Overloaded."""
         self._waits = False
         if self.unit is not None and self._loop is not None:
             self.unit.watch(self._loop, self.journal_descriptor())
-        unwanted, self._unwanted = self._unwanted, []
-        for numbers, slow in unwanted:
-            self.drop(numbers, slow)
+        unsaid, self._unsaid = self._unsaid, []
+        for say in unsaid:
+            say()
 
     @property
     def later(self) -> frozenset[int]:
@@ -338,6 +341,8 @@ class KeeperLine:
 
     def _replace(self) -> None:
         """Start another keeper and hand everything over. Raises Overloaded."""
+        if self._waits or self._is_left:
+            raise Overloaded("the keeper is gone, and another server sees to that")
         self._is_lost, former, begun = True, self.pid, time.monotonic()
         if begun < self._again_at:
             raise Overloaded("the keeper is gone again", hint="try again")

@@ -1,6 +1,7 @@
 """kill -9 of anybody at any step of an upgrade, or right after it: what was acknowledged is there."""
 
 import os
+import select
 import signal
 import threading
 from pathlib import Path
@@ -20,6 +21,9 @@ STEPS = {
     "before it serves": "    made.go_on(introduced, upgraded)",
 }
 """Where the new server stops."""
+
+BUILDING = "    made = Instance("
+"""Where it stops when it has been told everything, and has not heard that it is to serve."""
 
 
 def stopping(installed: Installed, at: str) -> Changes:
@@ -71,6 +75,35 @@ def is_settled(store: fdstorefs.Store) -> bool:
     """Whether there is a server, and a keeper that lives."""
     status = repeat(store, lambda store: store.status())
     return all(os.path.exists(f"/proc/{pid}") for pid in (status.pid, status.keeper))
+
+
+def test_who_only_stands_by_starts_no_keeper(installed: Installed) -> None:
+    """The keeper is killed, and the new server meets that before the old one does: else there would be two of each."""
+    store = installed.start()
+    descriptor = os.memfd_create("a")
+    store.stash("a", descriptor)
+    status = store.status()
+    assert status.keeper is not None
+    installed.install("2.0", {SUCCEEDING: (BUILDING, installed.stopping_before(BUILDING))})
+    known = children_of(status.keeper)
+    asking = threading.Thread(target=installed.upgrade)
+    asking.start()
+    installed.await_words("it is there")
+    new = os.pidfd_open(child_but(status.keeper, known))
+    os.kill(status.pid, signal.SIGSTOP)
+    os.kill(status.keeper, signal.SIGKILL)
+    installed.let_through()
+    ended = select.select([new], [], [], SECONDS)[0]
+    os.close(new)
+    os.kill(status.pid, signal.SIGCONT)
+    asking.join()
+
+    assert ended
+    with connect(installed.mount) as anew:
+        wait_for(lambda: is_settled(anew), SECONDS, "somebody who serves, and a keeper")
+        assert repeat(anew, lambda store: store.status()).pid == status.pid
+        assert is_same(anew, "a", descriptor)
+    assert installed.said().count("is gone; another") == 1
 
 
 @pytest.mark.parametrize("who", ["pid", "keeper"])
