@@ -5,7 +5,6 @@ Everything is read as the initial user namespace has it.
 
 import errno
 import os
-import select
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -15,6 +14,7 @@ from fdstorefs.enforcer.id_maps import Extents, extents_of
 from fdstorefs.errors import NoSuchProcess, NotPermitted, QuotaExceeded
 from fdstorefs.host import procfs
 from fdstorefs.host.mount_table import MountTable
+from fdstorefs.host.readable import becomes_readable
 from fdstorefs.host.task import Status, Task
 from fdstorefs.host.user_namespaces import HeldNamespace
 
@@ -116,9 +116,7 @@ def _mounts(pid: int) -> MountTable:
 
 def has_ended(pidfd: int) -> bool:
     """Whether the process behind a pidfd has ended, waited for or not."""
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(0))
+    return becomes_readable(pidfd, 0)
 
 
 def number_behind(pidfd: int) -> int:

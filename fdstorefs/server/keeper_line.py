@@ -13,6 +13,7 @@ from itertools import chain, islice
 from typing import Any
 
 from fdstorefs.errors import NotSupported, Overloaded, QuotaExceeded
+from fdstorefs.host.readable import becomes_readable
 from fdstorefs.keeper import wire
 from fdstorefs.keeper.dying import is_dying
 from fdstorefs.keeper.holding import Held
@@ -216,13 +217,7 @@ class KeeperLine:
     @property
     def has_keeper(self) -> bool:
         """Whether the keeper lives, and can still do anything."""
-        return not self._is_dead and not is_dying(self.pid)
-
-    @property
-    def _is_dead(self) -> bool:
-        waiting = select.poll()
-        waiting.register(self._pidfd, select.POLLIN)
-        return bool(waiting.poll(0))
+        return not becomes_readable(self._pidfd, 0) and not is_dying(self.pid)
 
     @property
     def is_dismissed(self) -> bool:
@@ -304,7 +299,7 @@ class KeeperLine:
         if self._is_left:
             # The new server looks for another keeper, or we do if we stay.
             self._stop_listening()
-        elif not self._listen() or self._is_dead:
+        elif not self._listen() or becomes_readable(self._pidfd, 0):
             self._is_lost = True
             self._look_for_another()
 

@@ -2,8 +2,8 @@
 
 import logging
 import os
-import select
 
+from fdstorefs.host.readable import becomes_readable
 from fdstorefs.keeper.dying import is_dying
 from fdstorefs.server.fuse import MountServer
 from fdstorefs.server.loop import Loop
@@ -24,9 +24,7 @@ class Former:
     @property
     def is_gone(self) -> bool:
         """Whether its process is no more. One that lives, and talks to us no more, serves on without us."""
-        waiting = select.poll()
-        waiting.register(self._pidfd, select.POLLIN)
-        return is_dying(self._pid) or bool(waiting.poll(0))
+        return is_dying(self._pid) or becomes_readable(self._pidfd, 0)
 
     def relieve(self) -> bool:
         """Say that this server serves, before it does anything. False: the former one has given this one up."""
