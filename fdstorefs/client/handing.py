@@ -56,12 +56,13 @@ class Taker(Protocol):
 
 
 class Frame(NamedTuple):
-    """One frame; the descriptors are its receiver's."""
+    """One frame; the descriptors are its receiver's, of `sent` that it was sent with."""
 
     kind: int
     payload: Payload
     data: bytes
     descriptors: list[int]
+    sent: int
 
 
 class Lost(ProtocolError):
@@ -188,26 +189,26 @@ class Handing:
         if isinstance(error, BrokenPipeError | ConnectionResetError):
             until = time.monotonic() + self._patience
             while time.monotonic() < until:
-                close_all(self._receive_any()[0].descriptors)
+                close_all(self._receive_any().descriptors)
         raise _lost(error) from None
 
     # Frames in
 
     def _receive(self, *expected: int) -> Frame:
         """The next frame, which is one of the expected; raises what the other side refuses for."""
-        frame, count = self._receive_any()
+        frame = self._receive_any()
         try:
             if frame.kind not in expected:
                 raise ProtocolError(f"the other side sent a frame of kind {frame.kind} that nobody expected")
-            if count != len(frame.descriptors):
+            if frame.sent != len(frame.descriptors):
                 raise self._missing(frame.payload, len(frame.descriptors))
         except BaseException:
             close_all(frame.descriptors)
             raise
         return frame
 
-    def _receive_any(self) -> tuple[Frame, int]:
-        """The next frame, and how many descriptors were sent with it; raises what the other side refuses for."""
+    def _receive_any(self) -> Frame:
+        """The next frame; raises what the other side refuses for."""
         header, descriptors = self._receive_header()
         try:
             magic, kind, count, _, length, checksum = _HEADER.unpack(header)
@@ -222,7 +223,7 @@ class Handing:
         except BaseException:
             close_all(descriptors)
             raise
-        return Frame(kind, payload, data, descriptors), count
+        return Frame(kind, payload, data, descriptors, count)
 
     def _receive_header(self) -> tuple[bytes, list[int]]:
         header, descriptors = b"", array.array("i")
