@@ -41,7 +41,7 @@ _WARM = (
 """What a server may come to need. It has the rights of a container's root by then, who may not be able to read it."""
 
 
-def run(options: HostOptions, executed: frozenset[int] = frozenset()) -> None:
+def run(options: HostOptions, executed: frozenset[int]) -> None:
     """Serve until told to end; what was started goes on. Raises HostError, and PolicyError, with nothing changed.
 
     `executed` is what the processes of an instance are known to execute (see `scouting`).

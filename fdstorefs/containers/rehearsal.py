@@ -15,8 +15,9 @@ from fdstorefs.containers.container import Container
 from fdstorefs.containers.keeping import READY, become, to_keep
 from fdstorefs.containers.options import MOUNT
 from fdstorefs.containers.record import Process, Record, Records
-from fdstorefs.containers.scouting import Report, add_code, add_names
+from fdstorefs.containers.scouting import Report
 from fdstorefs.host import procfs, syscalls
+from fdstorefs.host.readable import becomes_readable
 from fdstorefs.server.namespaces import enter_new_user_namespace
 from fdstorefs.server.options import ServeOptions, to_json
 
@@ -94,7 +95,7 @@ def _fork(act: Callable[[int], object]) -> _Child:
 
 def _await(pipe: int, word: bytes) -> None:
     """Raises OSError if something else is said, or nothing for too long."""
-    if not select.select([pipe], [], [], SECONDS)[0] or os.read(pipe, 4096) != word:
+    if not becomes_readable(pipe, SECONDS) or os.read(pipe, 4096) != word:
         raise OSError("a process does not begin")
 
 
@@ -117,8 +118,7 @@ def _hold(pid: int, pidfd: int) -> Container:
 
 def _be_keeper(records: Records, first: int, held: Container, report: Report, pipe: int) -> NoReturn:
     # A keeper closes all but the standard streams; and what it says is of no interest.
-    os.dup2(report.codes, _CODES)
-    os.dup2(report.names, _NAMES)
+    kept = report.moved_to(_CODES, _NAMES)
     os.dup2(os.open(os.devnull, os.O_WRONLY), _STDERR)
     options = to_json(ServeOptions(MOUNT, enforcement="daemon"))
     numbers = held.user_namespace, held.mount_namespace
@@ -131,10 +131,9 @@ def _be_keeper(records: Records, first: int, held: Container, report: Report, pi
         code = frame.f_code
         if event == "call" and id(code) not in codes:
             codes.add(id(code))
-            add_code(_CODES, hash(code))
             new = [name for name in dict.fromkeys(_names(code)) if name not in names]
             names.update(new)
-            add_names(_NAMES, new)
+            kept.add(hash(code), new)
 
     threading.setprofile(note)
     sys.setprofile(note)
@@ -155,7 +154,7 @@ def _follow(keeper: _Child, inside: _Child) -> None:
     try:
         _await(keeper.pipe, READY)
         inside.end()
-        if not select.select([keeper.pidfd], [], [], SECONDS)[0]:
+        if not becomes_readable(keeper.pidfd, SECONDS):
             raise OSError("the instance does not end")
     finally:
         keeper.end()

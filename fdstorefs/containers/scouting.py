@@ -7,26 +7,41 @@ import os
 import struct
 import sys
 from collections.abc import Iterable
+from typing import NamedTuple, Self
 
 _HASH = struct.Struct("q")
 
 _kept: list[str] = []
 
 
-class Report:
+class Report(NamedTuple):
     """Two files in memory, which processes forked from one another may write to at the same time.
 
     `codes` has hashes of the code objects that keeper and server of an instance execute, `names` the names in these.
     Both hold in this process, and in those that it forks.
     """
 
-    def __init__(self) -> None:
-        self.codes, self.names = (os.memfd_create(f"rehearsed-{what}") for what in ("codes", "names"))
+    codes: int
+    names: int
+
+    @classmethod
+    def begin(cls) -> Self:
+        """An empty one."""
+        return cls(os.memfd_create("rehearsed-codes"), os.memfd_create("rehearsed-names"))
+
+    def moved_to(self, codes: int, names: int) -> Self:
+        """The same in place of other descriptors."""
+        return type(self)(os.dup2(self.codes, codes), os.dup2(self.names, names))
 
     def close(self) -> None:
         """Let go of them."""
         os.close(self.codes)
         os.close(self.names)
+
+    def add(self, code: int, names: Iterable[str]) -> None:
+        """A hash, and names that are new."""
+        os.write(self.codes, _HASH.pack(code))
+        os.write(self.names, "".join(f"{name}\n" for name in names).encode())
 
     def executed(self) -> frozenset[int]:
         """All hashes."""
@@ -37,23 +52,13 @@ class Report:
         return _all_of(self.names).decode().split("\n")[:-1]
 
 
-def add_code(codes: int, code: int) -> None:
-    """Write down a hash."""
-    os.write(codes, _HASH.pack(code))
-
-
-def add_names(names: int, new: Iterable[str]) -> None:
-    """Write down names."""
-    os.write(names, "".join(f"{name}\n" for name in new).encode())
-
-
 def scout() -> frozenset[int]:
     """The hashes of what instances execute; none where none can be started. The names in it lie beside one another from
     now on: code that is loaded later uses these, and has none of its own.
 
     Whoever calls this has one thread.
     """
-    report = Report()
+    report = Report.begin()
     try:
         pid = os.fork()
         if pid == 0:

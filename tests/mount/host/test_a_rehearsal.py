@@ -17,7 +17,7 @@ if sys.argv[2] == "scout":
     loaded = [name for name in sys.modules if name.startswith("fdstorefs.server")]
 else:
     from fdstorefs.containers.rehearsal import rehearse
-    report = scouting.Report()
+    report = scouting.Report.begin()
     rehearse(report)
     executed, loaded = report.executed(), None
 
