@@ -57,7 +57,9 @@ def test_it_ends_with_its_container(
     wait_for(lambda: not host.processes(), what="the instance to end")
     assert [] == host.records()
     # Who ends has no command line any more, and lets go of its files then.
-    wait_for(lambda: not [*holders_of(namespaces), *openers_of(namespaces)], what="nobody to hold them")
+    wait_for(lambda: not openers_of(namespaces), what="nobody to hold them")
+    assert [] == holders_of(namespaces)
+    assert [] == openers_of(namespaces)
 
 
 def test_a_container_that_ends_while_no_server_runs_leaves_nothing(

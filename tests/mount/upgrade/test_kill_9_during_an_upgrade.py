@@ -31,6 +31,16 @@ def stopping(installed: Installed, at: str) -> Changes:
     return {SUCCEEDING: (STEPS[at], installed.stopping_before(STEPS[at]))}
 
 
+def begun(installed: Installed, changes: Changes, keeper: int) -> tuple[int, threading.Thread]:
+    """An upgrade whose new server stops: that one's pid, and who asks for it."""
+    installed.install("2.0", changes)
+    known = children_of(keeper)
+    asking = threading.Thread(target=installed.upgrade)
+    asking.start()
+    installed.await_words("it is there")
+    return child_but(keeper, known), asking
+
+
 def child_but(keeper: int, known: set[int]) -> int:
     """The new program's server."""
     return max(children_of(keeper) - known)
@@ -50,12 +60,7 @@ def test_nothing_is_lost(installed: Installed, at: str, who: str) -> None:
     store.stash("a", descriptor, label="kept")
     status = store.status()
     assert status.keeper is not None
-    installed.install("2.0", stopping(installed, at))
-    known = children_of(status.keeper)
-    asking = threading.Thread(target=installed.upgrade)
-    asking.start()
-    installed.await_words("it is there")
-    new = child_but(status.keeper, known)
+    new, asking = begun(installed, stopping(installed, at), status.keeper)
     os.kill({"old server": status.pid, "new server": new, "keeper": status.keeper}[who], signal.SIGKILL)
     installed.let_through()
     asking.join()
@@ -84,12 +89,9 @@ def test_who_only_stands_by_starts_no_keeper(installed: Installed) -> None:
     store.stash("a", descriptor)
     status = store.status()
     assert status.keeper is not None
-    installed.install("2.0", {SUCCEEDING: (BUILDING, installed.stopping_before(BUILDING))})
-    known = children_of(status.keeper)
-    asking = threading.Thread(target=installed.upgrade)
-    asking.start()
-    installed.await_words("it is there")
-    new = os.pidfd_open(child_but(status.keeper, known))
+    changes = {SUCCEEDING: (BUILDING, installed.stopping_before(BUILDING))}
+    pid, asking = begun(installed, changes, status.keeper)
+    new = os.pidfd_open(pid)
     os.kill(status.pid, signal.SIGSTOP)
     os.kill(status.keeper, signal.SIGKILL)
     installed.let_through()

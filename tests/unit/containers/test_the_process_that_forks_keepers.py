@@ -75,6 +75,8 @@ def test_children_that_end_leave_nothing(nursery: Nursery) -> None:
 
     # Its end is told a moment before it is gone.
     wait_for(lambda: not os.path.exists(f"/proc/{child.pid}"))
+    with pytest.raises(ProcessLookupError):
+        os.kill(child.pid, 0)
 
 
 def test_one_that_was_killed_is_replaced(nursery: Nursery) -> None:
@@ -150,16 +152,20 @@ def test_a_child_that_is_over_at_once_was_there(monkeypatch: pytest.MonkeyPatch,
     one, (reader, writer), out = Nursery(tell), os.pipe(), os.open(os.devnull, os.O_WRONLY)
     monkeypatch.undo()
     try:
+        former = one.pid
         victims.write_text("")
         before = one.fork(b"words", (out, reader))
         victims.write_text(f"{before.pid} 0")
         over = one.fork(b"words", (out, reader))
+        victims.write_text("")
 
         assert is_over(over.pidfd)
         assert is_over(before.pidfd)
         for pid in (over.pid, before.pid):
             with pytest.raises(ProcessLookupError):
                 os.kill(pid, 0)
+        assert Child(one).end()
+        assert former == one.pid
     finally:
         one.close()
         for each in (reader, writer, out):
