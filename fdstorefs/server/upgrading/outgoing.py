@@ -36,6 +36,8 @@ TAKING_SECONDS = 5.0
 LOOK_SECONDS = 0.1
 """How often this server looks who is left, when the new one should serve and does not say so."""
 
+_NOT_TAKEN_OVER = "the new program does not take over, and the old server goes on: "
+
 Failed = Callable[[StoreError], None]
 
 log = logging.getLogger(__name__)
@@ -183,8 +185,13 @@ class Attempt:
 
     def _require_its_keeper(self) -> None:
         """Another keeper has never started it, and would not have it serve. Raises StoreError."""
-        if self._parts.line.pid != self._keeper:
-            raise _refused("the keeper that started it is gone", "try again")
+        if not self._has_its_keeper:
+            raise _keeper_gone()
+
+    @property
+    def _has_its_keeper(self) -> bool:
+        line = self._parts.line
+        return line.pid == self._keeper and line.has_keeper
 
     def _hand_over(self) -> None:
         if self._talk is None or self._stage is not _Stage.STOPPING:
@@ -236,7 +243,10 @@ class Attempt:
             self._give_up(error)
             return
         if not self._parts.line.is_dismissed:
-            log.warning("upgrade: %s; who is to serve now is not settled yet", error.message)
+            log.warning(
+                "upgrade: %s; who is to serve now is not settled yet",
+                error.message.removeprefix(_NOT_TAKEN_OVER),
+            )
         self._settle(error)
 
     def _settle(self, error: StoreError) -> None:
@@ -256,6 +266,9 @@ class Attempt:
         """Go on as if nothing had been asked."""
         if self._talk is None:
             return
+        if not self._has_its_keeper:
+            # That is why the new server left, which may be noticed first.
+            error = _keeper_gone()
         was_taking = self._stage in (_Stage.TAKING, _Stage.COMMITTED)
         self._go_on()
         if was_taking and self._parts.guarding is not None:
@@ -296,10 +309,11 @@ class Attempt:
 
 
 def _refused(why: str, hint: Any) -> StoreError:
-    return StoreError(
-        f"the new program does not take over, and the old server goes on: {why}",
-        hint=str(hint) if hint else None,
-    )
+    return StoreError(_NOT_TAKEN_OVER + why, hint=str(hint) if hint else None)
+
+
+def _keeper_gone() -> StoreError:
+    return _refused("the keeper that started it is gone", "try again")
 
 
 def not_kept() -> StoreError:

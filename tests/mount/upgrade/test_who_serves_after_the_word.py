@@ -112,6 +112,8 @@ def test_a_keeper_that_has_not_heard_of_it_is_killed(
     upgrade.kill(*([upgrade.old] if "old" in who else []), upgrade.keeper)
 
     assert (*then(upgrade), True) == upgrade.outcome()
+    assert upgrade.result is not None
+    assert ("the keeper that started it is gone" in upgrade.result.stderr) == (then is _old)
 
 
 def test_a_keeper_that_is_killed_while_it_prepares(installed: Installed) -> None:

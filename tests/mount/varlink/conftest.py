@@ -1,5 +1,6 @@
 """Fixtures: a served store and clients of it, checked afterwards for descriptors that leaked."""
 
+import errno
 import gc
 import os
 import tempfile
@@ -22,17 +23,30 @@ def open_descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
+def open_files() -> set[tuple[int, int, int]]:
+    """Descriptors of this process, each with device and inode of its file: a number may come back for another one."""
+    found = set()
+    for descriptor in map(int, os.listdir("/proc/self/fd")):
+        try:
+            status = os.fstat(descriptor)
+        except OSError as error:
+            # The directory that was listed, or what another thread has closed.
+            assert error.errno == errno.EBADF
+        else:
+            found.add((descriptor, status.st_dev, status.st_ino))
+    return found
+
+
 @pytest.fixture
 def nothing_leaks() -> Iterator[None]:
-    """Fail if the process has other descriptors open after the test than before it."""
+    """Fail if the process has descriptors open after the test that it did not have before."""
     kernel_knows_peer_pidfds()
     gc.collect()
-    before = set(os.listdir("/proc/self/fd"))
+    before = open_files()
     yield
     gc.collect()
-    after = set(os.listdir("/proc/self/fd"))
 
-    assert len(before) == len(after), f"descriptors left open: {sorted(after - before)}"
+    assert open_files() - before == set(), "descriptors left open"
 
 
 @pytest.fixture
