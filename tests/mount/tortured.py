@@ -139,8 +139,10 @@ class Tortured:
             self.problems.append(f"the {who} has {has} descriptors for {entries} entries")
 
     def end(self) -> None:
-        """End the instance."""
+        """End the instance, and let go of what was in it."""
         subprocess.run([sys.executable, "-m", "fdstorefs", "umount", self.mount], check=True)
+        for descriptor in self.files.values():
+            os.close(descriptor)
 
     def said(self) -> str:
         """The log of all servers and keepers."""

@@ -3,6 +3,7 @@
 import os
 import select
 import signal
+from collections.abc import Iterator
 
 import pytest
 
@@ -17,9 +18,12 @@ def some_files(count: int) -> list[int]:
 
 
 @pytest.fixture
-def files() -> list[int]:
+def files() -> Iterator[list[int]]:
     """Three of them."""
-    return some_files(3)
+    made = some_files(3)
+    yield made
+    for each in made:
+        os.close(each)
 
 
 @pytest.mark.parametrize(
