@@ -5,6 +5,7 @@ after the device and inode of the open file, and holds an errno. `on` is there w
 """
 
 import array
+import contextlib
 import json
 import os
 import shutil
@@ -174,7 +175,9 @@ class FakeEnforcer:
             self.calls.append((method, parameters))
             self._changed.notify_all()
         if not self.silent:
-            connected.sendall(json.dumps(reply).encode() + b"\0")
+            # Who asked may have been ended meanwhile.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connected.sendall(json.dumps(reply).encode() + b"\0")
 
     def _register(self, parameters: dict[str, Any], _descriptors: list[int]) -> dict[str, Any]:
         if self.error is not None:
