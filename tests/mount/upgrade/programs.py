@@ -136,10 +136,12 @@ class Installed:
         return [pid for pid in os.listdir("/proc") if pid.isdigit() and self._is_ours(pid)]
 
     def _is_ours(self, pid: str) -> bool:
+        """By what it was started with. A program that a keeper has started has it in its environment alone."""
         try:
-            return os.fsencode(self.directory) in Path(f"/proc/{pid}/cmdline").read_bytes()
-        except (FileNotFoundError, ProcessLookupError):
+            facts = [Path(f"/proc/{pid}/{name}").read_bytes() for name in ("cmdline", "environ")]
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
             return False
+        return any(os.fsencode(self.directory) in each for each in facts)
 
 
 def _link(path: str) -> str:
