@@ -186,8 +186,6 @@ class Keeper:
                 message = wire.receive(server.line)
             except BlockingIOError:
                 return True
-            except ConnectionResetError:
-                return False
             except NotUnderstood as error:
                 say(f"{error}, and is left alone")
                 self._holding.close_all(error.descriptors)

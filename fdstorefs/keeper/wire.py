@@ -13,6 +13,8 @@ import struct
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from fdstorefs.keeper.packets import receive_packet
+
 VERSION = 1
 MOST_DESCRIPTORS = 253
 """What the kernel takes with one message."""
@@ -103,7 +105,7 @@ def send(
 
 def receive(end: socket.socket) -> Message | None:
     """The next message, None at the end of the line. Raises OSError (BlockingIOError) and NotUnderstood."""
-    message, beside, flags, _ = end.recvmsg(_MOST_BYTES, _SPACE, socket.MSG_CMSG_CLOEXEC)
+    message, beside, flags = receive_packet(end, _MOST_BYTES, _SPACE)
     descriptors = array.array("i")
     for level, kind, data in beside:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):

@@ -17,6 +17,8 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from fdstorefs.keeper.packets import receive_packet
+
 VERSION = 1
 """Of this conversation. The old server says it first, and a new one that does not know it refuses."""
 
@@ -93,7 +95,7 @@ class Talk:
     def hear(self) -> Message | None:
         """The next message, None if there is none yet."""
         try:
-            data, beside, flags, _ = self._socket.recvmsg(_MOST_BYTES, _SPACE, socket.MSG_CMSG_CLOEXEC)
+            data, beside, flags = receive_packet(self._socket, _MOST_BYTES, _SPACE)
         except BlockingIOError:
             return None
         except OSError as error:

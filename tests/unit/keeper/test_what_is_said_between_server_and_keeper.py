@@ -58,6 +58,18 @@ def test_the_end_of_the_line_is_no_message(ends: Ends) -> None:
     assert (Verb.READY, None) == (first and first.verb, second)
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_was_said_is_heard_though_something_was_left_unread(ends: Ends, count: int) -> None:
+    """The kernel tells of what was left (ECONNRESET) before it gives what was said; that is the end of nothing."""
+    wire.send(ends[1], Verb.SPARE)
+    for _ in range(count):
+        wire.send(ends[0], Verb.READY)
+    ends[0].close()
+    heard = [wire.receive(ends[1]) for _ in range(count + 2)]
+
+    assert [Verb.READY] * count + [None] * 2 == [each and each.verb for each in heard]
+
+
 def test_nothing_to_hear_does_not_block(ends: Ends) -> None:
     """The loop goes on."""
     with pytest.raises(BlockingIOError):
