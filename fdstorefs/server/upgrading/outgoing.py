@@ -104,6 +104,9 @@ class Attempt:
         """Have the keeper start the new program. Raises StoreError."""
         parts = self._parts
         ours, its = talk.pair()
+        talk_to_it = Talk(ours)
+        # Before there is anybody: one that fails may do so at once, and what it says then is to be heard.
+        self._greet(talk_to_it)
         try:
             parts.line.start_program(its)
         except StoreError:
@@ -111,17 +114,10 @@ class Attempt:
             raise
         finally:
             its.close()
-        self._failed, self._talk, self._keeper = failed, Talk(ours), parts.line.pid
+        self._failed, self._talk, self._keeper = failed, talk_to_it, parts.line.pid
         parts.loop.register(ours.fileno(), self._on_talk)
         parts.keeping.hold_still()
         self._expect(PREPARING_SECONDS, "the new server has not come up within %d seconds")
-        try:
-            self._greet(self._talk)
-        except TalkEnded as error:
-            self._go_on()
-            raise _refused(
-                f"the keeper has not started it: {error}", "its messages are in the log"
-            ) from error
         log.info("upgrade: a new program has been started; this server (version %s) serves on", __version__)
 
     def _greet(self, talk_to_it: Talk) -> None:

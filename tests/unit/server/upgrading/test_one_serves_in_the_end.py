@@ -1,10 +1,12 @@
 """However an upgrade ends: either the old server serves, or somebody sees to it that another one does."""
 
+import socket
 from collections.abc import Iterator
 
 import pytest
 
-from fdstorefs.errors import StoreError
+from fdstorefs.errors import Overloaded
+from fdstorefs.server.upgrading.talk import Talk
 from tests.unit.server.upgrading.an_attempt import Trial
 
 
@@ -80,9 +82,42 @@ def test_another_keeper_is_not_told_of_what_it_has_not_started(trial: Trial, whe
 def test_nothing_is_left_of_one_that_cannot_begin() -> None:
     """A keeper that cannot fork closes the line to the new server at once."""
     trial = Trial(starts=False)
-    with pytest.raises(StoreError, match="has not started it"):
+    trial.attempt.begin(trial.failed.append)
+    trial.loop.turn()
+    trial.close()
+
+    assert ({}, [], False) == (trial.loop.callbacks, trial.loop.later, trial.is_held)
+    assert (["upgrade", "stay"], 1) == (trial.line.said, len(trial.failed))
+
+
+def test_one_that_cannot_be_told_of_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keeper has too much to do: whoever asked for the upgrade hears that."""
+    trial = Trial()
+    monkeypatch.setattr(trial.line, "start_program", _refuse)
+    with pytest.raises(Overloaded):
         trial.attempt.begin(trial.failed.append)
     trial.close()
 
     assert ({}, [], False) == (trial.loop.callbacks, trial.loop.later, trial.is_held)
-    assert ([], ["upgrade", "stay"]) == (trial.failed, trial.line.said)
+
+
+def test_one_that_fails_before_it_is_greeted_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be faster than this server, whose processor others use."""
+    trial = Trial()
+    monkeypatch.setattr(trial.line, "start_program", _fail_at_once)
+    trial.attempt.begin(trial.failed.append)
+    trial.loop.turn()
+    trial.close()
+
+    assert trial.serves
+    assert ["no luck"] == [each.message.rpartition(": ")[2] for each in trial.failed]
+
+
+def _refuse(_its_end: socket.socket) -> None:
+    raise Overloaded("the keeper has more to do than it can")
+
+
+def _fail_at_once(its_end: socket.socket) -> None:
+    new = Talk(its_end.dup())
+    new.say("failed", why="no luck")
+    new.close()
