@@ -105,9 +105,9 @@ class Attempt:
         parts = self._parts
         ours, its = talk.pair()
         talk_to_it = Talk(ours)
-        # Before there is anybody: one that fails may do so at once, and what it says then is to be heard.
-        self._greet(talk_to_it)
         try:
+            # Before there is anybody: one that fails may do so at once, and what it says then is to be heard.
+            self._greet(talk_to_it)
             parts.line.start_program(its)
         except StoreError:
             ours.close()
@@ -121,19 +121,23 @@ class Attempt:
         log.info("upgrade: a new program has been started; this server (version %s) serves on", __version__)
 
     def _greet(self, talk_to_it: Talk) -> None:
+        """Raises StoreError."""
         parts = self._parts
-        talk_to_it.say(
-            "hello",
-            talk=talk.VERSION,
-            version=__version__,
-            pid=os.getpid(),
-            mounted={
-                "path": parts.mounted.path,
-                "method": parts.mounted.method,
-                "device": parts.mounted.device,
-            },
-            why=parts.why,
-        )
+        try:
+            talk_to_it.say(
+                "hello",
+                talk=talk.VERSION,
+                version=__version__,
+                pid=os.getpid(),
+                mounted={
+                    "path": parts.mounted.path,
+                    "method": parts.mounted.method,
+                    "device": parts.mounted.device,
+                },
+                why=parts.why,
+            )
+        except TalkEnded as error:
+            raise _refused(str(error), None) from error
 
     # What the new one says
 

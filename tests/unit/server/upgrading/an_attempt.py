@@ -75,7 +75,7 @@ class Line:
 class Trial:
     """An attempt, and what came of it. `new` is the new server's end of the talk, once it has begun."""
 
-    def __init__(self, *, starts: bool = True) -> None:
+    def __init__(self, *, starts: bool = True, path: str = "/m") -> None:
         self.loop, self.line = Turns(), Line(starts=starts)
         self.failed: list[StoreError] = []
         self.left: list[bool] = []
@@ -89,7 +89,7 @@ class Trial:
         parts = SimpleNamespace(
             loop=self.loop,
             line=self.line,
-            mounted=SimpleNamespace(path="/m", method="mount", device=1, device_fd=own.fileno()),
+            mounted=SimpleNamespace(path=path, method="mount", device=1, device_fd=own.fileno()),
             mount_server=server,
             socket_server=server,
             listening=own,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fdstorefs.errors import Overloaded
+from fdstorefs.errors import Overloaded, StoreError
 from fdstorefs.server.upgrading.talk import Talk
 from tests.unit.server.upgrading.an_attempt import Trial
 
@@ -99,6 +99,16 @@ def test_one_that_cannot_be_told_of_leaves_nothing(monkeypatch: pytest.MonkeyPat
     trial.close()
 
     assert ({}, [], False) == (trial.loop.callbacks, trial.loop.later, trial.is_held)
+
+
+def test_one_that_cannot_be_greeted_is_not_started() -> None:
+    """The kernel takes no message of that size."""
+    trial = Trial(path="/" + "x" * (1 << 20))
+    with pytest.raises(StoreError, match="the old server goes on"):
+        trial.attempt.begin(trial.failed.append)
+    trial.close()
+
+    assert ({}, [], False, []) == (trial.loop.callbacks, trial.loop.later, trial.is_held, trial.line.said)
 
 
 def test_one_that_fails_before_it_is_greeted_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
