@@ -1,13 +1,13 @@
 """A store to talk to, and a watch on our own descriptors."""
 
 import gc
-import os
 from collections.abc import Callable, Iterator
 
 import pytest
 
 import fdstorefs
 from tests.mount.instance import Instance
+from tests.mount.open_files import open_files
 
 Start = Callable[..., Instance]
 
@@ -25,25 +25,11 @@ def store(instance: Instance) -> Iterator[fdstorefs.Store]:
         yield store
 
 
-def open_descriptors() -> set[int]:
-    """The descriptors that this process has open."""
-    listed = os.listdir("/proc/self/fd")
-    return {number for number in map(int, listed) if _is_open(number)}
-
-
-def _is_open(number: int) -> bool:
-    try:
-        os.fstat(number)
-    except OSError:  # the one that listed them
-        return False
-    return True
-
-
 @pytest.fixture
 def no_leak() -> Iterator[None]:
     """Fails a test that leaves descriptors open."""
     # What former tests have left to be collected must not be closed meanwhile: the number would be used again.
     gc.collect()
-    before = open_descriptors()
+    before = open_files()
     yield
-    assert before == open_descriptors()
+    assert before == open_files()

@@ -13,8 +13,8 @@ import pytest
 
 import fdstorefs
 from fdstorefs.interface import MAX_DESCRIPTORS
-from tests.mount.client.conftest import open_descriptors
 from tests.mount.instance import Instance
+from tests.mount.open_files import open_files
 
 pytestmark = pytest.mark.usefixtures("no_leak")
 
@@ -107,12 +107,12 @@ def test_all_or_none_are_retrieved_however_many(store: fdstorefs.Store) -> None:
     store.stash_many(files)
     for descriptor in files.values():
         os.close(descriptor)
-    before = open_descriptors()
+    before = open_files()
     with pytest.raises(fdstorefs.NoSuchEntry) as raised:
         store.retrieve_many([*names, "missing"])
 
     assert raised.value.name == "missing"
-    assert before == open_descriptors()
+    assert before == open_files()
 
 
 def test_one_name_twice_is_one_descriptor(store: fdstorefs.Store, stashed: Callable[..., None]) -> None:
@@ -269,7 +269,7 @@ def test_without_room_for_a_descriptor_nothing_is_received(
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     lowest_free = os.dup(0)
     os.close(lowest_free)
-    before = open_descriptors()
+    before = open_files()
     resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free + 1, hard))
     try:
         with pytest.raises(OSError, match="cannot receive `b`") as raised:
@@ -278,7 +278,7 @@ def test_without_room_for_a_descriptor_nothing_is_received(
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
-    assert open_descriptors() <= before
+    assert open_files() <= before
     assert text_of(store.retrieve("b")) == "b"
 
 

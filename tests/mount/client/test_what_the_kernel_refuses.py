@@ -16,8 +16,8 @@ import fdstorefs
 from fdstorefs.client import aio, aio_connection, connection
 from fdstorefs.client.address import open_socket
 from fdstorefs.errors import Denied
-from tests.mount.client.conftest import open_descriptors
 from tests.mount.instance import Instance
+from tests.mount.open_files import open_files
 
 NAMES = ["a", "b", "c"]
 
@@ -79,13 +79,13 @@ def test_it_is_denied_and_the_store_can_be_used_on(
 ) -> None:
     """The first one left out is named, those that arrived are closed, and the next call has its own reply."""
     ask, allowed, name = CALLS[call]
-    before = open_descriptors()
+    before = open_files()
     kernels[0].allowed = allowed
     with pytest.raises(Denied, match=f"the kernel refused to deliver `{name}`") as raised:
         ask(full)
     kernels[0].allowed = None
 
-    assert (3, name, before) == (raised.value.exit_code, raised.value.name, open_descriptors())
+    assert (3, name, before) == (raised.value.exit_code, raised.value.name, open_files())
     assert full.status().mount == full.mount
     assert 1 == len(kernels)
 
@@ -104,7 +104,7 @@ def test_asyncio_as_well(instance: Instance, kernels: list[Kernel], full: fdstor
                 retrieved.close()
             return list(got)
 
-    before = open_descriptors()
+    before = open_files()
 
     assert NAMES == asyncio.run(refused_then_not())
-    assert (2, before) == (len(kernels), open_descriptors())
+    assert (2, before) == (len(kernels), open_files())

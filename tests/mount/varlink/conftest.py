@@ -1,6 +1,5 @@
 """Fixtures: a served store and clients of it, checked afterwards for descriptors that leaked."""
 
-import errno
 import gc
 import os
 import tempfile
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from fdstorefs.server.varlink.peer import kernel_knows_peer_pidfds
+from tests.mount.open_files import open_files
 from tests.mount.varlink.raw_client import RawClient
 from tests.mount.varlink.served_store import ServedStore
 
@@ -21,20 +21,6 @@ Connect = Callable[[], RawClient]
 def open_descriptors() -> int:
     """How many descriptors this process, server included, has open."""
     return len(os.listdir("/proc/self/fd"))
-
-
-def open_files() -> set[tuple[int, int, int]]:
-    """Descriptors of this process, each with device and inode of its file: a number may come back for another one."""
-    found = set()
-    for descriptor in map(int, os.listdir("/proc/self/fd")):
-        try:
-            status = os.fstat(descriptor)
-        except OSError as error:
-            # The directory that was listed, or what another thread has closed.
-            assert error.errno == errno.EBADF
-        else:
-            found.add((descriptor, status.st_dev, status.st_ino))
-    return found
 
 
 @pytest.fixture
